@@ -1,0 +1,161 @@
+//! Identities and positions: nodes, incarnations, seqs, versions, roles, modes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Hlc;
+
+/// One replica, that is, one database file: 16 random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct NodeId([u8; 16]);
+
+/// Why a text is not a [`NodeId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a node id is 32 hexadecimal digits, not {text:?}")]
+pub struct ParseNodeIdError {
+    text: String,
+}
+
+impl NodeId {
+    /// Below every other node id; the author of nothing.
+    pub const ZERO: Self = Self([0; 16]);
+
+    /// The node id of these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = ParseNodeIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNodeIdError> {
+        let error = || ParseNodeIdError { text: text.to_owned() };
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(error());
+        }
+        let number = u128::from_str_radix(text, 16).map_err(|_| error())?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+/// One life of a database's feed: random, drawn anew whenever seqs may have
+/// been handed out that the file no longer knows (a restored backup).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Incarnation(pub u64);
+
+/// A database's own commit number. The first commit has seq 1.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// Before the first commit.
+    pub const ZERO: Self = Self(0);
+
+    /// The seq of the following commit.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// When and by whom a register was written: the total order of all writes.
+///
+/// Ordered by epoch, then clock, then node. A server writes with its own clock
+/// as the epoch, a client with the greatest epoch that it saw in the record, so
+/// a server's write beats each client's that didn't know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Version {
+    /// The clock of the latest server's write that the writer knew of.
+    pub epoch: Hlc,
+    /// The writer's clock.
+    pub hlc: Hlc,
+    /// The writer.
+    pub node: NodeId,
+}
+
+impl Version {
+    /// Below every version that a writer can make: "never".
+    pub const ZERO: Self = Self { epoch: Hlc::ZERO, hlc: Hlc::ZERO, node: NodeId::ZERO };
+}
+
+/// Whether a node's writes have priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Role {
+    /// Its writes beat those of clients that hadn't seen them.
+    Server,
+    /// Its writes are ordered by their clocks alone.
+    #[default]
+    Client,
+}
+
+/// What a link carries, seen from the side that connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Mode {
+    /// Both sides send.
+    #[default]
+    Bidirectional,
+    /// The connecting side only receives.
+    ReadOnly,
+    /// The connecting side only sends.
+    WriteOnly,
+}
+
+impl Mode {
+    /// Whether the connecting side may send changes.
+    pub const fn connector_sends(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::WriteOnly)
+    }
+
+    /// Whether the accepting side may send changes.
+    pub const fn acceptor_sends(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::ReadOnly)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        })
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bidirectional => "bidirectional",
+            Self::ReadOnly => "read-only",
+            Self::WriteOnly => "write-only",
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! The data model of Blaze, and BlazeBinary: its bytes.
+//!
+//! This crate does no I/O, knows no runtime and depends on no other crate of
+//! the workspace. `FORMAT.md` beside it is normative for the bytes.
+
+mod clock;
+mod error;
+mod ids;
+mod key;
+mod name;
+mod operation;
+mod record;
+mod value;
+
+pub mod batch;
+pub mod binary;
+pub mod frame;
+pub mod message;
+
+pub use clock::{ClockDrift, Hlc, HlcClock};
+pub use error::DecodeError;
+pub use ids::{Incarnation, Mode, NodeId, ParseNodeIdError, Role, Seq, Version};
+pub use key::{KeyError, RecordKey};
+pub use name::{Name, NameError};
+pub use operation::{Change, Operation};
+pub use record::Record;
+pub use uuid::Uuid;
+pub use value::{Timestamp, Value};

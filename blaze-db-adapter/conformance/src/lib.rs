@@ -1,0 +1,1 @@
+//! The rules that every Blaze database adapter must keep, as tests.

@@ -1,0 +1,1 @@
+//! In-memory database for Blaze: the reference model.

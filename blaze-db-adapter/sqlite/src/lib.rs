@@ -1,0 +1,1 @@
+//! SQLite and SQLCipher databases for Blaze.

@@ -1,0 +1,1 @@
+//! What Blaze needs of a database, and the one merge rule.

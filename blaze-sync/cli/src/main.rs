@@ -1,0 +1,2 @@
+//! The `blaze` program.
+fn main() {}

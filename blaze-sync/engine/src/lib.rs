@@ -1,0 +1,1 @@
+//! Drives replication sessions over transports and databases.

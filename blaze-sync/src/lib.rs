@@ -1,0 +1,1 @@
+//! Keeps embedded databases in sync: one import for users.

@@ -1,0 +1,1 @@
+//! Who syncs with whom: nodes, links, modes, and questions about them.

@@ -1,0 +1,1 @@
+//! The rules that every Blaze transport must keep, as tests.

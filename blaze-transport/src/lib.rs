@@ -1,0 +1,1 @@
+//! How Blaze moves frames between two peers.

@@ -1,0 +1,1 @@
+//! Unix domain socket transport for Blaze.

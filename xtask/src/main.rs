@@ -1,0 +1,2 @@
+//! Development tasks of the Blaze workspace.
+fn main() {}
