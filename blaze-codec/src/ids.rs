@@ -87,6 +87,15 @@ impl fmt::Display for Seq {
     }
 }
 
+/// A place in a node's feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The life of the feed.
+    pub incarnation: Incarnation,
+    /// The latest seq that is held.
+    pub seq: Seq,
+}
+
 /// When and by whom a register was written: the total order of all writes.
 ///
 /// Ordered by epoch, then clock, then node. A server writes with its own clock

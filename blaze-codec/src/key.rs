@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::limits::KEY_BYTES_MAX;
+
 /// Identifies a record within its collection: a UUID, or any key of at most 1 KiB.
 ///
 /// Keys of different kinds are different keys. Keys of one kind are ordered as
@@ -45,7 +47,7 @@ const TAG_BYTES: u8 = 4;
 
 impl RecordKey {
     /// The longest text or byte key.
-    pub const BYTES_MAX: usize = 1024;
+    pub const BYTES_MAX: usize = KEY_BYTES_MAX;
 
     /// A new UUID of version 7: ordered by the time of its making.
     pub fn unique() -> Self {

@@ -3,23 +3,28 @@
 //! This crate does no I/O, knows no runtime and depends on no other crate of
 //! the workspace. `FORMAT.md` beside it is normative for the bytes.
 
+mod check;
 mod clock;
 mod error;
 mod ids;
 mod key;
 mod name;
 mod operation;
+mod reader;
 mod record;
 mod value;
 
 pub mod batch;
 pub mod binary;
 pub mod frame;
+pub mod limits;
 pub mod message;
+pub mod view;
 
+pub use check::ValueError;
 pub use clock::{ClockDrift, Hlc, HlcClock};
 pub use error::DecodeError;
-pub use ids::{Incarnation, Mode, NodeId, ParseNodeIdError, Role, Seq, Version};
+pub use ids::{Checkpoint, Incarnation, Mode, NodeId, ParseNodeIdError, Role, Seq, Version};
 pub use key::{KeyError, RecordKey};
 pub use name::{Name, NameError};
 pub use operation::{Change, Operation};

@@ -6,6 +6,8 @@ use std::ops::Deref;
 
 use smol_str::SmolStr;
 
+use crate::limits::NAME_BYTES_MAX;
+
 /// The name of a collection or of a field: 1 to 255 bytes of UTF-8.
 ///
 /// Cheap to clone: short names are stored inline, longer ones are shared.
@@ -31,7 +33,7 @@ pub enum NameError {
 
 impl Name {
     /// The longest name, in bytes of UTF-8.
-    pub const BYTES_MAX: usize = 255;
+    pub const BYTES_MAX: usize = NAME_BYTES_MAX;
 
     /// Makes a name of a text.
     ///

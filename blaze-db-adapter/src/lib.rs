@@ -1,1 +1,25 @@
-//! What Blaze needs of a database, and the one merge rule.
+//! What Blaze needs of a database, and the one rule by which replicas merge.
+//!
+//! [`DatabaseAdapter`] is the trait; [`merge`] is the rule, written once: every
+//! adapter keeps a [`RecordState`] a record and calls it. [`LiveFeed`] hands
+//! what was just committed to every session without reading it back.
+
+mod adapter;
+mod clock;
+mod error;
+mod feed;
+pub mod merge;
+mod size;
+mod write;
+
+pub use adapter::{
+    ChangeSet, ChangesLimit, CollectionInfo, DatabaseAdapter, Durability, Identity, Incoming,
+    Merged,
+};
+pub use blaze_codec::Checkpoint;
+pub use clock::WallClock;
+pub use error::DatabaseError;
+pub use feed::{Committed, LiveFeed, Origin};
+pub use merge::{Conflict, Life, RecordState, Register, Written};
+pub use size::bytes_max as operation_bytes_max;
+pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

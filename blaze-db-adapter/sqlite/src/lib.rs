@@ -1,1 +1,91 @@
-//! SQLite and SQLCipher databases for Blaze.
+//! SQLite and SQLCipher databases for Blaze: one file a replica.
+//!
+//! [`SqliteOptions`] opens a [`SqliteDatabase`]. A dedicated thread owns the
+//! only writing connection and commits whatever is queued as one transaction of
+//! SQLite (group commit); a few reading connections beside it each see one
+//! consistent snapshot. A password encrypts the whole file.
+//!
+//! ```
+//! use blaze_codec::{Name, RecordKey, record};
+//! use blaze_db_adapter::{DatabaseAdapter, Write, WriteKind};
+//! use blaze_db_adapter_sqlite::SqliteOptions;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("notes.blaze");
+//! let notes = SqliteOptions::new(&path).password("correct horse").open().await?;
+//! let (collection, key) = (Name::new("notes")?, RecordKey::unique());
+//! let kind = WriteKind::Insert(record! { "title" => "hello" });
+//! notes.commit(vec![Write { collection: collection.clone(), key: key.clone(), kind }]).await?;
+//! assert!(notes.read(&collection, &key).await?.is_some());
+//! notes.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Storage
+//!
+//! The file is a SQLite database in WAL mode with pages of 4 KiB. Its
+//! `application_id` is `0x426c_617a` ("Blaz"), its `user_version` the format
+//! version, 1. `PATH.lock` beside it decides which process may write; it is never
+//! deleted, and holds the pid of the latest one that did.
+//!
+//! | table | |
+//! |---|---|
+//! | `meta(name, value)` | `node`, `incarnation`, `database`, `role`, `floor` |
+//! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
+//! | `nodes(id, value)` | node ids, likewise |
+//! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |
+//! | `checkpoints(peer, incarnation, seq)` | how far each peer's feed is merged |
+//!
+//! `position` is the rowid: the seq of the record's last change times 2^20, plus
+//! its number within that commit. A change moves the row to the end, so that the
+//! feed is one range scan of the table. The index on `(collection, key, live)`
+//! finds a record, and lists and counts those that exist without touching others.
+//!
+//! The last row of each commit holds in `clock` the hybrid clock after it. So the
+//! last row of the table tells the head of the feed and the clock, and a commit
+//! writes no page for them. What no row can tell (a merge whose operations all
+//! lost moved the clock on) is written to `floor`: seq and clock, 8 bytes each,
+//! big-endian; the greater of the two counts.
+//!
+//! `state` is everything known of the record. A *number* is an unsigned LEB128
+//! varint, a *value* is `BlazeBinary`'s:
+//!
+//! ```text
+//! state   = flags version(life) version(its base) [count stamp*] count field*
+//! flags   = byte: 1 if the record exists, plus 2 if stamps follow
+//! stamp   = version version(its base)          a write later than the life's
+//! version = number(node id * 4 + kind) [hlc, 8 bytes LE] [epoch, 8 bytes LE]
+//! kind      0 epoch is zero, 1 epoch is hlc, 2 epoch follows; 3 the zero version, alone
+//! field   = number(name id * 4 + flags) [number(stamp)] [value]
+//! flags     1 if a stamp is named, else the life's version and base; 2 if removed, without a value
+//! ```
+//!
+//! # Encryption
+//!
+//! SQLCipher 4: AES-256-CBC, an HMAC-SHA512 a page, the write-ahead log included.
+//! The key is Argon2id (19 MiB, 2 passes, 1 lane) of the password, salted by the
+//! first 16 bytes of the file, which are SQLCipher's salt and random. It is
+//! derived once an opening and handed to SQLCipher as a raw key.
+//!
+//! `PATH.lock`, the file's size and the times of its writes are not hidden.
+
+mod commit;
+mod create;
+mod database;
+mod dictionary;
+mod fault;
+mod header;
+mod key;
+mod lock;
+mod open;
+mod options;
+mod reader;
+mod schema;
+mod state;
+mod writer;
+
+pub use database::SqliteDatabase;
+pub use options::SqliteOptions;

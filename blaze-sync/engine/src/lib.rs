@@ -1,1 +1,18 @@
 //! Drives replication sessions over transports and databases.
+//!
+//! The only tokio loop of Blaze. A [`Node`] is a database that takes part; its
+//! links are sessions of `blaze-sync-protocol`, one task each, that read the
+//! node's feed, merge what arrives, and reconnect for as long as the link stands.
+
+mod backoff;
+mod connect;
+mod driver;
+mod listen;
+mod node;
+mod outgoing;
+mod status;
+
+pub use backoff::Backoff;
+pub use blaze_sync_protocol::{Limits, Peer, SessionError};
+pub use node::{Node, NodeOptions};
+pub use status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus};

@@ -1,0 +1,139 @@
+//! Goes through the operations of a batch: the one parser under decoding and views.
+
+use super::shape::{ChangeKind, FirstUses, KeyKind, Shape, Tables};
+use super::stamp::Stamp;
+use crate::binary::{REMOVED, read_value, skip_value};
+use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
+use crate::reader::Reader;
+use crate::view::KeyRef;
+use crate::{Change, DecodeError, Operation, Uuid, Value};
+
+/// The smallest operation: shape, flags and a key.
+const OPERATION_BYTES_MIN: usize = 3;
+
+/// A place among the operations of a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor<'a> {
+    tables: &'a Tables,
+    reader: Reader<'a>,
+    left: usize,
+    shapes: FirstUses,
+    nodes: FirstUses,
+    previous: Option<Stamp>,
+}
+
+/// An operation whose values were not yet read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) shape: &'a Shape,
+    pub(crate) key: KeyRef<'a>,
+    pub(crate) stamp: Stamp,
+    /// The values of the shape's fields.
+    pub(crate) values: Reader<'a>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A place before the first operation, given a reader that is behind the tables.
+    pub(crate) fn new(tables: &'a Tables, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+        let left = reader.count(OPERATION_BYTES_MIN)?;
+        Ok(Self {
+            tables,
+            reader,
+            left,
+            shapes: FirstUses::new("use of shapes", tables.shapes.len()),
+            nodes: FirstUses::new("use of nodes", tables.nodes.len()),
+            previous: None,
+        })
+    }
+
+    pub(crate) const fn left(&self) -> usize {
+        self.left
+    }
+
+    /// How many of the operations left to reserve memory for.
+    pub(crate) const fn capacity<T>(&self) -> usize {
+        self.reader.capacity::<T>(self.left)
+    }
+
+    /// Reads the next operation up to its values, which are left unread. After
+    /// the last one, checks that the batch is complete.
+    pub(crate) fn next(&mut self) -> Result<Option<Head<'a>>, DecodeError> {
+        if self.left == 0 {
+            self.shapes.finish(&self.reader)?;
+            self.nodes.finish(&self.reader)?;
+            return self.reader.finish().map(|()| None);
+        }
+        self.left -= 1;
+        let shape = &self.tables.shapes[self.shapes.read(&mut self.reader)?];
+        let previous = self.previous.as_ref();
+        let stamp = Stamp::read(&mut self.reader, previous, &self.tables.nodes, &mut self.nodes)?;
+        self.previous = Some(stamp);
+        let key = read_key(&mut self.reader, shape.key)?;
+        let bytes = if shape.has_fields() {
+            self.reader.bounded(what::RECORD_BYTES, RECORD_BYTES_MAX)?
+        } else {
+            0
+        };
+        Ok(Some(Head { shape, key, stamp, values: self.reader.split(bytes)? }))
+    }
+}
+
+impl Head<'_> {
+    /// Reads the values into an operation.
+    pub(crate) fn decode(&self, tables: &Tables) -> Result<Operation, DecodeError> {
+        let mut values = self.values;
+        let names = tables.fields(self.shape).cloned();
+        let change = match self.shape.change {
+            ChangeKind::Insert => {
+                let fields = names.map(|name| Ok((name, read_value(&mut values, 0)?)));
+                Change::Insert(fields.collect::<Result<_, DecodeError>>()?)
+            }
+            ChangeKind::Update => {
+                let mut fields = Vec::with_capacity(names.len());
+                for name in names {
+                    fields.push((name, read_update(&mut values)?));
+                }
+                Change::Update(fields)
+            }
+            ChangeKind::Delete => Change::Delete,
+        };
+        values.finish()?;
+        let Stamp { version, base } = self.stamp;
+        let collection = tables.collection(self.shape).clone();
+        Ok(Operation { collection, key: self.key.to_key(), version, base, change })
+    }
+
+    /// Checks the values.
+    pub(crate) fn check(&self, tables: &Tables) -> Result<(), DecodeError> {
+        let mut values = self.values;
+        let updates = self.shape.change == ChangeKind::Update;
+        for _ in tables.fields(self.shape) {
+            if !(updates && values.skip_byte(REMOVED)) {
+                skip_value(&mut values, 0)?;
+            }
+        }
+        values.finish()
+    }
+}
+
+fn read_update(values: &mut Reader<'_>) -> Result<Option<Value>, DecodeError> {
+    if values.skip_byte(REMOVED) {
+        return Ok(None);
+    }
+    read_value(values, 0).map(Some)
+}
+
+fn read_key<'a>(reader: &mut Reader<'a>, kind: KeyKind) -> Result<KeyRef<'a>, DecodeError> {
+    Ok(match kind {
+        KeyKind::Uuid => KeyRef::Uuid(Uuid::from_bytes(reader.array()?)),
+        KeyKind::Int => KeyRef::Int(reader.signed()?),
+        KeyKind::Text => {
+            let bytes = reader.bounded(what::KEY_BYTES, KEY_BYTES_MAX)?;
+            KeyRef::Text(reader.text(bytes)?)
+        }
+        KeyKind::Bytes => {
+            let bytes = reader.bounded(what::KEY_BYTES, KEY_BYTES_MAX)?;
+            KeyRef::Bytes(reader.take(bytes)?)
+        }
+    })
+}

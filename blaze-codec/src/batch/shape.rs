@@ -1,0 +1,212 @@
+//! What operations have in common: the tables at the front of a batch.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::VERSION;
+use crate::limits::{FIELDS_MAX, what};
+use crate::reader::{Reader, owned_name};
+use crate::{DecodeError, Name, NodeId};
+
+/// The smallest name: its length and one byte.
+const NAME_BYTES_MIN: usize = 2;
+/// The smallest shape: its kinds, a collection and a count of fields.
+const SHAPE_BYTES_MIN: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ChangeKind {
+    Insert = 0,
+    Update = 1,
+    Delete = 2,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum KeyKind {
+    Uuid = 0,
+    Int = 1,
+    Text = 2,
+    Bytes = 3,
+}
+
+/// A collection, a kind of change, a kind of key, and fields.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) change: ChangeKind,
+    pub(crate) key: KeyKind,
+    collection: usize,
+    fields: Range<usize>,
+}
+
+/// Names, nodes and shapes: each once, in the order of their first use.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    names: Vec<Name>,
+    /// The fields of all shapes, as indices of `names`.
+    fields: Vec<usize>,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) nodes: Vec<NodeId>,
+}
+
+/// Sees to it that entries of a table are used in their order, and all of them.
+#[derive(Debug, Clone)]
+pub(super) struct FirstUses {
+    what: &'static str,
+    used: usize,
+    count: usize,
+}
+
+impl ChangeKind {
+    /// The byte that stands for a kind of change and a kind of key.
+    pub(super) const fn with_key(self, key: KeyKind) -> u8 {
+        self as u8 | (key as u8) << 2
+    }
+}
+
+impl Shape {
+    pub(crate) fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    fn read(
+        reader: &mut Reader<'_>,
+        names: &[Name],
+        uses: &mut FirstUses,
+        fields: &mut Vec<usize>,
+    ) -> Result<Self, DecodeError> {
+        let at = reader.at();
+        let (change, key) = read_kinds(reader)?;
+        let collection = uses.read(reader)?;
+        let fields_at = reader.at();
+        let count = reader.bounded(what::FIELDS, FIELDS_MAX)?;
+        reader.proven(count, 1)?;
+        if change == ChangeKind::Delete && count > 0 {
+            return Reader::malformed("delete with fields", fields_at);
+        }
+        let start = fields.len();
+        for _ in 0..count {
+            fields.push(uses.read(reader)?);
+        }
+        if !fields[start..].is_sorted_by(|a, b| names[*a] < names[*b]) {
+            return Reader::malformed("order of fields", at);
+        }
+        Ok(Self { change, key, collection, fields: start..fields.len() })
+    }
+}
+
+fn read_kinds(reader: &mut Reader<'_>) -> Result<(ChangeKind, KeyKind), DecodeError> {
+    let at = reader.at();
+    let kinds = reader.byte()?;
+    let change = match kinds & 0b11 {
+        0 => ChangeKind::Insert,
+        1 => ChangeKind::Update,
+        2 => ChangeKind::Delete,
+        _ => return Reader::malformed("kind of change", at),
+    };
+    let key = match kinds >> 2 {
+        0 => KeyKind::Uuid,
+        1 => KeyKind::Int,
+        2 => KeyKind::Text,
+        3 => KeyKind::Bytes,
+        _ => return Reader::malformed("kind of key", at),
+    };
+    Ok((change, key))
+}
+
+impl Tables {
+    /// Reads the format version and the tables.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let found = reader.byte()?;
+        if found != VERSION {
+            return Err(DecodeError::UnknownVersion { found, known: VERSION });
+        }
+        let names = read_table(reader, "name used twice", NAME_BYTES_MIN, |reader| {
+            owned_name(reader.name()?)
+        })?;
+        let nodes = read_table(reader, "node used twice", size_of::<NodeId>(), |reader| {
+            reader.array().map(NodeId::from_bytes)
+        })?;
+        let mut tables = Self { names, fields: Vec::new(), shapes: Vec::new(), nodes };
+        tables.read_shapes(reader)?;
+        Ok(tables)
+    }
+
+    fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let at = reader.at();
+        let count = reader.count(SHAPE_BYTES_MIN)?;
+        let mut uses = FirstUses::new("use of names", self.names.len());
+        self.shapes.reserve(reader.capacity::<Shape>(count));
+        for _ in 0..count {
+            let shape = Shape::read(reader, &self.names, &mut uses, &mut self.fields)?;
+            self.shapes.push(shape);
+        }
+        uses.finish(reader)?;
+        let parts = |shape: &Shape| {
+            (shape.change, shape.key, shape.collection, &self.fields[shape.fields.clone()])
+        };
+        all_differ(&self.shapes, parts)
+            .then_some(())
+            .ok_or(DecodeError::Malformed { what: "shape used twice", at })
+    }
+
+    pub(crate) fn collection(&self, shape: &Shape) -> &Name {
+        &self.names[shape.collection]
+    }
+
+    pub(crate) fn fields(
+        &self,
+        shape: &Shape,
+    ) -> impl ExactSizeIterator<Item = &Name> + Clone + fmt::Debug {
+        self.fields[shape.fields.clone()].iter().map(|index| &self.names[*index])
+    }
+}
+
+fn read_table<'a, T: Ord>(
+    reader: &mut Reader<'a>,
+    twice: &'static str,
+    entry_bytes_min: usize,
+    mut read: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let at = reader.at();
+    let count = reader.count(entry_bytes_min)?;
+    let mut entries = Vec::with_capacity(reader.capacity::<T>(count));
+    for _ in 0..count {
+        entries.push(read(reader)?);
+    }
+    if !all_differ(&entries, |entry| entry) {
+        return Reader::malformed(twice, at);
+    }
+    Ok(entries)
+}
+
+/// Whether no two entries have equal keys. A sort, and not a hash table, since
+/// a peer chooses them.
+fn all_differ<'a, T, K: Ord>(entries: &'a [T], key: impl Fn(&'a T) -> K) -> bool {
+    let mut keys: Vec<K> = entries.iter().map(key).collect();
+    keys.sort_unstable();
+    keys.is_sorted_by(|a, b| a < b)
+}
+
+impl FirstUses {
+    pub(super) const fn new(what: &'static str, count: usize) -> Self {
+        Self { what, used: 0, count }
+    }
+
+    /// Reads an index: of an entry used before, or of the next one.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
+        let at = reader.at();
+        let index = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+        if index > self.used || index >= self.count {
+            return Reader::malformed(self.what, at);
+        }
+        self.used = self.used.max(index + 1);
+        Ok(index)
+    }
+
+    /// Refuses a table with entries that nothing used.
+    pub(super) fn finish(&self, reader: &Reader<'_>) -> Result<(), DecodeError> {
+        if self.used < self.count {
+            return Reader::malformed(self.what, reader.at());
+        }
+        Ok(())
+    }
+}

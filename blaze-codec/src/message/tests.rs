@@ -1,0 +1,151 @@
+use super::*;
+use crate::{
+    Change, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Version, record,
+};
+
+fn controls() -> Vec<Message> {
+    let hello = Hello {
+        protocol_min: 1,
+        protocol_max: 3,
+        node: NodeId::from_bytes([7; 16]),
+        incarnation: Incarnation(u64::MAX),
+        database: "notes".into(),
+        name: "laptop".into(),
+        role: Role::Server,
+        mode: Mode::ReadOnly,
+        head: Seq(300),
+        wall_ms: 1_700_000_000_000,
+    };
+    let resume = Resume { incarnation: Some(Incarnation(9)), after: Seq(5), credit: 1 << 20 };
+    let goodbye = Goodbye { reason: Reason::Busy, message: "full".into() };
+    vec![
+        Message::Hello(hello),
+        Message::Resume(resume),
+        Message::Resume(Resume { incarnation: None, after: Seq::ZERO, credit: 0 }),
+        Message::Ack(Ack { through: Seq(6), credit: 200 }),
+        Message::Ping(0),
+        Message::Pong(u64::MAX),
+        Message::Goodbye(goodbye),
+    ]
+}
+
+fn operations(count: i64, text_bytes: usize) -> Vec<Operation> {
+    let operation = |key| Operation {
+        collection: Name::new("notes").unwrap(),
+        key: RecordKey::Int(key),
+        version: Version::ZERO,
+        base: Version::ZERO,
+        change: Change::Insert(record! { "text" => "x".repeat(text_bytes) }),
+    };
+    (0..count).map(operation).collect()
+}
+
+#[test]
+fn every_message_comes_back() {
+    let piece = ChangesFrame { more: true, payload: Bytes::from_static(b"anything") };
+    let messages = controls().into_iter().chain([Message::Changes(piece)]);
+    for message in messages {
+        assert_eq!(Message::decode(message.encode()), Ok(message));
+    }
+}
+
+#[test]
+fn every_reason_comes_back() {
+    for number in 0_u8.. {
+        let body = [GOODBYE, 0, number, 0];
+        let Ok(message) = Message::decode(body.to_vec().into()) else {
+            assert_eq!(number, Reason::Busy as u8 + 1, "reasons are numbered without a gap");
+            return;
+        };
+        assert_eq!(message.encode()[..], body);
+    }
+}
+
+#[test]
+fn fields_of_later_versions_are_skipped() {
+    for message in controls() {
+        let mut body = message.encode().to_vec();
+        body.extend_from_slice(&[1, 2, 3, 255]);
+        assert_eq!(Message::decode(body.into()), Ok(message));
+    }
+}
+
+#[test]
+fn a_cut_control_message_is_refused() {
+    for message in controls() {
+        let body = message.encode();
+        for end in 0..body.len() {
+            assert!(Message::decode(body.slice(..end)).is_err(), "{message:?} cut to {end} bytes");
+        }
+    }
+}
+
+#[test]
+fn unknown_kinds_are_refused() {
+    for kind in (0..=255).filter(|kind| !(HELLO..=GOODBYE).contains(kind)) {
+        let decoded = Message::decode(vec![kind, 0, 0].into());
+        assert_eq!(decoded, Err(DecodeError::Malformed { what: "frame kind", at: 0 }));
+    }
+}
+
+#[test]
+fn unknown_flags_are_refused() {
+    for kind in HELLO..=GOODBYE {
+        for flags in 1..=255 {
+            let decoded = Message::decode(vec![kind, flags, 0].into());
+            let refused = decoded == Err(DecodeError::Malformed { what: "frame flags", at: 1 });
+            assert_eq!(refused, !(kind == CHANGES && flags == FLAG_MORE), "{kind} {flags}");
+        }
+    }
+}
+
+#[test]
+fn a_control_message_is_at_most_4_kib() {
+    let message = |bytes| {
+        let goodbye = Goodbye { reason: Reason::Storage, message: "x".repeat(bytes) };
+        Message::decode(Message::Goodbye(goodbye).encode())
+    };
+    // One byte of reason, two of length.
+    assert!(message(CONTROL_BYTES_MAX - 3).is_ok());
+    assert!(matches!(message(CONTROL_BYTES_MAX - 2), Err(DecodeError::Limit { .. })));
+}
+
+#[test]
+fn small_changes_are_one_frame() {
+    let operations = operations(3, 10);
+    let bodies = encode_changes(Seq(4), Seq(6), &operations);
+    let [body] = &bodies[..] else { panic!("{} frames", bodies.len()) };
+    let Ok(Message::Changes(frame)) = Message::decode(body.clone()) else { panic!("no changes") };
+    assert!(!frame.more);
+    let changes = Changes { after: Seq(4), through: Seq(6), operations };
+    assert_eq!(Changes::decode(&frame.payload), Ok(changes));
+}
+
+#[test]
+fn large_changes_are_cut_and_put_together() {
+    let operations = operations(50, 64 * 1024);
+    let bodies = encode_changes(Seq(4), Seq(5), &operations);
+    assert!(bodies.len() > 3);
+    let mut payload = Vec::new();
+    for (at, body) in bodies.iter().enumerate() {
+        assert!(body.len() <= BODY_BYTES_MAX);
+        let Ok(Message::Changes(frame)) = Message::decode(body.clone()) else {
+            panic!("no changes")
+        };
+        assert_eq!(frame.more, at + 1 < bodies.len());
+        assert!(Changes::decode(&payload).is_err(), "complete before the last frame");
+        payload.extend_from_slice(&frame.payload);
+    }
+    let changes = Changes { after: Seq(4), through: Seq(5), operations };
+    assert_eq!(Changes::decode(&payload), Ok(changes));
+}
+
+#[test]
+fn a_range_that_goes_back_is_refused() {
+    let mut payload = Vec::new();
+    payload.extend_from_slice(&5_u64.to_le_bytes());
+    payload.extend_from_slice(&4_u64.to_le_bytes());
+    crate::batch::encode(&[], &mut payload);
+    let refused = DecodeError::Malformed { what: "range of seqs", at: 0 };
+    assert_eq!(Changes::decode(&payload), Err(refused));
+}

@@ -1,0 +1,27 @@
+//! The rules, one documented function each. A rule panics if it is broken.
+//!
+//! [`database_conformance!`](crate::database_conformance) makes a test of each.
+
+mod clock;
+mod commit;
+mod convergence;
+mod feed;
+mod identity;
+mod lifecycle;
+mod live;
+mod merge;
+mod read;
+mod role;
+mod values;
+
+pub use clock::*;
+pub use commit::*;
+pub use convergence::*;
+pub use feed::*;
+pub use identity::*;
+pub use lifecycle::*;
+pub use live::*;
+pub use merge::*;
+pub use read::*;
+pub use role::*;
+pub use values::*;

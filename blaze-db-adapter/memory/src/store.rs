@@ -1,0 +1,99 @@
+//! The three maps: records, the feed's index, checkpoints.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use blaze_codec::{HlcClock, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+use blaze_db_adapter::{
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, RecordState, operation_bytes_max,
+};
+
+/// States of a transaction that are not stored yet.
+pub(crate) type Staged<'a> = BTreeMap<(&'a Name, &'a RecordKey), RecordState>;
+
+/// A place in the feed: the seq, and the record's number within it.
+type Position = (Seq, usize);
+
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) clock: HlcClock,
+    pub(crate) role: Role,
+    pub(crate) closed: bool,
+    pub(crate) checkpoints: BTreeMap<NodeId, Checkpoint>,
+    collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
+    /// Each record once, where it last changed.
+    feed: BTreeMap<Position, (Name, RecordKey)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: RecordState,
+    changed: Position,
+}
+
+impl Store {
+    /// What is known of a record; nothing if it was never heard of.
+    pub(crate) fn state(&self, collection: &Name, key: &RecordKey) -> RecordState {
+        let entry = self.collections.get(collection).and_then(|records| records.get(key));
+        entry.map(|entry| entry.state.clone()).unwrap_or_default()
+    }
+
+    /// Stores the states that `operations` changed, in the order of the first
+    /// change of each, and moves their records to `seq` in the feed.
+    pub(crate) fn install(&mut self, seq: Seq, operations: &[Operation], mut staged: Staged<'_>) {
+        let mut number = 0;
+        for Operation { collection, key, .. } in operations {
+            let Some(state) = staged.remove(&(collection, key)) else { continue };
+            let changed = (seq, number);
+            number += 1;
+            let records = self.collections.entry(collection.clone()).or_default();
+            let old = records.insert(key.clone(), Entry { state, changed });
+            if let Some(old) = old {
+                self.feed.remove(&old.changed);
+            }
+            self.feed.insert(changed, (collection.clone(), key.clone()));
+        }
+    }
+
+    pub(crate) fn changes(&self, after: Seq, limit: ChangesLimit, head: Seq) -> ChangeSet {
+        let (mut records, mut bytes, mut through) = (0, 0, after);
+        let mut operations = Vec::new();
+        for (&(seq, _), (collection, key)) in self.feed.range((after.next(), 0)..) {
+            let full = records >= limit.records.max(1) || bytes >= limit.bytes.max(1);
+            if full && seq > through {
+                return ChangeSet { operations, through, more: true };
+            }
+            let described = self.collections[collection][key].state.operations(collection, key);
+            records += 1;
+            bytes += described.iter().map(operation_bytes_max).sum::<usize>();
+            operations.extend(described);
+            through = seq;
+        }
+        ChangeSet { operations, through: head.max(after), more: false }
+    }
+
+    pub(crate) fn record(&self, collection: &Name, key: &RecordKey) -> Option<Record> {
+        self.collections.get(collection)?.get(key)?.state.record()
+    }
+
+    pub(crate) fn scan(
+        &self,
+        collection: &Name,
+        after: Option<&RecordKey>,
+        count: usize,
+    ) -> Vec<(RecordKey, Record)> {
+        let Some(records) = self.collections.get(collection) else { return Vec::new() };
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let records = records.range::<RecordKey, _>((start, Bound::Unbounded));
+        let existing = records.filter_map(|(key, entry)| Some((key, entry.state.record()?)));
+        existing.take(count).map(|(key, record)| (key.clone(), record)).collect()
+    }
+
+    pub(crate) fn collections(&self) -> Vec<CollectionInfo> {
+        let counts = self.collections.iter().map(|(name, records)| {
+            let existing = records.values().filter(|entry| entry.state.exists());
+            CollectionInfo { name: name.clone(), records: existing.count() as u64 }
+        });
+        counts.filter(|collection| collection.records > 0).collect()
+    }
+}

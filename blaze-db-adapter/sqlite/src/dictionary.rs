@@ -1,0 +1,129 @@
+//! Names and node ids as small numbers: stored once, cached in memory.
+//!
+//! Numbers are handed out in order from 0 and never reused once committed, so a
+//! cache only ever grows at its end. A connection whose transaction was rolled
+//! back must drop its dictionary: numbers of that transaction may come to mean
+//! something else.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use blaze_codec::{DecodeError, Name, NodeId};
+use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
+use crate::fault::Fault;
+
+/// What one connection knows of the tables `names` and `nodes`.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    pub(crate) names: Interned<Name>,
+    pub(crate) nodes: Interned<NodeId>,
+}
+
+/// Something stored in a table of its own, by number.
+pub(crate) trait Entry: Clone + Eq + Hash {
+    const WHAT: &'static str;
+    const SELECT: &'static str;
+    const INSERT: &'static str;
+
+    fn to_sql(&self) -> ToSqlOutput<'_>;
+    fn from_sql(value: ValueRef<'_>) -> Option<Self>;
+}
+
+impl Entry for Name {
+    const WHAT: &'static str = "name id";
+    const SELECT: &'static str = "SELECT id, value FROM names WHERE id >= ?1 ORDER BY id";
+    const INSERT: &'static str = "INSERT INTO names(id, value) VALUES (?1, ?2)";
+
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        self.as_str().into()
+    }
+
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        Self::new(value.as_str().ok()?).ok()
+    }
+}
+
+impl Entry for NodeId {
+    const WHAT: &'static str = "node id";
+    const SELECT: &'static str = "SELECT id, value FROM nodes WHERE id >= ?1 ORDER BY id";
+    const INSERT: &'static str = "INSERT INTO nodes(id, value) VALUES (?1, ?2)";
+
+    fn to_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes()))
+    }
+
+    fn from_sql(value: ValueRef<'_>) -> Option<Self> {
+        value.as_blob().ok()?.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+/// One table's entries; the number of each is its place.
+#[derive(Debug)]
+pub(crate) struct Interned<T> {
+    entries: Vec<T>,
+    ids: HashMap<T, u64>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), ids: HashMap::new() }
+    }
+}
+
+impl<T: Entry> Interned<T> {
+    /// The number of an entry that is stored.
+    pub(crate) fn find(&mut self, conn: &Connection, entry: &T) -> Result<Option<u64>, Fault> {
+        if let Some(&id) = self.ids.get(entry) {
+            return Ok(Some(id));
+        }
+        self.extend(conn)?;
+        Ok(self.ids.get(entry).copied())
+    }
+
+    /// The entry of a number that was read from the database.
+    pub(crate) fn entry(&mut self, conn: &Connection, id: u64, at: usize) -> Result<T, Fault> {
+        let place = usize::try_from(id).unwrap_or(usize::MAX);
+        if place >= self.entries.len() {
+            self.extend(conn)?;
+        }
+        let entry = self.entries.get(place).cloned();
+        entry.ok_or_else(|| DecodeError::Malformed { what: T::WHAT, at }.into())
+    }
+
+    /// The number of an entry, which is stored if it is new. Only for the writing
+    /// connection, whose dictionary is complete.
+    pub(crate) fn intern(&mut self, conn: &Connection, entry: &T) -> rusqlite::Result<u64> {
+        if let Some(&id) = self.ids.get(entry) {
+            return Ok(id);
+        }
+        let id = self.entries.len() as u64;
+        conn.prepare_cached(T::INSERT)?.execute((id.cast_signed(), entry.to_sql()))?;
+        self.push(entry.clone());
+        Ok(id)
+    }
+
+    /// The number of an entry, if it is cached.
+    pub(crate) fn cached(&self, entry: &T) -> Option<u64> {
+        self.ids.get(entry).copied()
+    }
+
+    /// Reads what was added since.
+    pub(crate) fn extend(&mut self, conn: &Connection) -> Result<(), Fault> {
+        let mut statement = conn.prepare_cached(T::SELECT)?;
+        let mut rows = statement.query([(self.entries.len() as u64).cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let at = self.entries.len();
+            let next = row.get::<_, i64>(0)?.cast_unsigned() == at as u64;
+            let entry = T::from_sql(row.get_ref(1)?).filter(|_| next);
+            self.push(entry.ok_or(DecodeError::Malformed { what: T::WHAT, at })?);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, entry: T) {
+        self.ids.insert(entry.clone(), self.entries.len() as u64);
+        self.entries.push(entry);
+    }
+}

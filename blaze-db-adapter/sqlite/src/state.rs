@@ -1,0 +1,208 @@
+//! A record's state as bytes; the format is in the crate's documentation.
+
+use blaze_codec::{DecodeError, Hlc, Version, binary};
+use blaze_db_adapter::{Life, RecordState, Register};
+use rusqlite::Connection;
+
+use crate::dictionary::Dictionary;
+use crate::fault::Fault;
+
+const ALIVE: u8 = 1;
+const STAMPED: u8 = 2;
+
+const FIELD_STAMPED: u64 = 1;
+const FIELD_REMOVED: u64 = 2;
+
+const EPOCH_ZERO: u64 = 0;
+const EPOCH_IS_HLC: u64 = 1;
+const EPOCH_FOLLOWS: u64 = 2;
+const VERSION_ZERO: u64 = 3;
+
+/// A version and its base.
+type Stamp = (Version, Version);
+
+/// Appends `state`; names and nodes that are new are stored on the way.
+pub(crate) fn encode(
+    state: &RecordState,
+    dictionary: &mut Dictionary,
+    conn: &Connection,
+    out: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    let life = (state.life.version, state.life.base);
+    let mut stamps: Vec<Stamp> = Vec::new();
+    for register in state.fields.values() {
+        let stamp = (register.version, register.base);
+        if stamp != life && !stamps.contains(&stamp) {
+            stamps.push(stamp);
+        }
+    }
+    let alive = if state.life.alive { ALIVE } else { 0 };
+    out.push(alive | if stamps.is_empty() { 0 } else { STAMPED });
+    encode_stamp(life, dictionary, conn, out)?;
+    if !stamps.is_empty() {
+        binary::encode_varint(stamps.len() as u64, out);
+        for &stamp in &stamps {
+            encode_stamp(stamp, dictionary, conn, out)?;
+        }
+    }
+    binary::encode_varint(state.fields.len() as u64, out);
+    for (name, register) in &state.fields {
+        let stamp = (register.version, register.base);
+        let stamp = stamps.iter().position(|known| *known == stamp);
+        let mut head = dictionary.names.intern(conn, name)? << 2;
+        head |= if stamp.is_some() { FIELD_STAMPED } else { 0 };
+        head |= if register.value.is_none() { FIELD_REMOVED } else { 0 };
+        binary::encode_varint(head, out);
+        if let Some(stamp) = stamp {
+            binary::encode_varint(stamp as u64, out);
+        }
+        if let Some(value) = &register.value {
+            binary::encode_value(value, out);
+        }
+    }
+    Ok(())
+}
+
+/// The state that [`encode`] made these bytes of.
+pub(crate) fn decode(
+    bytes: &[u8],
+    dictionary: &mut Dictionary,
+    conn: &Connection,
+) -> Result<RecordState, Fault> {
+    let mut reader = Reader { bytes, at: 0, dictionary, conn };
+    let state = reader.state()?;
+    match bytes.len() - reader.at {
+        0 => Ok(state),
+        count => Err(DecodeError::Trailing { count }.into()),
+    }
+}
+
+fn encode_stamp(
+    (version, base): Stamp,
+    dictionary: &mut Dictionary,
+    conn: &Connection,
+    out: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    encode_version(version, dictionary, conn, out)?;
+    encode_version(base, dictionary, conn, out)
+}
+
+fn encode_version(
+    version: Version,
+    dictionary: &mut Dictionary,
+    conn: &Connection,
+    out: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    if version == Version::ZERO {
+        binary::encode_varint(VERSION_ZERO, out);
+        return Ok(());
+    }
+    let Version { epoch, hlc, node } = version;
+    let kind = match epoch {
+        Hlc::ZERO => EPOCH_ZERO,
+        epoch if epoch == hlc => EPOCH_IS_HLC,
+        _ => EPOCH_FOLLOWS,
+    };
+    binary::encode_varint((dictionary.nodes.intern(conn, &node)? << 2) | kind, out);
+    out.extend_from_slice(&hlc.to_bits().to_le_bytes());
+    if kind == EPOCH_FOLLOWS {
+        out.extend_from_slice(&epoch.to_bits().to_le_bytes());
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    dictionary: &'a mut Dictionary,
+    conn: &'a Connection,
+}
+
+impl Reader<'_> {
+    fn state(&mut self) -> Result<RecordState, Fault> {
+        let [flags] = self.array()?;
+        if flags & !(ALIVE | STAMPED) != 0 {
+            return Err(self.malformed("state flags"));
+        }
+        let (version, base) = self.stamp()?;
+        let life = Life { version, base, alive: flags & ALIVE != 0 };
+        let mut stamps = Vec::new();
+        if flags & STAMPED != 0 {
+            // Not reserved ahead: the count is not yet proved by the bytes.
+            for _ in 0..self.varint()? {
+                stamps.push(self.stamp()?);
+            }
+        }
+        let mut state = RecordState { life, ..RecordState::default() };
+        for _ in 0..self.varint()? {
+            let head = self.varint()?;
+            let name = self.dictionary.names.entry(self.conn, head >> 2, self.at)?;
+            let (version, base) = match head & FIELD_STAMPED {
+                0 => (version, base),
+                _ => self.named_stamp(&stamps)?,
+            };
+            let value = match head & FIELD_REMOVED {
+                0 => {
+                    let (value, length) = binary::decode_value(&self.bytes[self.at..])?;
+                    self.at += length;
+                    Some(value)
+                }
+                _ => None,
+            };
+            if state.fields.insert(name, Register { version, base, value }).is_some() {
+                return Err(self.malformed("a field's second register"));
+            }
+        }
+        Ok(state)
+    }
+
+    fn named_stamp(&mut self, stamps: &[Stamp]) -> Result<Stamp, Fault> {
+        let stamp = usize::try_from(self.varint()?).ok().and_then(|at| stamps.get(at));
+        stamp.copied().ok_or_else(|| self.malformed("stamp"))
+    }
+
+    fn stamp(&mut self) -> Result<Stamp, Fault> {
+        Ok((self.version()?, self.version()?))
+    }
+
+    fn version(&mut self) -> Result<Version, Fault> {
+        let head = self.varint()?;
+        if head == VERSION_ZERO {
+            return Ok(Version::ZERO);
+        }
+        let hlc = self.hlc()?;
+        let epoch = match head & 3 {
+            EPOCH_ZERO => Hlc::ZERO,
+            EPOCH_IS_HLC => hlc,
+            EPOCH_FOLLOWS => self.hlc()?,
+            _ => return Err(self.malformed("version")),
+        };
+        let node = self.dictionary.nodes.entry(self.conn, head >> 2, self.at)?;
+        Ok(Version { epoch, hlc, node })
+    }
+
+    fn hlc(&mut self) -> Result<Hlc, Fault> {
+        self.array().map(|bytes| Hlc::from_bits(u64::from_le_bytes(bytes)))
+    }
+
+    fn varint(&mut self) -> Result<u64, Fault> {
+        let (number, length) = binary::decode_varint(&self.bytes[self.at..])?;
+        self.at += length;
+        Ok(number)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let rest = &self.bytes[self.at..];
+        let needed = N.saturating_sub(rest.len());
+        let taken = rest.first_chunk().ok_or(DecodeError::Truncated { at: self.at, needed })?;
+        self.at += N;
+        Ok(*taken)
+    }
+
+    fn malformed(&self, what: &'static str) -> Fault {
+        DecodeError::Malformed { what, at: self.at }.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! The trait that a database implements to take part.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use blaze_codec::{Checkpoint, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+
+use crate::{Committed, Conflict, DatabaseError, LiveFeed, Write};
+
+/// A database that Blaze keeps in sync.
+///
+/// # Contract
+///
+/// The crate `blaze-db-adapter-conformance` checks each of these:
+///
+/// - **Commits are atomic and numbered.** Each commit or merge that changes
+///   something takes the next [`Seq`]; a reader sees all of it or nothing.
+/// - **The feed** is the records in the order of the seq at which each last
+///   changed. [`changes`](Self::changes) gives whole seqs, ascending, and
+///   describes a record's state completely: merging the feed from
+///   [`Seq::ZERO`] into an empty database makes an equal one.
+/// - **Merging follows [`merge`](crate::merge)** and nothing else. The checkpoint
+///   of the peer is stored in the same transaction as what was merged.
+/// - **What is returned is durable** at the database's [`Durability`], and is
+///   pushed to [`feed`](Self::feed) after that, in the order of seqs.
+/// - **The clock never goes back**, over restarts too, and stays above every
+///   version merged.
+/// - **Dropping a future** that this trait returned leaves the database whole:
+///   the commit happens or it doesn't.
+#[async_trait]
+pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
+    /// Who this replica is.
+    fn identity(&self) -> Identity;
+
+    /// What was just committed, and the head of the feed as a watch.
+    fn feed(&self) -> &LiveFeed;
+
+    /// Sets the role by which later commits are stamped; it is kept in the database.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn set_role(&self, role: Role) -> Result<(), DatabaseError>;
+
+    /// Commits local writes as one transaction, each stamped with a version.
+    ///
+    /// Writes that change nothing (an update to the values already there) are
+    /// left out; if none is left, the commit has the seq of the head and no
+    /// operations.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::Write`] if a write can't be done as asked (the key is
+    /// taken, or there is no record); nothing of the transaction was committed.
+    async fn commit(&self, writes: Vec<Write>) -> Result<Arc<Committed>, DatabaseError>;
+
+    /// Merges a peer's operations and stores how far its feed is merged, in one
+    /// transaction. Operations that this database knew change nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database fails; nothing was merged and the
+    /// checkpoint stands where it stood.
+    async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError>;
+
+    /// What changed after a seq, in the order of the feed: whole seqs, and at
+    /// least one if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError>;
+
+    /// How far a peer's feed is merged here.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError>;
+
+    /// A record, or `None` if it doesn't exist.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn read(
+        &self,
+        collection: &Name,
+        key: &RecordKey,
+    ) -> Result<Option<Record>, DatabaseError>;
+
+    /// At most `count` records of a collection after a key, in the order of
+    /// their keys. Fewer than `count` are given only at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn scan(
+        &self,
+        collection: &Name,
+        after: Option<&RecordKey>,
+        count: usize,
+    ) -> Result<Vec<(RecordKey, Record)>, DatabaseError>;
+
+    /// The collections that have records, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn collections(&self) -> Result<Vec<CollectionInfo>, DatabaseError>;
+
+    /// Finishes what was begun and closes; later calls give
+    /// [`DatabaseError::Closed`]. Closing twice does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the last writes could not be finished.
+    async fn close(&self) -> Result<(), DatabaseError>;
+}
+
+/// Who a replica is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The replica.
+    pub node: NodeId,
+    /// The life of its feed.
+    pub incarnation: Incarnation,
+    /// The database that it is a replica of; only equal ones sync.
+    pub database: String,
+    /// The role by which its commits are stamped.
+    pub role: Role,
+    /// What its commits survive.
+    pub durability: Durability,
+}
+
+/// What a commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Durability {
+    /// Nothing: gone when the process ends.
+    Memory,
+    /// The end of the process, by kill -9 too. A power cut may cost the last
+    /// commits, never the file.
+    Process,
+    /// A power cut.
+    #[default]
+    Disk,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Memory => "memory",
+            Self::Process => "process",
+            Self::Disk => "disk",
+        })
+    }
+}
+
+/// A peer's operations, to be merged in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Whose feed it is.
+    pub peer: NodeId,
+    /// Where the peer's feed is merged to, once this is.
+    pub checkpoint: Checkpoint,
+    /// What changed there.
+    pub operations: Vec<Operation>,
+}
+
+/// What a merge did.
+#[derive(Debug, Clone)]
+pub struct Merged {
+    /// The commit it made; `None` if everything was known.
+    pub committed: Option<Arc<Committed>>,
+    /// The losers of true conflicts.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// How much [`DatabaseAdapter::changes`] reads, but for finishing a seq.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangesLimit {
+    /// Records after which it stops.
+    pub records: usize,
+    /// Bytes, as stored, after which it stops.
+    pub bytes: usize,
+}
+
+/// A piece of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// The operations that make the records' states.
+    pub operations: Vec<Operation>,
+    /// The seq up to which the feed was read.
+    pub through: Seq,
+    /// Whether there was more when it was read.
+    pub more: bool,
+}
+
+/// A collection and its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Its name.
+    pub name: Name,
+    /// How many records exist in it.
+    pub records: u64,
+}

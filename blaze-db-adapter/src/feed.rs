@@ -1,0 +1,145 @@
+//! What was just committed, for every session at once, and the head as a watch.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use blaze_codec::{NodeId, Operation, Seq, message};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::size;
+
+/// Where a commit came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It was written here.
+    Local,
+    /// It was merged from this peer.
+    Peer(NodeId),
+}
+
+/// A commit: the operations that changed something.
+#[derive(Debug)]
+pub struct Committed {
+    seq: Seq,
+    origin: Origin,
+    operations: Vec<Operation>,
+    bytes_max: usize,
+    frames: OnceLock<Vec<Bytes>>,
+}
+
+impl Committed {
+    /// A commit with this seq.
+    pub fn new(seq: Seq, origin: Origin, operations: Vec<Operation>) -> Self {
+        let bytes_max = operations.iter().map(size::bytes_max).sum();
+        Self { seq, origin, operations, bytes_max, frames: OnceLock::new() }
+    }
+
+    /// Its number.
+    pub const fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Where it came from.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What changed something, in the order of writing.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The frames' bodies that carry it, encoded when first asked for, once for
+    /// all sessions.
+    pub fn frames(&self) -> &[Bytes] {
+        self.frames.get_or_init(|| {
+            let after = Seq(self.seq.0 - 1);
+            message::encode_changes(after, self.seq, &self.operations)
+        })
+    }
+}
+
+/// A bounded ring of the latest commits, and the head of the feed.
+///
+/// A session that falls out of the ring goes back to
+/// [`DatabaseAdapter::changes`](crate::DatabaseAdapter::changes).
+#[derive(Debug)]
+pub struct LiveFeed {
+    head: watch::Sender<Seq>,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    commits: VecDeque<Arc<Committed>>,
+    bytes: usize,
+}
+
+impl LiveFeed {
+    /// The most bytes of changes that the ring holds, but for a last commit
+    /// larger than that: 16 MiB.
+    pub const BYTES_MAX: usize = 16 * 1024 * 1024;
+
+    /// A feed whose latest commit is `head`, with nothing in the ring.
+    pub fn new(head: Seq) -> Self {
+        Self { head: watch::Sender::new(head), ring: Mutex::default() }
+    }
+
+    /// The latest seq that is durable.
+    pub fn head(&self) -> Seq {
+        *self.head.borrow()
+    }
+
+    /// Watches the head. The channel closes when the adapter is dropped.
+    pub fn watch(&self) -> watch::Receiver<Seq> {
+        self.head.subscribe()
+    }
+
+    /// Adds commits that are durable now, in the order of their seqs, and wakes
+    /// the watchers once.
+    ///
+    /// # Panics
+    ///
+    /// If the seqs don't follow the head without a gap: a bug of the adapter that
+    /// would lose changes.
+    pub fn push(&self, commits: impl IntoIterator<Item = Arc<Committed>>) {
+        let mut head = self.head();
+        {
+            let mut ring = self.ring();
+            for commit in commits {
+                assert_eq!(commit.seq, head.next(), "commits must be pushed in the order of seqs");
+                head = commit.seq;
+                ring.push(commit);
+            }
+        }
+        self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+    }
+
+    /// At most `count` commits after a seq, or `None` if the ring has lost the first.
+    pub fn after(&self, seq: Seq, count: usize) -> Option<Vec<Arc<Committed>>> {
+        let ring = self.ring();
+        if seq >= self.head() {
+            return Some(Vec::new());
+        }
+        let first = ring.commits.front()?.seq;
+        let skip = seq.next().0.checked_sub(first.0)?;
+        let skip = usize::try_from(skip).ok()?;
+        Some(ring.commits.iter().skip(skip).take(count).cloned().collect())
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        // The ring is whole between any two statements that can panic.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    fn push(&mut self, commit: Arc<Committed>) {
+        self.bytes += commit.bytes_max;
+        self.commits.push_back(commit);
+        while self.bytes > LiveFeed::BYTES_MAX && self.commits.len() > 1 {
+            self.bytes -= self.commits.pop_front().map_or(0, |oldest| oldest.bytes_max);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The merge rule: a pure join of an operation into a record's state.
+//!
+//! A record is a set of last-writer-wins registers: its *life* (the greater of
+//! its latest insert and its latest delete) and one register a field. Each keeps
+//! the greater [`Version`], so the result is the same in whatever order, and
+//! however often, operations come.
+//!
+//! - A record exists if its latest insert is above its latest delete.
+//! - A field counts only from its record's latest insert on: an insert starts a
+//!   new life, and nothing of an older one shines through.
+//! - A register below the life's version can never be seen again and is dropped.
+//! - Registers of equal versions (two files that share a node id) are joined by
+//!   the greater bytes, so that the rule is a join even then.
+//!
+//! A write that its winner's author didn't know of is a **true conflict**: its
+//! version lies above the winner's base. Each such loser is reported. (A delete
+//! has one base for all fields, the greatest version its author saw in the
+//! record; an unseen write to one field below a seen write to another is taken
+//! for seen.)
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use blaze_codec::{Change, Name, Operation, Record, RecordKey, Value, Version, binary};
+
+/// A field's last write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// When and by whom.
+    pub version: Version,
+    /// What the writer had seen.
+    pub base: Version,
+    /// The value; `None` if the field was removed.
+    pub value: Option<Value>,
+}
+
+/// Whether a record's life began or ended last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Life {
+    /// The greater version of its latest insert and its latest delete;
+    /// [`Version::ZERO`] if only updates were seen.
+    pub version: Version,
+    /// What the writer had seen.
+    pub base: Version,
+    /// Whether that was an insert.
+    pub alive: bool,
+}
+
+/// Everything that a replica knows of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RecordState {
+    /// Whether it lives, since when.
+    pub life: Life,
+    /// The fields' last writes, none below the life's version.
+    pub fields: BTreeMap<Name, Register>,
+}
+
+/// A value and who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// When and by whom.
+    pub version: Version,
+    /// What was written; `None` if the field or the record was removed.
+    pub value: Option<Value>,
+}
+
+/// Two writes to one field of which neither author knew the other's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The record's collection.
+    pub collection: Name,
+    /// The record.
+    pub key: RecordKey,
+    /// The field.
+    pub field: Name,
+    /// What stands.
+    pub winner: Written,
+    /// What was lost.
+    pub loser: Written,
+}
+
+impl RecordState {
+    /// Whether the record exists.
+    pub const fn exists(&self) -> bool {
+        self.life.alive
+    }
+
+    /// The record, if it exists.
+    pub fn record(&self) -> Option<Record> {
+        self.exists()
+            .then(|| self.visible().map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// The fields that a reader sees, if the record exists.
+    pub fn visible(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        let fields = self.exists().then_some(&self.fields).into_iter().flatten();
+        fields.filter_map(|(name, register)| Some((name, register.value.as_ref()?)))
+    }
+
+    /// The greatest version in the record: what a writer who reads it has seen.
+    pub fn version(&self) -> Version {
+        let fields = self.fields.values().map(|register| register.version);
+        fields.fold(self.life.version, Version::max)
+    }
+
+    /// Joins an operation in. Returns whether the state changed, and adds the
+    /// losers of true conflicts to `conflicts`.
+    pub fn merge(&mut self, operation: &Operation, conflicts: &mut Vec<Conflict>) -> bool {
+        let report = &mut Report { operation, conflicts };
+        match &operation.change {
+            Change::Insert(record) => {
+                let mut changed = self.join_life(operation, true, report);
+                // Fields of an insert that isn't the latest life are below it, and dropped.
+                for (name, value) in record.iter() {
+                    changed |= self.join_field(operation, name, Some(value), report);
+                }
+                changed
+            }
+            Change::Update(fields) => fields.iter().fold(false, |changed, (name, value)| {
+                self.join_field(operation, name, value.as_ref(), report) | changed
+            }),
+            Change::Delete => self.join_life(operation, false, report),
+        }
+    }
+
+    /// The operations that make this state when they are merged into nothing:
+    /// the record's part of the feed.
+    pub fn operations(&self, collection: &Name, key: &RecordKey) -> Vec<Operation> {
+        let operation = |version, base, change| Operation {
+            collection: collection.clone(),
+            key: key.clone(),
+            version,
+            base,
+            change,
+        };
+        let Life { version, base, alive } = self.life;
+        let mut inserted = Record::new();
+        let mut updates: BTreeMap<_, Vec<(Name, Option<Value>)>> = BTreeMap::new();
+        for (name, register) in &self.fields {
+            match &register.value {
+                Some(value) if alive && (register.version, register.base) == (version, base) => {
+                    inserted.insert(name.clone(), value.clone());
+                }
+                value => updates
+                    .entry((register.version, register.base))
+                    .or_default()
+                    .push((name.clone(), value.clone())),
+            }
+        }
+        let life = match (alive, version) {
+            (true, _) => Some(operation(version, base, Change::Insert(inserted))),
+            (false, Version::ZERO) => None,
+            (false, _) => Some(operation(version, base, Change::Delete)),
+        };
+        let updates = updates
+            .into_iter()
+            .map(|((version, base), fields)| operation(version, base, Change::Update(fields)));
+        life.into_iter().chain(updates).collect()
+    }
+
+    fn join_life(&mut self, operation: &Operation, alive: bool, report: &mut Report) -> bool {
+        let theirs = Life { version: operation.version, base: operation.base, alive };
+        // At equal versions a delete wins: a record exists only if born *above* dead.
+        let rank = |life: &Life| (life.version, !life.alive, life.base);
+        if rank(&theirs) <= rank(&self.life) {
+            return false;
+        }
+        // What a reader saw and the new life hides is lost, unless its author knew it.
+        for (name, register) in self.fields.iter().filter(|_| self.life.alive) {
+            let hidden = !alive || register.version < theirs.version;
+            let known = register.version <= theirs.base;
+            if let (true, false, Some(_)) = (hidden, known, &register.value) {
+                let inserted = match &operation.change {
+                    Change::Insert(record) => record.get(name).cloned(),
+                    _ => None,
+                };
+                report.add(name, (theirs.version, inserted), register.clone());
+            }
+        }
+        self.life = theirs;
+        self.fields.retain(|_, register| register.version >= theirs.version);
+        true
+    }
+
+    fn join_field(
+        &mut self,
+        operation: &Operation,
+        name: &Name,
+        value: Option<&Value>,
+        report: &mut Report,
+    ) -> bool {
+        let theirs =
+            Register { version: operation.version, base: operation.base, value: value.cloned() };
+        if theirs.version < self.life.version {
+            self.report_hidden(name, theirs, report);
+            return false;
+        }
+        // An update of a record that a delete ended: kept, for an insert between
+        // the two may still come, but not seen.
+        if !self.life.alive && self.life.version > theirs.base {
+            report.add(name, (self.life.version, None), theirs.clone());
+        }
+        let Some(ours) = self.fields.get_mut(name) else {
+            self.fields.insert(name.clone(), theirs);
+            return true;
+        };
+        let alive = self.life.alive;
+        match compare(&theirs, ours) {
+            Ordering::Equal => false,
+            Ordering::Greater => {
+                let lost = std::mem::replace(ours, theirs);
+                if alive && lost.version > ours.base {
+                    report.add(name, (ours.version, ours.value.clone()), lost);
+                }
+                true
+            }
+            Ordering::Less => {
+                if alive && theirs.version > ours.base {
+                    report.add(name, (ours.version, ours.value.clone()), theirs);
+                }
+                false
+            }
+        }
+    }
+
+    /// A write below the record's life: lost to an insert or a delete whose author
+    /// may not have known it.
+    fn report_hidden(&self, name: &Name, theirs: Register, report: &mut Report) {
+        // A life that only updates were seen of has version zero and hides nothing.
+        if theirs.version <= self.life.base {
+            return;
+        }
+        let ours = self.fields.get(name).filter(|_| self.life.alive);
+        let winner =
+            ours.map_or((self.life.version, None), |ours| (ours.version, ours.value.clone()));
+        report.add(name, winner, theirs);
+    }
+}
+
+struct Report<'a> {
+    operation: &'a Operation,
+    conflicts: &'a mut Vec<Conflict>,
+}
+
+impl Report<'_> {
+    /// Two authors who wrote the same lost nothing.
+    fn add(&mut self, field: &Name, (version, value): (Version, Option<Value>), loser: Register) {
+        if value == loser.value {
+            return;
+        }
+        self.conflicts.push(Conflict {
+            collection: self.operation.collection.clone(),
+            key: self.operation.key.clone(),
+            field: field.clone(),
+            winner: Written { version, value },
+            loser: Written { version: loser.version, value: loser.value },
+        });
+    }
+}
+
+fn compare(a: &Register, b: &Register) -> Ordering {
+    a.version.cmp(&b.version).then_with(|| {
+        let bytes = |register: &Register| {
+            register.value.as_ref().map(|value| {
+                let mut bytes = Vec::new();
+                binary::encode_value(value, &mut bytes);
+                bytes
+            })
+        };
+        bytes(a).cmp(&bytes(b)).then_with(|| a.base.cmp(&b.base))
+    })
+}

@@ -1,0 +1,235 @@
+//! Local writes, and how they are stamped into operations.
+
+use std::collections::BTreeMap;
+
+use blaze_codec::{
+    Change, HlcClock, KeyError, Name, NodeId, Operation, Record, RecordKey, Role, Value, Version,
+};
+
+use blaze_codec::message::TRANSACTION_BYTES_MAX;
+
+use crate::{RecordState, size};
+
+/// One local write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The record's collection.
+    pub collection: Name,
+    /// The record.
+    pub key: RecordKey,
+    /// What to do.
+    pub kind: WriteKind,
+}
+
+/// What a [`Write`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteKind {
+    /// Makes a new record; refused if there is one.
+    Insert(Record),
+    /// Sets (`Some`) or removes (`None`) fields; refused if there is no record.
+    Update(BTreeMap<Name, Option<Value>>),
+    /// Makes the record equal to this one, whether it exists or not. Only fields
+    /// that differ are written.
+    Put(Record),
+    /// Deletes the record; does nothing if there is none.
+    Delete,
+}
+
+/// Why a write can't be done. Nothing of its transaction was committed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// An insert under a key that is taken.
+    #[error("{collection}/{key} exists already; update it, or put it to replace it")]
+    Exists {
+        /// The collection.
+        collection: Name,
+        /// The key.
+        key: RecordKey,
+    },
+    /// An update of a record that doesn't exist.
+    #[error("{collection}/{key} doesn't exist; insert it first")]
+    NotFound {
+        /// The collection.
+        collection: Name,
+        /// The key.
+        key: RecordKey,
+    },
+    /// A key that is not allowed.
+    #[error("the key of a record in {collection} is not allowed")]
+    Key {
+        /// The collection.
+        collection: Name,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// More writes than one transaction may have.
+    #[error("a transaction of {found} writes is too large, at most {max} are allowed; split it")]
+    TooMany {
+        /// Writes found.
+        found: usize,
+        /// Writes allowed.
+        max: usize,
+    },
+    /// A transaction of more bytes than may cross a link.
+    #[error("a transaction of {found} bytes is too large, at most {max} are allowed; split it")]
+    TooLarge {
+        /// Bytes found.
+        found: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+}
+
+/// Gives the writes of one transaction their versions, inside the database's own
+/// transaction. Every adapter's `commit` goes through it.
+#[derive(Debug)]
+pub struct Stamper<'a> {
+    /// The database's clock.
+    pub clock: &'a mut HlcClock,
+    /// The wall clock, in milliseconds since 1970.
+    pub wall_ms: u64,
+    /// The database's node.
+    pub node: NodeId,
+    /// The database's role.
+    pub role: Role,
+    /// An upper bound of the transaction's bytes so far; starts at 0.
+    pub bytes: usize,
+}
+
+/// The most writes in one transaction.
+pub const TRANSACTION_WRITES_MAX: usize = 1 << 20;
+
+/// Checks a transaction's number of writes.
+///
+/// # Errors
+///
+/// [`WriteError::TooMany`] if there are more than [`TRANSACTION_WRITES_MAX`].
+pub fn check_count(writes: &[Write]) -> Result<(), WriteError> {
+    let (found, max) = (writes.len(), TRANSACTION_WRITES_MAX);
+    if found > max {
+        return Err(WriteError::TooMany { found, max });
+    }
+    Ok(())
+}
+
+impl Stamper<'_> {
+    /// Makes the operations of a write, given the record's state, and joins them
+    /// into that state. An empty result means that nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if the write can't be done, or if the transaction's bytes
+    /// exceed [`TRANSACTION_BYTES_MAX`]; `state` is then not to be stored.
+    pub fn stamp(
+        &mut self,
+        write: &Write,
+        state: &mut RecordState,
+    ) -> Result<Vec<Operation>, WriteError> {
+        let operations = self.operations(write, state)?;
+        self.bytes += operations.iter().map(size::bytes_max).sum::<usize>();
+        let (found, max) = (self.bytes, TRANSACTION_BYTES_MAX);
+        if found > max {
+            return Err(WriteError::TooLarge { found, max });
+        }
+        Ok(operations)
+    }
+
+    fn operations(
+        &mut self,
+        write: &Write,
+        state: &mut RecordState,
+    ) -> Result<Vec<Operation>, WriteError> {
+        let Write { collection, key, kind } = write;
+        key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
+        match kind {
+            WriteKind::Insert(_) if state.exists() => {
+                Err(WriteError::Exists { collection: collection.clone(), key: key.clone() })
+            }
+            WriteKind::Update(_) if !state.exists() => {
+                Err(WriteError::NotFound { collection: collection.clone(), key: key.clone() })
+            }
+            WriteKind::Put(record) if state.exists() => {
+                Ok(self.update(write, state, difference(state, record)))
+            }
+            WriteKind::Insert(record) | WriteKind::Put(record) => {
+                let change = Change::Insert(record.clone());
+                Ok(vec![self.operation(write, state, state.version(), change)])
+            }
+            WriteKind::Update(fields) => {
+                let differs = |(name, value): &(&Name, &Option<Value>)| {
+                    visible(state, name) != value.as_ref()
+                };
+                let fields = fields.iter().filter(differs);
+                let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+                Ok(self.update(write, state, fields))
+            }
+            WriteKind::Delete if state.exists() => {
+                Ok(vec![self.operation(write, state, state.version(), Change::Delete)])
+            }
+            WriteKind::Delete => Ok(Vec::new()),
+        }
+    }
+
+    /// One operation for each base: fields that were last written together share it.
+    fn update(
+        &mut self,
+        write: &Write,
+        state: &mut RecordState,
+        fields: Vec<(Name, Option<Value>)>,
+    ) -> Vec<Operation> {
+        let mut by_base: BTreeMap<Version, Vec<(Name, Option<Value>)>> = BTreeMap::new();
+        for (name, value) in fields {
+            let base = state.fields.get(&name).map_or(state.life.version, |field| field.version);
+            by_base.entry(base).or_default().push((name, value));
+        }
+        let by_base = by_base.into_iter();
+        by_base
+            .map(|(base, fields)| self.operation(write, state, base, Change::Update(fields)))
+            .collect()
+    }
+
+    fn operation(
+        &mut self,
+        write: &Write,
+        state: &mut RecordState,
+        base: Version,
+        change: Change,
+    ) -> Operation {
+        let seen = state.version();
+        // What was seen may come from a peer whose clock is ahead.
+        self.clock.observe(seen.hlc);
+        let hlc = self.clock.tick(self.wall_ms);
+        let epoch = match self.role {
+            Role::Server => hlc,
+            Role::Client => seen.epoch,
+        };
+        let operation = Operation {
+            collection: write.collection.clone(),
+            key: write.key.clone(),
+            version: Version { epoch, hlc, node: self.node },
+            base,
+            change,
+        };
+        let mut conflicts = Vec::new();
+        state.merge(&operation, &mut conflicts);
+        debug_assert!(conflicts.is_empty(), "a local write knows what it replaces: {conflicts:?}");
+        operation
+    }
+}
+
+fn visible<'a>(state: &'a RecordState, name: &str) -> Option<&'a Value> {
+    state.fields.get(name).and_then(|register| register.value.as_ref())
+}
+
+fn difference(state: &RecordState, record: &Record) -> Vec<(Name, Option<Value>)> {
+    let mut fields: BTreeMap<Name, Option<Value>> = BTreeMap::new();
+    for (name, _) in state.visible().filter(|(name, _)| record.get(name).is_none()) {
+        fields.insert(name.clone(), None);
+    }
+    for (name, value) in record.iter().filter(|(name, value)| visible(state, name) != Some(value)) {
+        fields.insert(name.clone(), Some(value.clone()));
+    }
+    fields.into_iter().collect()
+}

@@ -1,0 +1,186 @@
+//! A database that takes part in replication.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blaze_codec::{Mode, Seq};
+use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
+use blaze_sync_protocol::Limits;
+use blaze_transport::{Endpoint, Transport, TransportError};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Backoff;
+use crate::connect::Connector;
+use crate::listen::Acceptor;
+use crate::status::{Acknowledged, Direction, Link, LinkId, LinkStatus, Links};
+
+/// Conflicts that are kept for a subscriber that doesn't keep up.
+const CONFLICTS_KEPT: usize = 1024;
+
+/// How a node behaves, each setting with a default.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Bounds of each session. Default: [`Limits::default`].
+    pub limits: Limits,
+    /// Waits between attempts to connect. Default: [`Backoff::default`].
+    pub backoff: Backoff,
+    /// Peers that may be connected to one listener. Default: 256.
+    pub connections_max: usize,
+    /// The clock that peers' timestamps are judged by. Default: the system's.
+    pub clock: WallClock,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            backoff: Backoff::default(),
+            connections_max: 256,
+            clock: WallClock::system(),
+        }
+    }
+}
+
+/// A database that takes part, and its links. Cheap to clone.
+///
+/// Its tasks run on the tokio runtime in which its methods are called.
+#[derive(Debug, Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) database: Arc<dyn DatabaseAdapter>,
+    pub(crate) name: String,
+    pub(crate) options: NodeOptions,
+    pub(crate) links: Arc<Links>,
+    pub(crate) conflicts: broadcast::Sender<Conflict>,
+    pub(crate) tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Node {
+    /// A node of this database, with a name for people and no links.
+    pub fn new(database: Arc<dyn DatabaseAdapter>, name: &str, options: NodeOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                database,
+                name: name.to_owned(),
+                options,
+                links: Arc::new(Links::new()),
+                conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
+                tasks: TaskTracker::new(),
+                cancel: CancellationToken::new(),
+            }),
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Arc<dyn DatabaseAdapter> {
+        &self.shared.database
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Makes a link to an endpoint, and keeps it up: if nothing listens there or
+    /// the connection is lost, it is tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if the first attempt shows that it can't work without
+    /// somebody changing something, such as a path that is too long.
+    pub async fn connect(
+        &self,
+        transport: Arc<dyn Transport>,
+        endpoint: Endpoint,
+        mode: Mode,
+    ) -> Result<Link, TransportError> {
+        let first = transport.connect(&endpoint).await;
+        let first = match first {
+            Err(error) if !error.is_retryable() => return Err(error),
+            first => first,
+        };
+        let cancel = self.shared.cancel.child_token();
+        let entry = self.shared.links.add(endpoint.clone(), Direction::Outgoing);
+        let link = self.link(entry.id(), &cancel);
+        let shared = Arc::clone(&self.shared);
+        let connector = Connector { shared, transport, endpoint, mode, entry, cancel };
+        self.shared.tasks.spawn(connector.run(first));
+        Ok(link)
+    }
+
+    /// Accepts peers at an endpoint that ask for one of these modes, and returns
+    /// where they reach it.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if the endpoint can't be listened at.
+    pub async fn listen(
+        &self,
+        transport: Arc<dyn Transport>,
+        endpoint: &Endpoint,
+        allowed: &[Mode],
+    ) -> Result<Endpoint, TransportError> {
+        let listener = transport.listen(endpoint).await?;
+        let reached = listener.endpoint().clone();
+        let acceptor = Acceptor {
+            shared: Arc::clone(&self.shared),
+            allowed: allowed.to_vec(),
+            cancel: self.shared.cancel.child_token(),
+        };
+        self.shared.tasks.spawn(acceptor.run(listener));
+        Ok(reached)
+    }
+
+    /// The links and what each does, as a watch.
+    pub fn links(&self) -> watch::Receiver<BTreeMap<LinkId, LinkStatus>> {
+        self.shared.links.watch()
+    }
+
+    /// The losers of true conflicts, as they are merged. A subscriber that falls
+    /// behind by more than 1,024 is told how many it missed.
+    pub fn conflicts(&self) -> broadcast::Receiver<Conflict> {
+        self.shared.conflicts.subscribe()
+    }
+
+    /// Waits until each peer that is connected and receives from this node has
+    /// everything up to a seq, durably, and tells who that is. A peer that
+    /// disconnects meanwhile is waited for no longer; without peers it returns at
+    /// once with nobody.
+    pub async fn acknowledged(&self, seq: Seq) -> Vec<Acknowledged> {
+        let mut links = self.links();
+        let receives = |status: &LinkStatus| {
+            let peer = status.peer.as_ref().filter(|_| status.is_connected())?;
+            let sends = match status.direction {
+                Direction::Outgoing => peer.mode.connector_sends(),
+                Direction::Incoming => peer.mode.acceptor_sends(),
+            };
+            sends.then(|| (peer.clone(), status.acked.unwrap_or(Seq::ZERO)))
+        };
+        let all = links
+            .wait_for(|links| links.values().filter_map(receives).all(|(_, acked)| acked >= seq))
+            .await;
+        let Ok(links) = all else { return Vec::new() };
+        let peers = links.values().filter_map(receives);
+        peers
+            .map(|(peer, through)| Acknowledged { node: peer.node, name: peer.name, through })
+            .collect()
+    }
+
+    /// Ends all links with a goodbye and stops listening. The database stays open.
+    pub async fn close(&self) {
+        self.shared.cancel.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    fn link(&self, id: LinkId, cancel: &CancellationToken) -> Link {
+        Link { id, statuses: self.links(), cancel: cancel.clone() }
+    }
+}

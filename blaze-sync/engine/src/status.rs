@@ -1,0 +1,215 @@
+//! What is known of a node's links, as a watch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use blaze_codec::{NodeId, Seq};
+use blaze_sync_protocol::{Event, Peer};
+use blaze_transport::Endpoint;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Names a link of a node, for as long as the node lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(u64);
+
+/// Which side made the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// This node connects.
+    Outgoing,
+    /// The peer connected to this node.
+    Incoming,
+}
+
+/// What a link does right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// A connection is being made, or both sides say hello.
+    Connecting,
+    /// The session is up and catches up with what the peer had when it began.
+    Syncing,
+    /// Everything that the peer had when the session began is merged; changes
+    /// follow as they happen.
+    Live,
+    /// The connection failed or was lost; the next attempt comes after a wait.
+    Waiting {
+        /// How long, from when this state was entered.
+        wait: Duration,
+        /// Why.
+        reason: Arc<str>,
+        /// Whether somebody has to change something before it can work.
+        refused: bool,
+    },
+    /// The link has ended.
+    Closed {
+        /// Why.
+        reason: Arc<str>,
+    },
+}
+
+/// A link, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Its id.
+    pub id: LinkId,
+    /// Where it connects to, or what it was accepted at.
+    pub endpoint: Endpoint,
+    /// Which side made the connection.
+    pub direction: Direction,
+    /// What it does right now.
+    pub state: LinkState,
+    /// The peer of the latest session.
+    pub peer: Option<Peer>,
+    /// The local seq up to which the peer has everything, durably; `None` as long
+    /// as no session sends to it.
+    pub acked: Option<Seq>,
+    /// The peer's seq up to which everything is merged here.
+    pub received: Option<Seq>,
+}
+
+impl LinkStatus {
+    /// Whether a session is up.
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.state, LinkState::Syncing | LinkState::Live)
+    }
+}
+
+/// A peer that has a commit, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The replica.
+    pub node: NodeId,
+    /// Its name, for people.
+    pub name: String,
+    /// The local seq up to which it has everything.
+    pub through: Seq,
+}
+
+/// The links of a node.
+#[derive(Debug)]
+pub(crate) struct Links {
+    next: AtomicU64,
+    statuses: watch::Sender<BTreeMap<LinkId, LinkStatus>>,
+}
+
+impl Links {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicU64::new(0), statuses: watch::Sender::new(BTreeMap::new()) }
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<BTreeMap<LinkId, LinkStatus>> {
+        self.statuses.subscribe()
+    }
+
+    /// Adds a link that is being connected.
+    pub(crate) fn add(self: &Arc<Self>, endpoint: Endpoint, direction: Direction) -> LinkEntry {
+        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let status = LinkStatus {
+            id,
+            endpoint,
+            direction,
+            state: LinkState::Connecting,
+            peer: None,
+            acked: None,
+            received: None,
+        };
+        self.statuses.send_modify(|statuses| {
+            statuses.insert(id, status);
+        });
+        LinkEntry { id, links: Arc::clone(self) }
+    }
+}
+
+/// One link's line in [`Links`]; gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct LinkEntry {
+    id: LinkId,
+    links: Arc<Links>,
+}
+
+impl LinkEntry {
+    pub(crate) const fn id(&self) -> LinkId {
+        self.id
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut LinkStatus)) {
+        self.links
+            .statuses
+            .send_if_modified(|statuses| statuses.get_mut(&self.id).map(change).is_some());
+    }
+
+    pub(crate) fn state(&self, state: LinkState) {
+        self.update(|status| {
+            if !matches!(state, LinkState::Syncing | LinkState::Live) {
+                (status.acked, status.received) = (None, None);
+            }
+            status.state = state;
+        });
+    }
+
+    pub(crate) fn event(&self, event: Event, received: Option<Seq>) {
+        self.update(|status| {
+            status.received = received;
+            match event {
+                Event::Established(peer) => {
+                    status.peer = Some(peer);
+                    status.state = LinkState::Syncing;
+                }
+                Event::CaughtUp => status.state = LinkState::Live,
+                Event::PeerAcked(seq) => status.acked = Some(seq),
+                _ => {}
+            }
+        });
+    }
+}
+
+impl Drop for LinkEntry {
+    fn drop(&mut self) {
+        self.links.statuses.send_modify(|statuses| {
+            statuses.remove(&self.id);
+        });
+    }
+}
+
+/// A handle on a link. Dropping it leaves the link as it is.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) statuses: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Link {
+    /// Its id.
+    pub const fn id(&self) -> LinkId {
+        self.id
+    }
+
+    /// What it does right now; `None` once it is closed.
+    pub fn status(&self) -> Option<LinkStatus> {
+        self.statuses.borrow().get(&self.id).cloned()
+    }
+
+    /// Waits until its state fulfils a condition, and returns its status then;
+    /// `None` once it is closed.
+    pub async fn wait_for(
+        &mut self,
+        mut condition: impl FnMut(&LinkStatus) -> bool,
+    ) -> Option<LinkStatus> {
+        let id = self.id;
+        let fulfilled =
+            |statuses: &BTreeMap<LinkId, LinkStatus>| statuses.get(&id).is_none_or(&mut condition);
+        let statuses = self.statuses.wait_for(fulfilled).await.ok()?;
+        statuses.get(&id).cloned()
+    }
+
+    /// Ends it with a goodbye, and waits until it has ended.
+    pub async fn close(mut self) {
+        self.cancel.cancel();
+        self.wait_for(|_| false).await;
+    }
+}

@@ -1,0 +1,81 @@
+//! What a session is told before it starts.
+
+use blaze_codec::message::BODY_BYTES_MAX;
+use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
+
+/// Who this side is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalNode {
+    /// The replica.
+    pub node: NodeId,
+    /// The life of its feed.
+    pub incarnation: Incarnation,
+    /// The database: only replicas of one database sync.
+    pub database: String,
+    /// A name for people.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+    /// The latest durable seq.
+    pub head: Seq,
+}
+
+/// Which side of the link a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// It made the connection and asks for a mode.
+    Connector {
+        /// The mode that it asks for.
+        mode: Mode,
+    },
+    /// It accepted the connection.
+    Acceptor {
+        /// The modes that it allows.
+        allowed: Vec<Mode>,
+    },
+}
+
+impl Side {
+    /// An acceptor that allows every mode.
+    pub fn acceptor() -> Self {
+        Self::Acceptor { allowed: vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly] }
+    }
+}
+
+/// Everything that a session is told before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Who this side is.
+    pub local: LocalNode,
+    /// Which side it is.
+    pub side: Side,
+    /// Bounds of time and memory.
+    pub limits: Limits,
+}
+
+/// Bounds of time and memory, each with a default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of changes that the peer may send before they are acknowledged;
+    /// at least one frame. Default: 4 MiB.
+    pub window_bytes: u64,
+    /// How long both hellos may take, in milliseconds. Default: 5,000.
+    pub handshake_ms: u64,
+    /// After how long without sending a ping goes out, in milliseconds.
+    /// Default: 15,000.
+    pub heartbeat_ms: u64,
+    /// After how long without hearing anything the peer counts as gone, in
+    /// milliseconds. Default: 45,000.
+    pub silence_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            window_bytes: 4 * BODY_BYTES_MAX as u64,
+            handshake_ms: 5_000,
+            heartbeat_ms: 15_000,
+            silence_ms: 45_000,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Why a session ended.
+
+use blaze_codec::message::{Goodbye, Reason};
+use blaze_codec::{ClockDrift, DecodeError};
+
+/// Why a session ended. Nothing that was acknowledged is lost by it; the next
+/// session resumes at the checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// This side was asked to close.
+    #[error("closed by this side")]
+    Closed,
+    /// The connection ended without a goodbye.
+    #[error("the connection was lost")]
+    Disconnected,
+    /// The peer ended the session.
+    #[error("the peer ended the session: {message}")]
+    PeerLeft {
+        /// Why, for programs.
+        reason: Reason,
+        /// Why, for people.
+        message: String,
+    },
+    /// Nothing was heard from the peer for too long.
+    #[error("nothing heard from the peer for {silence_ms} ms")]
+    Timeout {
+        /// For how long, in milliseconds.
+        silence_ms: u64,
+    },
+    /// No protocol version is known to both.
+    #[error(
+        "the peer speaks protocol versions {theirs_min} to {theirs_max}, this side {ours_min} to {ours_max}; update the older side"
+    )]
+    ProtocolVersion {
+        /// The peer's oldest.
+        theirs_min: u16,
+        /// The peer's newest.
+        theirs_max: u16,
+        /// This side's oldest.
+        ours_min: u16,
+        /// This side's newest.
+        ours_max: u16,
+    },
+    /// The peer has another database.
+    #[error(
+        "the peer has the database {theirs:?}, this side {ours:?}; only replicas of one database sync"
+    )]
+    Database {
+        /// The peer's.
+        theirs: String,
+        /// This side's.
+        ours: String,
+    },
+    /// The peer is this node.
+    #[error(
+        "both sides are node {node}: a link to itself, or a copied database file; give the copy an identity of its own"
+    )]
+    SameNode {
+        /// The node id of both.
+        node: String,
+    },
+    /// The mode isn't allowed.
+    #[error("a {mode} link is not allowed here")]
+    Mode {
+        /// The mode that was asked for.
+        mode: String,
+    },
+    /// An operation lies too far in the future.
+    #[error(transparent)]
+    ClockDrift(#[from] ClockDrift),
+    /// The peer holds more of this node's feed than there is.
+    #[error(
+        "the peer holds seq {held} of this node's feed, which ends at {head}: this database was restored from an older backup"
+    )]
+    FeedWentBack {
+        /// What the peer holds.
+        held: u64,
+        /// The end of the feed.
+        head: u64,
+    },
+    /// The peer sent what can't be decoded.
+    #[error("the peer sent what can't be decoded")]
+    Decode(#[from] DecodeError),
+    /// The peer broke the protocol.
+    #[error("the peer broke the protocol: {rule}")]
+    Violation {
+        /// The rule that it broke.
+        rule: &'static str,
+    },
+    /// The local database failed.
+    #[error("the local database failed: {reason}")]
+    Storage {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl SessionError {
+    /// Whether connecting again can help without anybody changing something.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            // A disk that was full may have room again, a broken peer be restarted.
+            Self::Disconnected
+            | Self::Timeout { .. }
+            | Self::ClockDrift(_)
+            | Self::Storage { .. }
+            | Self::Decode(_)
+            | Self::Violation { .. } => true,
+            Self::PeerLeft { reason, .. } => !matches!(
+                reason,
+                Reason::ProtocolVersion | Reason::Database | Reason::Mode | Reason::SameNode
+            ),
+            Self::Closed
+            | Self::ProtocolVersion { .. }
+            | Self::Database { .. }
+            | Self::SameNode { .. }
+            | Self::Mode { .. }
+            | Self::FeedWentBack { .. } => false,
+        }
+    }
+
+    /// What to tell the peer, if it is still there.
+    pub(crate) fn goodbye(&self) -> Option<Goodbye> {
+        let reason = match self {
+            Self::Disconnected | Self::PeerLeft { .. } => return None,
+            Self::Closed => Reason::Shutdown,
+            Self::Timeout { .. } => Reason::Timeout,
+            Self::ProtocolVersion { .. } => Reason::ProtocolVersion,
+            Self::Database { .. } => Reason::Database,
+            Self::SameNode { .. } => Reason::SameNode,
+            Self::Mode { .. } => Reason::Mode,
+            Self::ClockDrift(_) => Reason::ClockDrift,
+            Self::FeedWentBack { .. } | Self::Decode(_) | Self::Violation { .. } => {
+                Reason::Violation
+            }
+            Self::Storage { .. } => Reason::Storage,
+        };
+        Some(Goodbye { reason, message: self.peer_message() })
+    }
+
+    /// The message from the peer's point of view; it tells nothing that the peer
+    /// doesn't know, such as which databases exist here.
+    fn peer_message(&self) -> String {
+        match self {
+            Self::Closed => "the other side closed".to_owned(),
+            Self::Database { theirs, .. } => {
+                format!("the database {theirs:?} is not served here")
+            }
+            Self::ClockDrift(drift) => format!(
+                "your clock is ahead: {} ms there, {} ms here, at most {} ms apart are allowed; set both clocks, nothing is lost until then",
+                drift.theirs_ms, drift.ours_ms, drift.allowed_ms
+            ),
+            Self::Storage { .. } => "the other side's database failed".to_owned(),
+            Self::Decode(error) => format!("what you sent can't be decoded: {error}"),
+            Self::Violation { rule } => format!("you broke the protocol: {rule}"),
+            other => other.to_string(),
+        }
+    }
+}

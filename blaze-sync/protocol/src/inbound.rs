@@ -1,0 +1,229 @@
+//! The receiving direction: frames in, batches to merge out, credit back.
+
+use std::collections::VecDeque;
+
+use blaze_codec::message::{Ack, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
+use blaze_codec::{Checkpoint, HlcClock, Incarnation, NodeId, Operation, Seq};
+
+use crate::{Batch, SessionError};
+
+/// The most bytes of pieces that are put together: a transaction that a peer
+/// forwards may take more bytes than where it was written.
+const STAGED_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX;
+
+/// What this side receives of the peer's feed.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    peer: NodeId,
+    incarnation: Incarnation,
+    /// Everything up to here has arrived.
+    received: Seq,
+    /// Everything up to here is merged and durable.
+    merged: Seq,
+    window: u64,
+    /// What the peer may still send.
+    granted: u64,
+    /// What may be granted again with the next ack.
+    spent: u64,
+    /// The pieces so far of a payload that goes on.
+    staged: Vec<u8>,
+    /// What the pieces cost; granted again once nothing else waits to be merged.
+    staged_cost: u64,
+    pending: VecDeque<Group>,
+    merging: Option<Group>,
+}
+
+/// Whole transactions, to be merged in one commit.
+#[derive(Debug)]
+struct Group {
+    through: Seq,
+    /// What the frames cost.
+    bytes: u64,
+    /// Whether it came in pieces; then it is merged alone.
+    large: bool,
+    operations: Vec<Operation>,
+}
+
+impl Inbound {
+    /// Starts after a checkpoint with a window of credit granted.
+    pub(crate) fn new(peer: NodeId, incarnation: Incarnation, after: Seq, window: u64) -> Self {
+        Self {
+            peer,
+            incarnation,
+            received: after,
+            merged: after,
+            window,
+            granted: window,
+            spent: 0,
+            staged: Vec::new(),
+            staged_cost: 0,
+            pending: VecDeque::new(),
+            merging: None,
+        }
+    }
+
+    pub(crate) const fn merged(&self) -> Seq {
+        self.merged
+    }
+
+    /// Takes a frame of changes of `bytes` in all.
+    pub(crate) fn frame(
+        &mut self,
+        frame: &ChangesFrame,
+        bytes: u64,
+        wall_ms: u64,
+    ) -> Result<(), SessionError> {
+        self.granted = self
+            .granted
+            .checked_sub(bytes)
+            .ok_or(SessionError::Violation { rule: "changes stay within their credit" })?;
+        if frame.more || !self.staged.is_empty() {
+            self.stage(&frame.payload)?;
+            self.staged_cost += bytes;
+            if frame.more {
+                return Ok(());
+            }
+            let payload = std::mem::take(&mut self.staged);
+            return self.changes(Changes::decode(&payload)?, 0, true, wall_ms);
+        }
+        self.changes(Changes::decode(&frame.payload)?, bytes, false, wall_ms)
+    }
+
+    fn stage(&mut self, piece: &[u8]) -> Result<(), SessionError> {
+        if self.staged.len() + piece.len() > STAGED_BYTES_MAX {
+            return Err(SessionError::Violation { rule: "a transaction stays within its limit" });
+        }
+        self.staged.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn changes(
+        &mut self,
+        changes: Changes,
+        bytes: u64,
+        large: bool,
+        wall_ms: u64,
+    ) -> Result<(), SessionError> {
+        let Changes { after, through, operations } = changes;
+        if after > self.received || through < self.received {
+            return Err(SessionError::Violation { rule: "changes follow what was sent before" });
+        }
+        for operation in &operations {
+            HlcClock::check_drift(operation.version.hlc, wall_ms)?;
+            HlcClock::check_drift(operation.version.epoch, wall_ms)?;
+        }
+        self.received = through;
+        match self.pending.back_mut() {
+            Some(group) if !large && !group.large => {
+                group.through = through;
+                group.bytes += bytes;
+                group.operations.extend(operations);
+            }
+            _ => self.pending.push_back(Group { through, bytes, large, operations }),
+        }
+        Ok(())
+    }
+
+    /// The next batch to merge: everything that arrived while the last one was
+    /// merged, so that batches grow as load does.
+    pub(crate) fn poll_batch(&mut self) -> Option<Batch> {
+        if self.merging.is_some() {
+            return None;
+        }
+        let mut group = self.pending.pop_front()?;
+        let operations = std::mem::take(&mut group.operations);
+        let checkpoint = Checkpoint { incarnation: self.incarnation, seq: group.through };
+        self.merging = Some(group);
+        Some(Batch { peer: self.peer, checkpoint, operations })
+    }
+
+    /// The batch is merged and durable.
+    pub(crate) fn merged_batch(&mut self) {
+        let Some(group) = self.merging.take() else { return };
+        self.merged = group.through;
+        self.spent += group.bytes;
+    }
+
+    /// The ack that is due: something was merged, or half of a window of pieces
+    /// is kept aside.
+    pub(crate) fn poll_ack(&mut self, acked: &mut Seq) -> Option<Ack> {
+        if self.merging.is_none() && self.pending.is_empty() {
+            self.spent += std::mem::take(&mut self.staged_cost);
+        }
+        if self.merged == *acked && self.spent < self.window / 2 {
+            return None;
+        }
+        *acked = self.merged;
+        let credit = std::mem::take(&mut self.spent);
+        self.granted += credit;
+        Some(Ack { through: self.merged, credit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blaze_codec::message::{Message, encode_changes};
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn inbound() -> Inbound {
+        Inbound::new(NodeId::from_bytes([2; 16]), Incarnation(1), Seq::ZERO, 100)
+    }
+
+    fn frame(body: Bytes) -> ChangesFrame {
+        match Message::decode(body) {
+            Ok(Message::Changes(frame)) => frame,
+            other => panic!("not changes: {other:?}"),
+        }
+    }
+
+    fn changes(after: u64, through: u64) -> ChangesFrame {
+        frame(encode_changes(Seq(after), Seq(through), &[])[0].clone())
+    }
+
+    #[test]
+    fn a_gap_is_refused_and_overlap_is_not() {
+        let mut inbound = inbound();
+        assert!(inbound.frame(&changes(1, 2), 10, 0).is_err());
+        let mut inbound = self::inbound();
+        inbound.frame(&changes(0, 2), 10, 0).unwrap();
+        inbound.frame(&changes(1, 3), 10, 0).unwrap();
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(3));
+    }
+
+    #[test]
+    fn more_than_the_credit_is_refused() {
+        let mut inbound = inbound();
+        inbound.frame(&changes(0, 1), 100, 0).unwrap();
+        assert_eq!(
+            inbound.frame(&changes(1, 2), 1, 0),
+            Err(SessionError::Violation { rule: "changes stay within their credit" })
+        );
+    }
+
+    #[test]
+    fn what_arrives_while_merging_is_merged_together_and_acked_when_durable() {
+        let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
+        inbound.frame(&changes(0, 1), 10, 0).unwrap();
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(1));
+        inbound.frame(&changes(1, 2), 20, 0).unwrap();
+        inbound.frame(&changes(2, 3), 20, 0).unwrap();
+        assert_eq!(inbound.poll_batch(), None);
+        assert_eq!(inbound.poll_ack(&mut acked), None, "nothing is durable yet");
+        inbound.merged_batch();
+        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(1), credit: 10 }));
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(3));
+        inbound.merged_batch();
+        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(3), credit: 40 }));
+    }
+
+    #[test]
+    fn pieces_give_their_credit_back_before_the_end() {
+        let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
+        let piece = ChangesFrame { more: true, payload: Bytes::from_static(&[0; 60]) };
+        inbound.frame(&piece, 62, 0).unwrap();
+        assert_eq!(inbound.poll_batch(), None);
+        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(0), credit: 62 }));
+    }
+}

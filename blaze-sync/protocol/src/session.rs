@@ -1,0 +1,383 @@
+//! One side of one link, from hello to goodbye.
+
+use std::collections::VecDeque;
+
+use blaze_codec::message::{
+    BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
+    Resume,
+};
+use blaze_codec::{Checkpoint, Mode, Seq};
+use bytes::Bytes;
+
+use crate::inbound::Inbound;
+use crate::outbound::Outbound;
+use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Side};
+
+/// One side of one link.
+///
+/// Feed it inputs, and drain its outputs after each. An error from
+/// [`handle_input`](Self::handle_input) ends the session; what is still to be
+/// sent then is the goodbye.
+///
+/// ```
+/// use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
+/// use blaze_sync_protocol::{Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, Side};
+///
+/// let local = |byte: u8| LocalNode {
+///     node: NodeId::from_bytes([byte; 16]),
+///     incarnation: Incarnation(1),
+///     database: "notes".into(),
+///     name: format!("app {byte}"),
+///     role: Role::Client,
+///     head: Seq::ZERO,
+/// };
+/// let config = |byte, side| SessionConfig { local: local(byte), side, limits: Limits::default() };
+/// let now = Moment { mono_ms: 0, wall_ms: 1_700_000_000_000 };
+///
+/// let side = Side::Connector { mode: Mode::Bidirectional };
+/// let mut connector = Session::new(config(1, side), now);
+/// let mut acceptor = Session::new(config(2, Side::acceptor()), now);
+///
+/// let Some(Output::Send(hello)) = connector.poll_output() else { panic!("no hello") };
+/// acceptor.handle_input(now, Input::Frame(hello))?;
+/// assert_eq!(acceptor.peer().unwrap().name, "app 1");
+/// # Ok::<(), blaze_sync_protocol::SessionError>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    phase: Phase,
+    peer: Option<Peer>,
+    outbound: Option<Outbound>,
+    inbound: Option<Inbound>,
+    /// The seq up to which the last ack went.
+    acked: Seq,
+    /// The seq up to which the peer was last reported to have everything.
+    peer_acked: Option<Seq>,
+    caught_up: bool,
+    started_ms: u64,
+    heard_ms: u64,
+    sent_ms: u64,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The peer's hello hasn't come.
+    Hello,
+    /// Both sides said hello.
+    Live,
+    /// An error ended it.
+    Ended,
+}
+
+impl Session {
+    /// A session that begins now. A connector says hello at once.
+    pub fn new(config: SessionConfig, now: Moment) -> Self {
+        let mut session = Self {
+            config,
+            phase: Phase::Hello,
+            peer: None,
+            outbound: None,
+            inbound: None,
+            acked: Seq::ZERO,
+            peer_acked: None,
+            caught_up: false,
+            started_ms: now.mono_ms,
+            heard_ms: now.mono_ms,
+            sent_ms: now.mono_ms,
+            outputs: VecDeque::new(),
+        };
+        if let Side::Connector { mode } = session.config.side {
+            session.say_hello(mode, now);
+        }
+        session
+    }
+
+    /// Feeds one input. Drain [`poll_output`](Self::poll_output) before the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] says why the session has ended; a goodbye may be left to
+    /// send. Inputs after that are ignored.
+    pub fn handle_input(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
+        if self.phase == Phase::Ended {
+            return Ok(());
+        }
+        let result = self.handle(now, input);
+        if let Err(error) = &result {
+            self.end(error);
+        } else {
+            self.advance(now);
+        }
+        result
+    }
+
+    /// What the driver has to do next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to feed [`Input::Timeout`] at the latest, on the clock of
+    /// [`Moment::mono_ms`]; `None` once the session has ended.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let limits = &self.config.limits;
+        match self.phase {
+            Phase::Hello => Some(self.started_ms + limits.handshake_ms),
+            Phase::Live => {
+                Some((self.sent_ms + limits.heartbeat_ms).min(self.heard_ms + limits.silence_ms))
+            }
+            Phase::Ended => None,
+        }
+    }
+
+    /// The other side, once it said hello.
+    pub const fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// The peer's seq up to which everything is merged here, once receiving.
+    pub fn received(&self) -> Option<Seq> {
+        self.inbound.as_ref().map(Inbound::merged)
+    }
+
+    fn handle(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
+        match input {
+            Input::Frame(body) => self.frame(now, body),
+            Input::Disconnected => Err(SessionError::Disconnected),
+            Input::Checkpoint(checkpoint) => {
+                self.resume(checkpoint, now);
+                Ok(())
+            }
+            Input::Head(head) => {
+                self.config.local.head = self.config.local.head.max(head);
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.head(head);
+                }
+                Ok(())
+            }
+            Input::Changes(outgoing) => {
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.queue(outgoing.items);
+                }
+                Ok(())
+            }
+            Input::Merged => {
+                if let Some(inbound) = &mut self.inbound {
+                    inbound.merged_batch();
+                }
+                Ok(())
+            }
+            Input::StorageFailed(reason) => Err(SessionError::Storage { reason }),
+            Input::Timeout => self.timeout(now),
+            Input::Close => Err(SessionError::Closed),
+        }
+    }
+
+    fn frame(&mut self, now: Moment, body: Bytes) -> Result<(), SessionError> {
+        self.heard_ms = now.mono_ms;
+        let bytes = body.len() as u64;
+        if self.phase == Phase::Hello && body.len() > CONTROL_BYTES_MAX {
+            return Err(SessionError::Violation { rule: "a hello is at most 4 KiB long" });
+        }
+        match (self.phase, Message::decode(body)?) {
+            (Phase::Hello, Message::Hello(hello)) => self.hello(hello, now),
+            (_, Message::Goodbye(goodbye)) => {
+                Err(SessionError::PeerLeft { reason: goodbye.reason, message: goodbye.message })
+            }
+            (Phase::Hello, _) => {
+                Err(SessionError::Violation { rule: "the first message is a hello" })
+            }
+            (_, Message::Hello(_)) => Err(SessionError::Violation { rule: "one hello a session" }),
+            (_, Message::Resume(resume)) => self.start_sending(resume),
+            (_, Message::Changes(frame)) => {
+                let rule = "changes come only where the mode allows them, once asked for";
+                let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                inbound.frame(&frame, bytes, now.wall_ms)
+            }
+            (_, Message::Ack(ack)) => {
+                let rule = "an ack answers changes";
+                let outbound = self.outbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                outbound.ack(ack).map(|_| ())
+            }
+            (_, Message::Ping(nonce)) => {
+                self.send(&Message::Pong(nonce), now);
+                Ok(())
+            }
+            (_, Message::Pong(_)) => Ok(()),
+        }
+    }
+
+    fn hello(&mut self, hello: Hello, now: Moment) -> Result<(), SessionError> {
+        let local = &self.config.local;
+        let protocol = hello.protocol_max.min(PROTOCOL_VERSION_MAX);
+        if protocol < hello.protocol_min.max(PROTOCOL_VERSION_MIN) {
+            return Err(SessionError::ProtocolVersion {
+                theirs_min: hello.protocol_min,
+                theirs_max: hello.protocol_max,
+                ours_min: PROTOCOL_VERSION_MIN,
+                ours_max: PROTOCOL_VERSION_MAX,
+            });
+        }
+        if hello.database != local.database {
+            let (theirs, ours) = (hello.database, local.database.clone());
+            return Err(SessionError::Database { theirs, ours });
+        }
+        if hello.node == local.node {
+            return Err(SessionError::SameNode { node: hello.node.to_string() });
+        }
+        let allowed = match &self.config.side {
+            Side::Connector { mode } => *mode == hello.mode,
+            Side::Acceptor { allowed } => allowed.contains(&hello.mode),
+        };
+        if !allowed {
+            return Err(SessionError::Mode { mode: hello.mode.to_string() });
+        }
+        if matches!(self.config.side, Side::Acceptor { .. }) {
+            self.say_hello(hello.mode, now);
+        }
+        let peer = Peer {
+            node: hello.node,
+            incarnation: hello.incarnation,
+            name: hello.name,
+            role: hello.role,
+            mode: hello.mode,
+            protocol,
+            head: hello.head,
+            clock_ahead_ms: hello.wall_ms.cast_signed().wrapping_sub(now.wall_ms.cast_signed()),
+        };
+        self.phase = Phase::Live;
+        if self.receives(peer.mode) {
+            self.outputs.push_back(Output::LoadCheckpoint { peer: peer.node });
+        }
+        self.outputs.push_back(Output::Event(Event::Established(peer.clone())));
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    fn say_hello(&mut self, mode: Mode, now: Moment) {
+        let local = self.config.local.clone();
+        let hello = Hello {
+            protocol_min: PROTOCOL_VERSION_MIN,
+            protocol_max: PROTOCOL_VERSION_MAX,
+            node: local.node,
+            incarnation: local.incarnation,
+            database: local.database,
+            name: local.name,
+            role: local.role,
+            mode,
+            head: local.head,
+            wall_ms: now.wall_ms,
+        };
+        self.send(&Message::Hello(hello), now);
+    }
+
+    /// Asks for the peer's changes after the checkpoint held of its feed.
+    fn resume(&mut self, checkpoint: Option<Checkpoint>, now: Moment) {
+        let Some(peer) = &self.peer else { return };
+        // A checkpoint of another life of the feed says nothing of this one.
+        let held = checkpoint.filter(|held| held.incarnation == peer.incarnation);
+        let after = held.map_or(Seq::ZERO, |held| held.seq);
+        let window = self.config.limits.window_bytes.max(BODY_BYTES_MAX as u64);
+        self.inbound = Some(Inbound::new(peer.node, peer.incarnation, after, window));
+        self.acked = after;
+        let incarnation = held.map(|held| held.incarnation);
+        self.send(&Message::Resume(Resume { incarnation, after, credit: window }), now);
+    }
+
+    fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
+        let peer = self.peer.as_ref().filter(|peer| self.sends(peer.mode));
+        let rule = "a side asks for changes only where the mode allows them";
+        let peer = peer.ok_or(SessionError::Violation { rule })?.node;
+        if self.outbound.is_some() {
+            return Err(SessionError::Violation { rule: "one resume a session" });
+        }
+        let local = &self.config.local;
+        let outbound =
+            Outbound::resume(peer, resume, local.incarnation, local.head, BODY_BYTES_MAX)?;
+        self.outbound = Some(outbound);
+        Ok(())
+    }
+
+    fn timeout(&mut self, now: Moment) -> Result<(), SessionError> {
+        let limits = self.config.limits;
+        let silence_ms = now.mono_ms.saturating_sub(self.heard_ms);
+        let allowed = match self.phase {
+            Phase::Hello => limits.handshake_ms,
+            _ => limits.silence_ms,
+        };
+        if silence_ms >= allowed {
+            return Err(SessionError::Timeout { silence_ms });
+        }
+        if self.phase == Phase::Live && now.mono_ms >= self.sent_ms + limits.heartbeat_ms {
+            if let Some(outbound) = &mut self.outbound {
+                outbound.bridge_idle();
+            }
+            self.send(&Message::Ping(now.mono_ms), now);
+        }
+        Ok(())
+    }
+
+    /// Turns what the last input made possible into outputs.
+    fn advance(&mut self, now: Moment) {
+        if let Some(inbound) = &mut self.inbound {
+            let ack = inbound.poll_ack(&mut self.acked);
+            let batch = inbound.poll_batch();
+            if let Some(ack) = ack {
+                self.send(&Message::Ack(ack), now);
+            }
+            self.outputs.extend(batch.map(Output::Merge));
+        }
+        self.report_caught_up();
+        let Some(outbound) = &mut self.outbound else { return };
+        while let Some(frame) = outbound.poll_frame() {
+            self.sent_ms = now.mono_ms;
+            self.outputs.push_back(Output::Send(frame));
+        }
+        if let Some((after, bytes)) = outbound.poll_read() {
+            self.outputs.push_back(Output::Read { after, bytes });
+        }
+        let known = outbound.known();
+        if self.peer_acked != Some(known) {
+            self.peer_acked = Some(known);
+            self.outputs.push_back(Output::Event(Event::PeerAcked(known)));
+        }
+    }
+
+    fn report_caught_up(&mut self) {
+        let head = self.peer.as_ref().map(|peer| peer.head);
+        let merged = self.inbound.as_ref().map(Inbound::merged);
+        if !self.caught_up && merged.is_some() && merged >= head {
+            self.caught_up = true;
+            self.outputs.push_back(Output::Event(Event::CaughtUp));
+        }
+    }
+
+    fn end(&mut self, error: &SessionError) {
+        self.phase = Phase::Ended;
+        self.outputs.clear();
+        if let Some(goodbye) = error.goodbye() {
+            self.outputs.push_back(Output::Send(Message::Goodbye(goodbye).encode()));
+        }
+        self.outputs.push_back(Output::Finish);
+    }
+
+    fn send(&mut self, message: &Message, now: Moment) {
+        self.sent_ms = now.mono_ms;
+        self.outputs.push_back(Output::Send(message.encode()));
+    }
+
+    const fn sends(&self, mode: Mode) -> bool {
+        match self.config.side {
+            Side::Connector { .. } => mode.connector_sends(),
+            Side::Acceptor { .. } => mode.acceptor_sends(),
+        }
+    }
+
+    const fn receives(&self, mode: Mode) -> bool {
+        match self.config.side {
+            Side::Connector { .. } => mode.acceptor_sends(),
+            Side::Acceptor { .. } => mode.connector_sends(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask ci`: all that must pass.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cargo::{self, Workspace};
+
+/// Run all that must pass before a change is sent: the tests, then the lints.
+///
+/// This is `.ci/run`: the test command of the README, word for word, and then
+/// `cargo xtask lint`.
+#[derive(Debug, Args)]
+pub(crate) struct Ci {}
+
+impl Ci {
+    #[expect(clippy::unused_self, reason = "tasks are run alike")]
+    pub(crate) fn run(self, workspace: &Workspace) -> Result<()> {
+        cargo::run(workspace.program("bash").arg(".ci/run"))
+    }
+}

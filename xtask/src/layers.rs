@@ -1,0 +1,229 @@
+//! Which crate may see which: the layers of the workspace, as data and as a check.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// What the crates of one layer may depend on, directly or through others.
+struct Rule {
+    /// The name of the crate, or a prefix of names that ends with `*`.
+    package: &'static str,
+    /// Crates of the workspace that it may see.
+    sees: &'static [&'static str],
+    /// Other crates that it must not see.
+    never: &'static [&'static str],
+    /// What stands behind it.
+    why: &'static str,
+}
+
+/// Whatever runs tasks or does I/O.
+const RUNTIMES: &[&str] =
+    &["tokio", "tokio-util", "mio", "socket2", "async-std", "smol", "rusqlite", "rustix"];
+
+/// The first rule that matches a crate is its rule.
+const RULES: &[Rule] = &[
+    Rule {
+        package: "blaze-codec",
+        sees: &[],
+        never: &["rusqlite", "rustix", "mio", "socket2"],
+        why: "the data model and its bytes stand below everything",
+    },
+    Rule {
+        package: "blaze-transport",
+        sees: &["blaze-codec"],
+        never: &["rusqlite"],
+        why: "a transport moves opaque frames and knows neither databases nor sessions",
+    },
+    Rule {
+        package: "blaze-transport-*",
+        sees: &["blaze-codec", "blaze-transport"],
+        never: &["rusqlite"],
+        why: "a transport moves opaque frames and knows no other transport",
+    },
+    Rule {
+        package: "blaze-topology",
+        sees: &["blaze-codec"],
+        never: RUNTIMES,
+        why: "a topology is a plan on paper",
+    },
+    Rule {
+        package: "blaze-db-adapter",
+        sees: &["blaze-codec"],
+        never: &["rusqlite", "mio", "socket2"],
+        why: "merging knows neither a database nor a transport",
+    },
+    Rule {
+        package: "blaze-db-adapter-*",
+        sees: &["blaze-codec", "blaze-db-adapter"],
+        never: &["mio", "socket2"],
+        why: "a database knows neither a transport nor another database",
+    },
+    Rule {
+        package: "blaze-sync-protocol",
+        sees: &["blaze-codec"],
+        never: RUNTIMES,
+        why: "a session is a pure function of its inputs, so that a simulator can drive it",
+    },
+    Rule {
+        package: "blaze-sync-engine",
+        sees: &[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-sync-protocol",
+            "blaze-topology",
+            "blaze-transport",
+        ],
+        never: &["rusqlite", "mio", "socket2"],
+        why: "transports and databases are values that the engine is given",
+    },
+    Rule {
+        package: "blaze-sync",
+        sees: &[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-db-adapter-memory",
+            "blaze-db-adapter-sqlite",
+            "blaze-sync-engine",
+            "blaze-sync-protocol",
+            "blaze-topology",
+            "blaze-transport",
+            "blaze-transport-memory",
+            "blaze-transport-tcp",
+            "blaze-transport-unix",
+        ],
+        never: &["clap", "anyhow"],
+        why: "the facade carries what an app needs, not the program or the test suites",
+    },
+    Rule {
+        package: "blaze-sync-cli",
+        sees: &[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-db-adapter-memory",
+            "blaze-db-adapter-sqlite",
+            "blaze-sync",
+            "blaze-sync-engine",
+            "blaze-sync-protocol",
+            "blaze-topology",
+            "blaze-transport",
+            "blaze-transport-memory",
+            "blaze-transport-tcp",
+            "blaze-transport-unix",
+        ],
+        never: &[],
+        why: "the program stands on top of the facade",
+    },
+    Rule {
+        package: "xtask",
+        sees: &[],
+        never: &["tokio", "rusqlite"],
+        why: "tasks must build in seconds, and when nothing else does",
+    },
+];
+
+/// A broken rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// A crate sees what it must not.
+    Sees {
+        /// From the crate down to what it must not see.
+        path: Vec<String>,
+        /// What stands behind the rule.
+        why: &'static str,
+    },
+    /// A crate of the workspace that no rule names.
+    NoRule {
+        /// The name of the crate.
+        package: String,
+    },
+    /// A rule for a crate that doesn't exist.
+    NoPackage {
+        /// The name in the rule.
+        package: &'static str,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sees { path, why } => {
+                let ends = path.first().zip(path.last());
+                let (package, seen) = ends.map_or(("", ""), |(first, last)| (first, last));
+                write!(f, "{package} must not see {seen}: {} ({why})", path.join(" -> "))
+            }
+            Self::NoRule { package } => {
+                write!(f, "{package} has no layer; add a rule to xtask/src/layers.rs")
+            }
+            Self::NoPackage { package } => {
+                write!(f, "xtask/src/layers.rs has a rule for {package}, which doesn't exist")
+            }
+        }
+    }
+}
+
+/// The names of packages in what `cargo tree --format ' {p}'` prints.
+pub(crate) fn package_names(tree: &str) -> Vec<String> {
+    let mut names: Vec<_> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Checks that every crate of the workspace has a rule, and every rule a crate.
+pub(crate) fn check_rules(members: &[String]) -> Vec<Violation> {
+    let without_rule = members
+        .iter()
+        .filter(|member| rule_of(member).is_none())
+        .map(|member| Violation::NoRule { package: member.clone() });
+    let without_package = RULES
+        .iter()
+        .filter(|rule| !members.iter().any(|member| matches(rule.package, member)))
+        .map(|rule| Violation::NoPackage { package: rule.package });
+    without_rule.chain(without_package).collect()
+}
+
+/// Checks what `package` sees, given what `cargo tree --prefix depth --format
+/// ' {p}'` prints of it and the crates of the workspace.
+///
+/// What hangs below something forbidden isn't reported again.
+pub(crate) fn check_tree(package: &str, tree: &str, members: &[String]) -> Vec<Violation> {
+    let Some(rule) = rule_of(package) else { return Vec::new() };
+    let mut violations = Vec::new();
+    let mut path: Vec<&str> = Vec::new();
+    let mut forbidden_depth = usize::MAX;
+    for line in tree.lines() {
+        let mut words = line.split_whitespace();
+        let depth = words.next().and_then(|depth| depth.parse::<usize>().ok());
+        let Some((depth, name)) = depth.zip(words.next()) else { continue };
+        path.truncate(depth);
+        path.push(name);
+        if depth > forbidden_depth {
+            continue;
+        }
+        let is_member = members.iter().any(|member| member == name);
+        let is_allowed = if is_member {
+            depth == 0 || rule.sees.contains(&name)
+        } else {
+            !rule.never.contains(&name)
+        };
+        forbidden_depth = if is_allowed { usize::MAX } else { depth };
+        if !is_allowed {
+            let path = path.iter().map(ToString::to_string).collect();
+            violations.push(Violation::Sees { path, why: rule.why });
+        }
+    }
+    violations
+}
+
+fn rule_of(package: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| matches(rule.package, package))
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    }
+}
