@@ -92,13 +92,16 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
                 encode_value(value, out);
             }
         }
-        Value::Map(fields) => {
-            encode_length(MAPS, fields.len(), out);
-            for (name, value) in fields {
-                encode_name(name, out);
-                encode_value(value, out);
-            }
-        }
+        Value::Map(fields) => encode_fields(fields, out),
+    }
+}
+
+/// Appends the map of `fields`.
+pub(crate) fn encode_fields(fields: &BTreeMap<Name, Value>, out: &mut Vec<u8>) {
+    encode_length(MAPS, fields.len(), out);
+    for (name, value) in fields {
+        encode_name(name, out);
+        encode_value(value, out);
     }
 }
 
@@ -112,6 +115,26 @@ pub fn decode_value(bytes: &[u8]) -> Result<(Value, usize), DecodeError> {
     let value = read_value(&mut reader, 0)?;
     limits::check(what::RECORD_BYTES, reader.at(), RECORD_BYTES_MAX)?;
     Ok((value, reader.at()))
+}
+
+/// Decodes a value that fills `bytes`.
+pub(crate) fn decode_all(bytes: &[u8]) -> Result<Value, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let value = read_value(&mut reader, 0)?;
+    reader.finish()?;
+    Ok(value)
+}
+
+/// Decodes a map that fills `bytes`, as the fields of a record: their values
+/// may be as deep as if the map weren't around them.
+pub(crate) fn decode_fields(bytes: &[u8]) -> Result<BTreeMap<Name, Value>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let Token::Map(count) = read_token(&mut reader)? else {
+        return Reader::malformed("record", 0);
+    };
+    let fields = read_fields(&mut reader, count, 0)?;
+    reader.finish()?;
+    Ok(fields)
 }
 
 /// Appends an unsigned LEB128 number.

@@ -6,6 +6,7 @@
 mod check;
 mod clock;
 mod error;
+mod form;
 mod ids;
 mod key;
 mod name;
@@ -19,6 +20,7 @@ pub mod binary;
 pub mod frame;
 pub mod limits;
 pub mod message;
+pub mod typed;
 pub mod view;
 
 pub use check::ValueError;

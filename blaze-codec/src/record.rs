@@ -58,6 +58,14 @@ impl Record {
         self.fields.iter()
     }
 
+    pub(crate) const fn fields(&self) -> &BTreeMap<Name, Value> {
+        &self.fields
+    }
+
+    pub(crate) const fn from_fields(fields: BTreeMap<Name, Value>) -> Self {
+        Self { fields }
+    }
+
     /// How many fields there are.
     pub fn len(&self) -> usize {
         self.fields.len()

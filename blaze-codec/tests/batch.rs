@@ -52,33 +52,10 @@ proptest! {
     }
 
     #[test]
-    fn no_beginning_of_a_batch_is_a_batch(operations in common::operations()) {
-        let bytes = encode(&operations);
-        for end in 0..bytes.len() {
-            prop_assert!(batch::decode(&bytes[..end]).is_err(), "cut to {} bytes", end);
-        }
-    }
-
-    #[test]
     fn bytes_behind_a_batch_are_refused(operations in common::operations(), byte in any::<u8>()) {
         let mut bytes = encode(&operations);
         bytes.push(byte);
         prop_assert_eq!(batch::decode(&bytes), Err(DecodeError::Trailing { count: 1 }));
-    }
-
-    #[test]
-    fn a_flipped_bit_is_refused_or_another_batch(operations in common::operations()) {
-        let mut bytes = encode(&operations);
-        for bit in 0..bytes.len() * 8 {
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            let decoded = batch::decode(&bytes);
-            prop_assert_eq!(&decoded, &read_in_place(&bytes));
-            if let Ok(decoded) = decoded {
-                prop_assert_ne!(&decoded, &operations);
-                prop_assert_eq!(encode(&decoded), &bytes[..]);
-            }
-            bytes[bit / 8] ^= 1 << (bit % 8);
-        }
     }
 
     #[test]
@@ -95,6 +72,34 @@ proptest! {
     #[test]
     fn what_passes_the_check_can_be_decoded(operation in common::operation()) {
         prop_assert_eq!(operation.check(), Ok(()));
+    }
+}
+
+proptest! {
+    // Each case decodes once for every byte or bit.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_beginning_of_a_batch_is_a_batch(operations in common::few_operations()) {
+        let bytes = encode(&operations);
+        for end in 0..bytes.len() {
+            prop_assert!(batch::decode(&bytes[..end]).is_err(), "cut to {} bytes", end);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused_or_another_batch(operations in common::few_operations()) {
+        let mut bytes = encode(&operations);
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let decoded = batch::decode(&bytes);
+            prop_assert_eq!(&decoded, &read_in_place(&bytes));
+            if let Ok(decoded) = decoded {
+                prop_assert_ne!(&decoded, &operations);
+                prop_assert_eq!(encode(&decoded), &bytes[..]);
+            }
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
     }
 }
 
@@ -150,14 +155,14 @@ fn what_is_not_canonical_is_refused() {
     };
     let names = b"\x02\x01n\x01a";
     let shapes = [1, 0b0100, 0, 1, 1];
-    let operation = [1, 0, 0b1000, 0, 1, 0x91];
+    let operation = [1, 0, 0b1000, 0, 0, 1, 0x91];
     assert!(batch(names, &shapes, &operation).is_ok());
 
     let cases: [(&str, &[u8], &[u8], &[u8]); 14] = [
         ("name used twice", b"\x02\x01n\x01n", &shapes, &operation),
         ("use of names", b"\x03\x01n\x01a\x01b", &shapes, &operation),
         ("use of names", names, &[1, 0b0100, 1, 1, 0], &operation),
-        ("order of fields", b"\x02\x01n\x01n", &[1, 0b0100, 0, 2, 1, 1], &operation),
+        ("order of fields", names, &[1, 0b0100, 0, 2, 1, 1], &operation),
         ("order of fields", b"\x03\x01n\x01b\x01a", &[1, 0b0100, 0, 2, 1, 2], &operation),
         ("delete with fields", names, &[1, 0b0110, 0, 1, 1], &operation),
         ("kind of change", names, &[1, 0b0111, 0, 1, 1], &operation),

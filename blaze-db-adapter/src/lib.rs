@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod feed;
 pub mod merge;
+mod observe;
 mod size;
 mod write;
 
@@ -21,5 +22,6 @@ pub use clock::WallClock;
 pub use error::DatabaseError;
 pub use feed::{Committed, LiveFeed, Origin};
 pub use merge::{Conflict, Life, RecordState, Register, Written};
+pub use observe::{Observed, Observer};
 pub use size::bytes_max as operation_bytes_max;
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

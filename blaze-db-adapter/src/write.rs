@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use blaze_codec::{
-    Change, HlcClock, KeyError, Name, NodeId, Operation, Record, RecordKey, Role, Value, Version,
+    Change, HlcClock, KeyError, Name, NodeId, Operation, Record, RecordKey, Role, Value,
+    ValueError, Version,
 };
 
 use blaze_codec::message::TRANSACTION_BYTES_MAX;
@@ -63,6 +64,17 @@ pub enum WriteError {
         /// Why.
         #[source]
         source: KeyError,
+    },
+    /// A value, or a record as a whole, that breaks a limit.
+    #[error("{collection}/{key} can't be stored")]
+    Value {
+        /// The collection.
+        collection: Name,
+        /// The key.
+        key: RecordKey,
+        /// Which limit.
+        #[source]
+        source: ValueError,
     },
     /// More writes than one transaction may have.
     #[error("a transaction of {found} writes is too large, at most {max} are allowed; split it")]
@@ -128,6 +140,13 @@ impl Stamper<'_> {
         state: &mut RecordState,
     ) -> Result<Vec<Operation>, WriteError> {
         let operations = self.operations(write, state)?;
+        for operation in &operations {
+            operation.check().map_err(|source| WriteError::Value {
+                collection: write.collection.clone(),
+                key: write.key.clone(),
+                source,
+            })?;
+        }
         self.bytes += operations.iter().map(size::bytes_max).sum::<usize>();
         let (found, max) = (self.bytes, TRANSACTION_BYTES_MAX);
         if found > max {

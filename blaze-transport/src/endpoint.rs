@@ -2,6 +2,8 @@
 
 use std::{fmt, net::Ipv6Addr, path::Path, str::FromStr};
 
+use crate::TransportError;
+
 /// The forms that an endpoint can have, for messages.
 const FORMS: &str =
     "write mem:NAME, unix:/PATH, tcp://HOST:PORT or, for another transport, SCHEME:ADDRESS";
@@ -137,6 +139,18 @@ impl Endpoint {
     /// What chooses the transport: `mem`, `unix`, `tcp` or another one's.
     pub fn scheme(&self) -> &str {
         &self.scheme
+    }
+
+    /// Checks that the endpoint is one of a transport's own, as every transport does first.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::UnsupportedEndpoint`] if its scheme is another.
+    pub fn expect_scheme(&self, scheme: &'static str) -> Result<(), TransportError> {
+        if self.scheme == scheme {
+            return Ok(());
+        }
+        Err(TransportError::UnsupportedEndpoint { endpoint: self.clone(), scheme })
     }
 
     /// The name, the path or `HOST:PORT`.

@@ -10,14 +10,14 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 /// Often one of a few, so that names repeat, and sometimes anything.
-pub fn name() -> impl Strategy<Value = Name> {
+pub(crate) fn name() -> impl Strategy<Value = Name> {
     let few = prop::sample::select(vec!["a", "b", "title", "$hex", "$map", "é"]);
     let text = prop_oneof![4 => few.prop_map(str::to_owned), 1 => "\\PC{1,40}"];
     text.prop_map(|text| Name::new(&text).expect("1 to 160 bytes"))
 }
 
 /// A text whose length may need the short or the long form.
-pub fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![8 => "\\PC{0,20}", 1 => "[a-z]{60,70}", 1 => "[a-z]{120,140}"]
 }
 
@@ -36,7 +36,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-pub fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 48, 20, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..20).prop_map(Value::Array),
@@ -45,7 +45,7 @@ pub fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-pub fn record() -> impl Strategy<Value = Record> {
+pub(crate) fn record() -> impl Strategy<Value = Record> {
     btree_map(name(), value(), 0..6).prop_map(Record::from_iter)
 }
 
@@ -83,7 +83,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-pub fn operation() -> impl Strategy<Value = Operation> {
+pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     (name(), key(), version(), version(), change()).prop_map(
         |(collection, key, version, base, change)| Operation {
             collection,
@@ -95,6 +95,16 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     )
 }
 
-pub fn operations() -> impl Strategy<Value = Vec<Operation>> {
+pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
     vec(operation(), 0..8)
+}
+
+/// Few enough to try each of their bits.
+pub(crate) fn few_operations() -> impl Strategy<Value = Vec<Operation>> {
+    let short = |operations: &Vec<Operation>| {
+        let mut bytes = Vec::new();
+        blaze_codec::batch::encode(operations, &mut bytes);
+        bytes.len() < 400
+    };
+    vec(operation(), 0..4).prop_filter("too long to try each bit", short)
 }

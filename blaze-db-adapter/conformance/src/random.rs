@@ -68,7 +68,7 @@ pub(crate) fn field_write(rng: &mut Rng, collection: &str, key: &RecordKey) -> W
 }
 
 fn key(rng: &mut Rng) -> RecordKey {
-    RecordKey::Int(rng.i64(..KEYS))
+    RecordKey::Int(rng.i64(0..KEYS))
 }
 
 fn record(rng: &mut Rng) -> Record {
@@ -80,7 +80,7 @@ fn value(rng: &mut Rng) -> Value {
     match rng.u8(..4) {
         0 => Value::Null,
         1 => Value::Bool(rng.bool()),
-        2 => Value::Int(rng.i64(..8)),
+        2 => Value::Int(rng.i64(0..8)),
         _ => Value::Text(rng.alphabetic().into()),
     }
 }

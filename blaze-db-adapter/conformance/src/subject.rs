@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use blaze_codec::{Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq, Value};
 use blaze_db_adapter::{
-    ChangesLimit, Checkpoint, Committed, DatabaseAdapter, Identity, Incoming, Merged, RecordState, Write,
-    WriteKind,
+    ChangesLimit, Checkpoint, Committed, DatabaseAdapter, Identity, Incoming, Merged, RecordState,
+    Write, WriteKind,
 };
 
 use crate::{Harness, Settings};
@@ -85,7 +85,11 @@ impl<'a, H: Harness> Subject<'a, H> {
         self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
     }
 
-    pub(crate) async fn record(&self, collection: &str, key: impl Into<RecordKey>) -> Option<Record> {
+    pub(crate) async fn record(
+        &self,
+        collection: &str,
+        key: impl Into<RecordKey>,
+    ) -> Option<Record> {
         self.read(&name(collection), &key.into()).await.expect("a record can be read")
     }
 
@@ -106,9 +110,8 @@ impl<'a, H: Harness> Subject<'a, H> {
     pub(crate) async fn states(&self) -> States {
         let states = fold(&self.whole_feed().await);
         let described = states.iter();
-        let described: BTreeMap<_, _> = described
-            .filter_map(|(place, state)| Some((place.clone(), state.record()?)))
-            .collect();
+        let described: BTreeMap<_, _> =
+            described.filter_map(|(place, state)| Some((place.clone(), state.record()?))).collect();
         assert_eq!(self.records().await, described, "the feed describes what a reader sees");
         states
     }
@@ -133,6 +136,8 @@ pub(crate) fn fold(operations: &[Operation]) -> States {
         let place = (operation.collection.clone(), operation.key.clone());
         states.entry(place).or_default().merge(operation, &mut Vec::new());
     }
+    // What only updates of no fields are known of is not in a feed.
+    states.retain(|_, state| *state != RecordState::default());
     states
 }
 

@@ -1,0 +1,80 @@
+//! The macro that makes one test of each rule.
+
+/// Makes a `#[test]` of each rule in [`rules`](crate::rules), each with a
+/// [`Harness`](crate::Harness) of its own, which the expression makes.
+///
+/// To test several configurations in one file, use it in a module for each.
+#[macro_export]
+macro_rules! database_conformance {
+    (@tests $harness:expr; $($rule:ident)*) => {
+        $(
+            #[test]
+            fn $rule() {
+                let harness = $harness;
+                $crate::run($crate::rules::$rule(&harness));
+            }
+        )*
+    };
+    ($harness:expr) => {
+        $crate::database_conformance! {
+            @tests $harness;
+            a_new_database_is_a_replica_of_its_own
+            identity_survives_reopening
+            role_survives_reopening
+            commits_are_numbered_without_gaps
+            commits_survive_reopening
+            a_commit_is_whole_or_not_at_all
+            insert_needs_a_free_key
+            update_needs_a_record
+            put_writes_only_what_differs
+            a_commit_that_changes_nothing_takes_no_seq
+            delete_ends_a_record
+            a_field_can_be_removed
+            writes_of_a_transaction_see_each_other
+            a_transaction_too_large_is_refused
+            a_scan_pages_in_the_order_of_keys
+            deleted_records_are_not_seen
+            a_record_may_have_no_fields
+            collections_are_counted_while_they_have_records
+            collections_are_kept_apart
+            values_come_back_exactly
+            large_values_come_back
+            records_may_have_many_fields
+            keys_of_every_kind_are_kept
+            long_names_are_kept
+            a_record_is_in_the_feed_where_it_last_changed
+            an_unchanged_record_is_not_moved
+            small_steps_cover_the_feed_once
+            a_step_says_how_far_it_went
+            deletes_are_in_the_feed
+            the_feed_survives_reopening
+            a_merge_follows_the_rule_in_any_order
+            a_merge_is_idempotent
+            a_merge_is_one_commit_of_what_changed
+            a_merge_stores_the_checkpoint
+            merges_survive_reopening
+            conflicts_are_reported_with_both_sides
+            only_a_later_insert_brings_a_record_back
+            writers_of_different_fields_both_win
+            the_feed_makes_an_equal_database
+            replicas_converge
+            a_moving_feed_can_be_followed
+            versions_ascend_when_the_wall_clock_does_not
+            the_clock_passes_what_was_merged
+            the_clock_survives_reopening
+            versions_carry_the_epoch
+            a_server_beats_clients_that_have_not_seen_it
+            a_role_applies_from_when_it_is_set
+            priority_travels_with_the_operation
+            what_was_committed_is_visible_at_once
+            the_ring_tells_what_the_feed_tells
+            the_head_survives_reopening
+            concurrent_commits_are_put_in_one_order
+            a_reader_never_sees_half_a_transaction
+            merges_and_commits_run_side_by_side
+            a_closed_database_says_so
+            a_dropped_commit_is_whole_or_nothing
+            a_dropped_merge_is_whole_or_nothing
+        }
+    };
+}

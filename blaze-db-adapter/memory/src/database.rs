@@ -42,12 +42,11 @@ impl MemoryDatabase {
         let MemoryOptions { node, incarnation, database, role, clock } = options;
         Self {
             node: node.unwrap_or_else(|| NodeId::from_bytes(random())),
-            incarnation: incarnation
-                .unwrap_or_else(|| Incarnation(u64::from_ne_bytes(random()))),
+            incarnation: incarnation.unwrap_or_else(|| Incarnation(u64::from_ne_bytes(random()))),
             database,
             clock,
             feed: LiveFeed::new(Seq::ZERO),
-            store: Mutex::new(Store { role, ..Store::default() }),
+            store: Mutex::new(Store::new(role)),
         }
     }
 

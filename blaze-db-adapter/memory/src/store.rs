@@ -32,6 +32,10 @@ struct Entry {
 }
 
 impl Store {
+    pub(crate) fn new(role: Role) -> Self {
+        Self { role, ..Self::default() }
+    }
+
     /// What is known of a record; nothing if it was never heard of.
     pub(crate) fn state(&self, collection: &Name, key: &RecordKey) -> RecordState {
         let entry = self.collections.get(collection).and_then(|records| records.get(key));
@@ -40,7 +44,12 @@ impl Store {
 
     /// Stores the states that `operations` changed, in the order of the first
     /// change of each, and moves their records to `seq` in the feed.
-    pub(crate) fn install(&mut self, seq: Seq, operations: &[Operation], mut staged: Staged<'_>) {
+    pub(crate) fn install<'a>(
+        &mut self,
+        seq: Seq,
+        operations: &'a [Operation],
+        mut staged: Staged<'a>,
+    ) {
         let mut number = 0;
         for Operation { collection, key, .. } in operations {
             let Some(state) = staged.remove(&(collection, key)) else { continue };

@@ -133,7 +133,8 @@ fn value<T: FromSql>(conn: &Connection, name: &str) -> rusqlite::Result<Option<T
 }
 
 fn store(conn: &Connection, name: &str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
-    let mut upsert = conn.prepare_cached("INSERT OR REPLACE INTO meta(name, value) VALUES (?1, ?2)")?;
+    let mut upsert =
+        conn.prepare_cached("INSERT OR REPLACE INTO meta(name, value) VALUES (?1, ?2)")?;
     upsert.execute((name, value)).map(drop)
 }
 

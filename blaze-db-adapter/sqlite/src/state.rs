@@ -1,5 +1,7 @@
 //! A record's state as bytes; the format is in the crate's documentation.
 
+use std::collections::BTreeMap;
+
 use blaze_codec::{DecodeError, Hlc, Version, binary};
 use blaze_db_adapter::{Life, RecordState, Register};
 use rusqlite::Connection;
@@ -29,11 +31,12 @@ pub(crate) fn encode(
     out: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
     let life = (state.life.version, state.life.base);
-    let mut stamps: Vec<Stamp> = Vec::new();
+    // A map, as a peer can give every field of a record a stamp of its own.
+    let mut stamps: BTreeMap<Stamp, u64> = BTreeMap::new();
     for register in state.fields.values() {
         let stamp = (register.version, register.base);
-        if stamp != life && !stamps.contains(&stamp) {
-            stamps.push(stamp);
+        if stamp != life {
+            stamps.insert(stamp, 0);
         }
     }
     let alive = if state.life.alive { ALIVE } else { 0 };
@@ -41,20 +44,21 @@ pub(crate) fn encode(
     encode_stamp(life, dictionary, conn, out)?;
     if !stamps.is_empty() {
         binary::encode_varint(stamps.len() as u64, out);
-        for &stamp in &stamps {
-            encode_stamp(stamp, dictionary, conn, out)?;
+        for (number, (stamp, place)) in (0..).zip(&mut stamps) {
+            *place = number;
+            encode_stamp(*stamp, dictionary, conn, out)?;
         }
     }
     binary::encode_varint(state.fields.len() as u64, out);
     for (name, register) in &state.fields {
         let stamp = (register.version, register.base);
-        let stamp = stamps.iter().position(|known| *known == stamp);
+        let stamp = stamps.get(&stamp);
         let mut head = dictionary.names.intern(conn, name)? << 2;
         head |= if stamp.is_some() { FIELD_STAMPED } else { 0 };
         head |= if register.value.is_none() { FIELD_REMOVED } else { 0 };
         binary::encode_varint(head, out);
-        if let Some(stamp) = stamp {
-            binary::encode_varint(stamp as u64, out);
+        if let Some(&number) = stamp {
+            binary::encode_varint(number, out);
         }
         if let Some(value) = &register.value {
             binary::encode_value(value, out);

@@ -80,7 +80,7 @@ impl Transport for MemoryTransport {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
-        check_scheme(endpoint)?;
+        endpoint.expect_scheme(SCHEME)?;
         let nothing_listens = || TransportError::NothingListens { endpoint: endpoint.clone() };
         let queue = self.names.lock().get(endpoint.address()).cloned();
         let queue = queue.ok_or_else(nothing_listens)?;
@@ -94,7 +94,7 @@ impl Transport for MemoryTransport {
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
-        check_scheme(endpoint)?;
+        endpoint.expect_scheme(SCHEME)?;
         let (queue, incoming) = mpsc::channel(BACKLOG);
         match self.names.lock().entry(endpoint.address().to_owned()) {
             Entry::Occupied(_) => {
@@ -105,13 +105,6 @@ impl Transport for MemoryTransport {
         let names = Arc::clone(&self.names);
         Ok(Box::new(MemoryListener { endpoint: endpoint.clone(), incoming, names }))
     }
-}
-
-fn check_scheme(endpoint: &Endpoint) -> Result<(), TransportError> {
-    if endpoint.scheme() == SCHEME {
-        return Ok(());
-    }
-    Err(TransportError::UnsupportedEndpoint { endpoint: endpoint.clone(), scheme: SCHEME })
 }
 
 #[derive(Debug)]

@@ -72,7 +72,7 @@ impl Transport for TcpTransport {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let failed = |error| TransportError::io(format!("connect to {endpoint}"), error);
-        for address in loopback::addresses(endpoint, SCHEME)? {
+        for address in loopback::addresses(endpoint)? {
             let waited_ms = u64::try_from(CONNECT_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
             let Ok(connected) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await else {
                 return Err(TransportError::ServerBusy { endpoint: endpoint.clone(), waited_ms });
@@ -89,7 +89,7 @@ impl Transport for TcpTransport {
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
-        for address in loopback::addresses(endpoint, SCHEME)? {
+        for address in loopback::addresses(endpoint)? {
             result = TcpListener::bind(address).await;
             if result.is_ok() || !result.as_ref().is_err_and(is_absent) {
                 break;

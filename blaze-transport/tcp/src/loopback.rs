@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use blaze_transport::{Endpoint, TransportError};
 
+use crate::SCHEME;
+
 /// The addresses to try, in order.
 ///
 /// No resolver is asked, as it could answer with any address, and a question alone tells others
@@ -13,16 +15,11 @@ use blaze_transport::{Endpoint, TransportError};
 ///
 /// [`TransportError::UnsupportedEndpoint`] for another scheme and [`TransportError::NotLoopback`]
 /// for every host but a loopback address and `localhost`.
-pub(crate) fn addresses(
-    endpoint: &Endpoint,
-    scheme: &'static str,
-) -> Result<Vec<SocketAddr>, TransportError> {
-    let unsupported = || TransportError::UnsupportedEndpoint { endpoint: endpoint.clone(), scheme };
-    if endpoint.scheme() != scheme {
-        return Err(unsupported());
-    }
-    let (host, port) = endpoint.address().rsplit_once(':').ok_or_else(unsupported)?;
-    let port = port.parse().map_err(|_| unsupported())?;
+pub(crate) fn addresses(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, TransportError> {
+    endpoint.expect_scheme(SCHEME)?;
+    let address = endpoint.address().rsplit_once(':');
+    let (host, port) = address.expect("a tcp endpoint has a host and a port");
+    let port = port.parse().expect("a tcp endpoint's port is a number");
     let host = host.trim_start_matches('[').trim_end_matches(']');
     if host.eq_ignore_ascii_case("localhost") {
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
@@ -42,7 +39,7 @@ mod tests {
     use super::*;
 
     fn resolve(endpoint: &str) -> Result<Vec<SocketAddr>, TransportError> {
-        addresses(&endpoint.parse().unwrap(), "tcp")
+        addresses(&endpoint.parse().unwrap())
     }
 
     #[test]

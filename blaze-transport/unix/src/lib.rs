@@ -1,1 +1,115 @@
 //! Unix domain socket transport for Blaze.
+//!
+//! Both sides belong to the same user, and both make sure of it: the kernel names the other's
+//! user before a byte is sent. The socket lives in a directory that only its owner can write,
+//! is born with mode 0600, and a lock file beside it decides who may listen.
+//!
+//! ```
+//! use blaze_transport::{Endpoint, Transport};
+//! use blaze_transport_unix::UnixTransport;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! // In an app: `let endpoint = blaze_transport_unix::default_endpoint("notes")?;`
+//! let endpoint = Endpoint::unix(directory.path().join("notes.sock"))?;
+//! let transport = UnixTransport::new();
+//! let mut listener = transport.listen(&endpoint).await?;
+//!
+//! let (client, server) = tokio::join!(transport.connect(&endpoint), listener.accept());
+//! let (mut client, mut server) = (client?, server?);
+//! client.sender.feed("hello".into())?;
+//! client.sender.flush().await?;
+//! assert_eq!(server.receiver.recv().await?.unwrap(), "hello");
+//! # Ok(())
+//! # }
+//! ```
+#![cfg(unix)]
+
+mod bind;
+mod connect;
+mod credentials;
+mod directory;
+mod listener;
+mod lock;
+mod path;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use async_trait::async_trait;
+use blaze_transport::{
+    Connection, Endpoint, FrameLimits, Listener, PeerInfo, Transport, TransportError, framed,
+};
+use rustix::process::geteuid;
+use tokio::net::UnixStream;
+
+pub use directory::default_endpoint;
+
+const SCHEME: &str = "unix";
+
+/// The transport for peers of the same user on the same device: `unix:/PATH`.
+///
+/// # What it leaves on disk
+///
+/// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
+/// its pid. The lock file stays when the listener is gone: removing it would let two servers
+/// each lock a file of their own. A socket that a killed server left behind is replaced by the
+/// next one.
+#[derive(Clone, Debug)]
+pub struct UnixTransport {
+    /// The only user whom peers may run as.
+    peer_uid: u32,
+    limits: FrameLimits,
+}
+
+impl UnixTransport {
+    /// A transport for peers that run as this process's effective user.
+    pub fn new() -> Self {
+        Self { peer_uid: geteuid().as_raw(), limits: FrameLimits::default() }
+    }
+
+    fn connection(&self, stream: UnixStream, peer: PeerInfo) -> Connection {
+        let (read_half, write_half) = stream.into_split();
+        let (sender, receiver) = framed(read_half, write_half, self.limits);
+        Connection::new(sender, receiver, peer)
+    }
+}
+
+impl Default for UnixTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Transport for UnixTransport {
+    fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+        let stream = connect::connect(endpoint, &path::of(endpoint)?).await?;
+        let peer = credentials::server(&stream, endpoint, self.peer_uid)?;
+        Ok(self.connection(stream, peer))
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        Ok(Box::new(listener::UnixSocketListener::bind(endpoint, self.clone()).await?))
+    }
+}
+
+/// Says what was tried at a path, and gives a denied permission a variant of its own.
+fn path_error(
+    action: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(io::Error) -> TransportError {
+    move |error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            TransportError::PermissionDenied { action, path: path.to_owned() }
+        }
+        _ => TransportError::io(format!("{action} {}", path.display()), error),
+    }
+}

@@ -187,12 +187,13 @@ pub async fn writes_of_a_transaction_see_each_other<H: Harness>(harness: &H) {
 /// A transaction of more bytes than may cross a link is refused whole.
 pub async fn a_transaction_too_large_is_refused<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
-    let large = "x".repeat(TRANSACTION_BYTES_MAX / 2);
-    let writes =
-        [1, 2].map(|key| insert("notes", key, record! { "text" => large.as_str() })).to_vec();
+    let large = "x".repeat(TRANSACTION_BYTES_MAX / 5);
+    let writes = [1, 2, 3, 4, 5]
+        .map(|key| insert("notes", key, record! { "text" => large.as_str() }))
+        .to_vec();
     let result = database.commit(writes).await;
     let Err(DatabaseError::Write(WriteError::TooLarge { found, max })) = result else {
-        panic!("{} bytes are too large: {:?}", 2 * large.len(), result.map(|done| done.seq()))
+        panic!("{} bytes are too large: {:?}", 5 * large.len(), result.map(|done| done.seq()))
     };
     assert!(found > max, "{found} bytes exceed {max}");
     assert_eq!(database.feed().head(), Seq::ZERO);

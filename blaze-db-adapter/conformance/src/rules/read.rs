@@ -57,7 +57,8 @@ pub async fn deleted_records_are_not_seen<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     let writes: Vec<_> = (0..10).map(|key| insert("notes", key, record! {})).collect();
     database.write(writes).await;
-    let deletes: Vec<_> = (0..10).filter(|key| key % 2 == 0).map(|key| delete("notes", key)).collect();
+    let deletes: Vec<_> =
+        (0..10).filter(|key| key % 2 == 0).map(|key| delete("notes", key)).collect();
     database.write(deletes).await;
     assert_eq!(database.record("notes", 4).await, None);
     let odd: Vec<RecordKey> = [1, 3, 5, 7, 9].map(RecordKey::Int).to_vec();
@@ -98,7 +99,10 @@ pub async fn collections_are_counted_while_they_have_records<H: Harness>(harness
 /// Hundreds of collections are kept apart, as are names that look like syntax.
 pub async fn collections_are_kept_apart<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
-    let odd = ["select", "SELECT", "a\"b", "a'b", "a`b", "a;b", "%", "_", "a.b", " ", "é", "e\u{301}", "\0"];
+    let odd = [
+        "select", "SELECT", "a\"b", "a'b", "a`b", "a;b", "%", "_", "a.b", " ", "é", "e\u{301}",
+        "\0",
+    ];
     let mut names: Vec<String> = (0..300).map(|number| format!("collection{number}")).collect();
     names.extend(odd.map(str::to_owned));
     let writes = names.iter().map(|name| insert(name, 1, record! { name => name.as_str() }));

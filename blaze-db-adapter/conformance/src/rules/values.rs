@@ -58,7 +58,8 @@ pub async fn keys_of_every_kind_are_kept<H: Harness>(harness: &H) {
     }
     let mut sorted: Vec<_> = (100..).map(Value::Int).zip(keys).map(|(n, key)| (key, n)).collect();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let sorted: Vec<_> = sorted.into_iter().map(|(key, n)| (key, record! { "number" => n })).collect();
+    let sorted: Vec<_> =
+        sorted.into_iter().map(|(key, n)| (key, record! { "number" => n })).collect();
     assert_eq!(database.all("notes").await, sorted);
     database.states().await;
 }
@@ -126,8 +127,11 @@ fn values() -> Vec<Value> {
     values.extend(bytes.map(Value::from));
     values.extend([Uuid::nil(), Uuid::max(), Uuid::from_u128(7)].map(Value::Uuid));
     values.extend([i64::MIN, -1, 0, i64::MAX].map(|ms| Value::Timestamp(Timestamp(ms))));
-    let all: BTreeMap<Name, Value> =
-        values.iter().enumerate().map(|(at, value)| (name(&format!("m{at}")), value.clone())).collect();
+    let all: BTreeMap<Name, Value> = values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| (name(&format!("m{at}")), value.clone()))
+        .collect();
     let nested = (0..16).fold(Value::Map(all), |inner, _| Value::Array(vec![inner, Value::Null]));
     values.extend([Value::Array(values.clone()), nested]);
     values.extend([Value::Array(vec![]), Value::Map(BTreeMap::new())]);

@@ -1,0 +1,58 @@
+//! Values in other formats, by serde.
+//!
+//! In formats for people, such as JSON, a value is what the format has for it,
+//! and an object with one reserved key where it has nothing:
+//!
+//! | value | JSON |
+//! |---|---|
+//! | null, bool, text, array, map | null, boolean, string, array, object |
+//! | int | number without fraction |
+//! | float | number with fraction or exponent; `{"$float": "inf"}`, `"-inf"`, `"NaN"`, or `"nan:"` and its 16 hexadecimal digits |
+//! | bytes | `{"$hex": "00ff"}` |
+//! | uuid | `{"$uuid": "01900000-0000-7000-8000-000000000000"}` |
+//! | timestamp | `{"$timestamp": 1700000000000}`, milliseconds since 1970 |
+//! | map with a name that begins with `$` | `{"$map": {"$name": 1}}` |
+//!
+//! An object with any other key that begins with `$` is refused, and so is an
+//! integer beyond 64 signed bits. In binary formats, a value is bytes: its
+//! BlazeBinary.
+//!
+//! Both pass through a newtype of a private name, which most formats ignore and
+//! by which [`typed`](crate::typed) knows values among a user's own types.
+
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use crate::{Name, Value};
+
+/// The newtype that tells a [`Value`].
+pub(crate) const VALUE: &str = "$blaze::Value";
+/// The newtype that tells a [`Record`](crate::Record).
+pub(crate) const RECORD: &str = "$blaze::Record";
+
+/// What the names of reserved keys begin with.
+const RESERVED: char = '$';
+const FLOAT: &str = "$float";
+const HEX: &str = "$hex";
+const MAP: &str = "$map";
+const TIMESTAMP: &str = "$timestamp";
+const UUID: &str = "$uuid";
+
+/// A value, or the fields of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form<'a> {
+    Value(&'a Value),
+    Fields(&'a BTreeMap<Name, Value>),
+}
+
+impl<'a> Form<'a> {
+    /// The form of a value, with a map as its fields.
+    pub(crate) const fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Map(fields) => Self::Fields(fields),
+            value => Self::Value(value),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Databases that break one rule each: the suite has to notice.
+
+mod fault;
+
+use blaze_db_adapter_conformance::{rules, run};
+
+use fault::{Fault, Faulty};
+
+/// Whether a rule finds something to complain about.
+fn fails<'a, F: Future<Output = ()>>(rule: impl Fn(&'a Faulty) -> F, harness: &'a Faulty) -> bool {
+    let rule = std::panic::AssertUnwindSafe(|| run(rule(harness)));
+    std::panic::catch_unwind(rule).is_err()
+}
+
+/// Makes a test of each fault: it breaks each rule that is named.
+macro_rules! broken {
+    ($($name:ident: $fault:ident breaks $($rule:ident),+;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $(
+                    assert!(
+                        fails(|harness| rules::$rule(harness), &Faulty(Fault::$fault)),
+                        "{} doesn't notice {:?}",
+                        stringify!($rule),
+                        Fault::$fault,
+                    );
+                )+
+            }
+        )*
+    };
+}
+
+broken! {
+    a_lost_checkpoint: CheckpointOfNothing breaks a_merge_stores_the_checkpoint;
+    a_checkpoint_forgotten: CheckpointForgotten breaks merges_survive_reopening;
+    a_reused_seq: SeqReused breaks commits_are_numbered_without_gaps,
+        concurrent_commits_are_put_in_one_order;
+    a_split_transaction: TransactionSplit breaks a_commit_is_whole_or_not_at_all,
+        writes_of_a_transaction_see_each_other, a_reader_never_sees_half_a_transaction,
+        a_dropped_commit_is_whole_or_nothing;
+    a_split_merge: MergeSplit breaks a_merge_is_one_commit_of_what_changed;
+    ignored_roles: RolesIgnored breaks versions_carry_the_epoch,
+        a_server_beats_clients_that_have_not_seen_it, a_role_applies_from_when_it_is_set;
+    a_role_forgotten: RoleForgotten breaks role_survives_reopening;
+    a_feed_without_deletes: DeletesOmitted breaks deletes_are_in_the_feed,
+        replicas_converge;
+    a_feed_that_tears_seqs: SeqsTorn breaks small_steps_cover_the_feed_once,
+        a_step_says_how_far_it_went;
+    a_feed_that_ends_early: FeedEndsEarly breaks small_steps_cover_the_feed_once;
+    a_merge_that_repeats: MergeRepeats breaks a_merge_is_idempotent;
+    a_merge_that_passes_on_all: MergePassesOnAll breaks a_merge_is_one_commit_of_what_changed;
+    a_silent_merge: ConflictsHidden breaks conflicts_are_reported_with_both_sides;
+    a_merge_by_arrival: MergeByArrival breaks a_merge_follows_the_rule_in_any_order,
+        replicas_converge;
+    a_clock_forgotten: ClockForgotten breaks the_clock_survives_reopening;
+    a_clock_that_follows_nobody: ClockAlone breaks the_clock_passes_what_was_merged;
+    a_scan_out_of_order: ScanReversed breaks a_scan_pages_in_the_order_of_keys;
+    deleted_records_counted: DeletedCounted breaks deleted_records_are_not_seen,
+        collections_are_counted_while_they_have_records;
+    floats_made_canonical: FloatsCanonical breaks values_come_back_exactly;
+    a_database_that_stays_open: StaysOpen breaks a_closed_database_says_so;
+    a_late_push: PushedLate breaks what_was_committed_is_visible_at_once,
+        concurrent_commits_are_put_in_one_order;
+    a_ring_of_before: RingKept breaks the_head_survives_reopening;
+    a_new_identity: NewIdentity breaks identity_survives_reopening;
+}
+
+/// Without a fault, the wrapper keeps every rule, those over restarts too.
+mod sound {
+    use super::fault::{Fault, Faulty};
+
+    blaze_db_adapter_conformance::database_conformance!(Faulty(Fault::None));
+}
+
+#[test]
+fn every_rule_is_in_the_macro() {
+    let suite = include_str!("../src/suite.rs");
+    let tested: Vec<&str> = suite.lines().map(str::trim).collect();
+    let sources = [
+        include_str!("../src/rules/clock.rs"),
+        include_str!("../src/rules/commit.rs"),
+        include_str!("../src/rules/convergence.rs"),
+        include_str!("../src/rules/feed.rs"),
+        include_str!("../src/rules/identity.rs"),
+        include_str!("../src/rules/lifecycle.rs"),
+        include_str!("../src/rules/live.rs"),
+        include_str!("../src/rules/merge.rs"),
+        include_str!("../src/rules/read.rs"),
+        include_str!("../src/rules/role.rs"),
+        include_str!("../src/rules/values.rs"),
+    ];
+    let mut rules = 0;
+    for line in sources.iter().flat_map(|source| source.lines()) {
+        let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
+        let name = rest.split('<').next().expect("a rule is generic");
+        assert!(tested.contains(&name), "{name} is not in the macro");
+        rules += 1;
+    }
+    assert!(rules > 50, "{rules} rules were found");
+}

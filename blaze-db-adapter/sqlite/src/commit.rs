@@ -1,0 +1,299 @@
+//! Transactions: the requests of a group, one after the other, in one commit.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use blaze_codec::{DecodeError, Hlc, HlcClock, Name, NodeId, Operation, RecordKey, Role, Seq};
+use blaze_db_adapter::{
+    Committed, Conflict, DatabaseError, Incoming, Merged, Origin, RecordState, Stamper,
+    TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
+};
+use rusqlite::Connection;
+
+use crate::dictionary::Dictionary;
+use crate::fault::Fault;
+use crate::open::Opener;
+use crate::{schema, state};
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Commit(Vec<Write>),
+    Merge(Incoming),
+    SetRole(Role),
+}
+
+/// What it did.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Commit(Arc<Committed>),
+    Merge(Merged),
+    SetRole(Role),
+}
+
+/// The writing connection and what it knows of the file. To be dropped after any
+/// [`Fault::Sqlite`]: it may be ahead of the file then.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    conn: Connection,
+    dictionary: Dictionary,
+    node: NodeId,
+    role: Role,
+    seq: Seq,
+    clock: HlcClock,
+    /// The clock as the file knows it.
+    stored: Hlc,
+    wall: WallClock,
+}
+
+/// A request whose changes are written, but not yet committed.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The head of the feed after it.
+    head: Seq,
+    /// Whether it took a seq.
+    changed: bool,
+    /// A commit's operations.
+    operations: Vec<Operation>,
+    /// Which of a merge's operations changed something.
+    effective: Vec<bool>,
+    conflicts: Vec<Conflict>,
+}
+
+/// A record that a transaction touches.
+struct Touched<'a> {
+    collection: &'a Name,
+    key: Vec<u8>,
+    position: Option<i64>,
+    state: RecordState,
+    changed: bool,
+}
+
+/// The records that a transaction touches, and those it changes in that order.
+#[derive(Default)]
+struct Staged<'a> {
+    places: HashMap<(&'a Name, &'a RecordKey), usize>,
+    records: Vec<Touched<'a>>,
+    changed: Vec<usize>,
+}
+
+impl Writing {
+    pub(crate) fn open(opener: &Opener, wall: WallClock) -> Result<Self, Fault> {
+        let conn = opener.writer()?;
+        conn.set_prepared_statement_cache_capacity(32);
+        let mut dictionary = Dictionary::default();
+        dictionary.names.extend(&conn)?;
+        dictionary.nodes.extend(&conn)?;
+        let meta = schema::meta(&conn)?.map_err(|reason| {
+            let path = opener.path().to_owned();
+            DatabaseError::Corrupt { path, reason }
+        })?;
+        let (seq, stored) = schema::head(&conn)?;
+        let (node, role) = (meta.node, meta.role);
+        let clock = HlcClock::resume(stored);
+        Ok(Self { conn, dictionary, node, role, seq, clock, stored, wall })
+    }
+
+    /// The head of the feed.
+    pub(crate) const fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The connection, when no transaction is left to be made.
+    pub(crate) fn into_connection(self) -> Connection {
+        self.conn
+    }
+
+    /// Does what is asked in one transaction of SQLite, durable on return. A
+    /// request that can't be done has an error of its own and changes nothing.
+    ///
+    /// On [`Fault::Sqlite`] nothing at all was committed.
+    pub(crate) fn run<'a>(
+        &mut self,
+        requests: impl Iterator<Item = &'a Request>,
+    ) -> rusqlite::Result<Vec<Result<Applied, DatabaseError>>> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut all = Vec::with_capacity(requests.size_hint().0);
+        for request in requests {
+            all.push(match self.apply(request) {
+                Err(Fault::Sqlite(error)) => return Err(error),
+                Err(Fault::Database(error)) => Err(error),
+                Ok(applied) => Ok(applied),
+            });
+        }
+        if self.clock.last() > self.stored {
+            schema::store_floor(&self.conn, self.seq, self.clock.last())?;
+            self.stored = self.clock.last();
+        }
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(all)
+    }
+
+    /// Gives [`Fault::Database`] only while nothing is written for the request, so
+    /// that its neighbours in the group needn't be undone for it.
+    fn apply(&mut self, request: &Request) -> Result<Applied, Fault> {
+        match request {
+            Request::Commit(writes) => self.commit(writes),
+            Request::Merge(incoming) => self.merge(incoming),
+            Request::SetRole(role) => {
+                schema::store_role(&self.conn, *role)?;
+                self.role = *role;
+                Ok(Applied::nothing(self.seq))
+            }
+        }
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<Applied, Fault> {
+        check_count(writes)?;
+        // A transaction that fails leaves the clock as it was.
+        let mut clock = self.clock.clone();
+        let (node, role, wall_ms) = (self.node, self.role, self.wall.now_ms());
+        let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, bytes: 0 };
+        let mut staged = Staged::default();
+        let mut operations = Vec::with_capacity(writes.len());
+        for write in writes {
+            let place = staged.place(self, &write.collection, &write.key)?;
+            let made = stamper.stamp(write, &mut staged.records[place].state)?;
+            staged.mark(place, !made.is_empty());
+            operations.extend(made);
+        }
+        self.clock = clock;
+        let changed = self.store(staged)?;
+        Ok(Applied { changed, operations, ..Applied::nothing(self.seq) })
+    }
+
+    fn merge(&mut self, incoming: &Incoming) -> Result<Applied, Fault> {
+        let mut clock = self.clock.clone();
+        let mut staged = Staged::default();
+        let mut effective = Vec::with_capacity(incoming.operations.len());
+        let mut conflicts = Vec::new();
+        for operation in &incoming.operations {
+            let Operation { collection, key, .. } = operation;
+            clock.observe(operation.version.hlc);
+            let place = staged.place(self, collection, key)?;
+            let changed = staged.records[place].state.merge(operation, &mut conflicts);
+            staged.mark(place, changed);
+            effective.push(changed);
+        }
+        let (found, max) = (staged.changed.len(), TRANSACTION_WRITES_MAX);
+        if found > max {
+            return Err(WriteError::TooMany { found, max }.into());
+        }
+        self.clock = clock;
+        let changed = self.store(staged)?;
+        let upsert =
+            "INSERT OR REPLACE INTO checkpoints(peer, incarnation, seq) VALUES (?1, ?2, ?3)";
+        self.conn.prepare_cached(upsert)?.execute((
+            incoming.peer.as_bytes(),
+            incoming.checkpoint.incarnation.0.cast_signed(),
+            incoming.checkpoint.seq.0.cast_signed(),
+        ))?;
+        Ok(Applied { changed, effective, conflicts, ..Applied::nothing(self.seq) })
+    }
+
+    /// What is known of a record, and where it is.
+    fn load(&mut self, collection: &Name, key: &[u8]) -> Result<(Option<i64>, RecordState), Fault> {
+        let Self { conn, dictionary, .. } = self;
+        let Some(collection) = dictionary.names.cached(collection) else {
+            return Ok((None, RecordState::default()));
+        };
+        let select = "SELECT position, state FROM records WHERE collection = ?1 AND key = ?2";
+        let mut select = conn.prepare_cached(select)?;
+        let mut rows = select.query((collection.cast_signed(), key))?;
+        let Some(row) = rows.next()? else { return Ok((None, RecordState::default())) };
+        let malformed = |_| DecodeError::Malformed { what: "state", at: 0 };
+        let bytes = row.get_ref(1)?.as_blob().map_err(malformed)?;
+        Ok((Some(row.get(0)?), state::decode(bytes, dictionary, conn)?))
+    }
+
+    /// Moves the changed records to the end of the feed, under the next seq. The
+    /// last of them keeps the clock.
+    fn store(&mut self, staged: Staged<'_>) -> rusqlite::Result<bool> {
+        let Some(&last) = staged.changed.last() else { return Ok(false) };
+        let Self { conn, dictionary, .. } = self;
+        let insert = "INSERT INTO records(position, collection, live, clock, key, state)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let mut insert = conn.prepare_cached(insert)?;
+        let update = "UPDATE records SET position = ?1, live = ?2, clock = ?3, state = ?4 WHERE position = ?5";
+        let mut update = conn.prepare_cached(update)?;
+        let seq = self.seq.next();
+        let mut bytes = Vec::new();
+        for (number, &place) in staged.changed.iter().enumerate() {
+            let record = &staged.records[place];
+            bytes.clear();
+            state::encode(&record.state, dictionary, conn, &mut bytes)?;
+            let (position, live) = (schema::position(seq, number), record.state.exists());
+            let clock = (place == last).then(|| self.clock.last().to_bits().cast_signed());
+            match record.position {
+                Some(old) => update.execute((position, live, clock, &bytes, old))?,
+                None => {
+                    let collection = dictionary.names.intern(conn, record.collection)?;
+                    let collection = collection.cast_signed();
+                    insert.execute((position, collection, live, clock, &record.key, &bytes))?
+                }
+            };
+        }
+        self.seq = seq;
+        self.stored = self.clock.last();
+        Ok(true)
+    }
+}
+
+impl<'a> Staged<'a> {
+    /// The place of a record, which is read if the transaction meets it first.
+    fn place(
+        &mut self,
+        writing: &mut Writing,
+        collection: &'a Name,
+        key: &'a RecordKey,
+    ) -> Result<usize, Fault> {
+        let entry = match self.places.entry((collection, key)) {
+            Entry::Occupied(entry) => return Ok(*entry.get()),
+            Entry::Vacant(entry) => entry,
+        };
+        key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
+        let key = key.to_bytes();
+        let (position, state) = writing.load(collection, &key)?;
+        self.records.push(Touched { collection, key, position, state, changed: false });
+        Ok(*entry.insert(self.records.len() - 1))
+    }
+
+    fn mark(&mut self, place: usize, changed: bool) {
+        if changed && !std::mem::replace(&mut self.records[place].changed, true) {
+            self.changed.push(place);
+        }
+    }
+}
+
+impl Applied {
+    fn nothing(head: Seq) -> Self {
+        let (operations, effective, conflicts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { head, changed: false, operations, effective, conflicts }
+    }
+
+    /// What to answer, once it is committed.
+    pub(crate) fn done(self, request: Request) -> Done {
+        match request {
+            Request::SetRole(role) => Done::SetRole(role),
+            Request::Commit(_) => {
+                let committed = Committed::new(self.head, Origin::Local, self.operations);
+                Done::Commit(Arc::new(committed))
+            }
+            Request::Merge(Incoming { peer, operations, .. }) => {
+                let committed = self.changed.then(|| {
+                    let operations = operations.into_iter().zip(self.effective);
+                    let operations = operations.filter(|(_, effective)| *effective);
+                    let operations = operations.map(|(operation, _)| operation).collect();
+                    Arc::new(Committed::new(self.head, Origin::Peer(peer), operations))
+                });
+                Done::Merge(Merged { committed, conflicts: self.conflicts })
+            }
+        }
+    }
+
+    /// Whether it took a seq.
+    pub(crate) const fn changed(&self) -> bool {
+        self.changed
+    }
+}

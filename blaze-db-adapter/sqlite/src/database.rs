@@ -1,0 +1,160 @@
+//! The adapter: writes go to the writer's thread, reads to the pool.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use blaze_codec::{Name, NodeId, Record, RecordKey, Role, Seq};
+use blaze_db_adapter::{
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
+    Durability, Identity, Incoming, LiveFeed, Merged, Write,
+};
+
+use crate::SqliteOptions;
+use crate::commit::{Done, Request, Writing};
+use crate::fault::Fault;
+use crate::open::{self, Opened, Opener};
+use crate::reader::{Readers, Reading};
+use crate::schema::Meta;
+use crate::writer::{Shared, Writer};
+
+/// A database in one SQLite file. Opened by [`SqliteOptions`].
+///
+/// Close it with [`close`](DatabaseAdapter::close) to have its log written back
+/// into the file. Dropping it loses nothing; the next opening reads the log.
+#[derive(Debug)]
+pub struct SqliteDatabase {
+    /// Before the rest, so that nothing is written when the readers go.
+    writer: Option<Writer>,
+    readers: Readers,
+    shared: Arc<Shared>,
+    opener: Arc<Opener>,
+    meta: Meta,
+    durability: Durability,
+}
+
+impl SqliteDatabase {
+    pub(crate) async fn open(options: SqliteOptions) -> Result<Self, DatabaseError> {
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(&options)).await;
+        match opened {
+            Ok(opened) => opened,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is shutting down.
+            Err(_) => Err(DatabaseError::Closed),
+        }
+    }
+
+    fn open_blocking(options: &SqliteOptions) -> Result<Self, DatabaseError> {
+        let Opened { opener, meta, lock } = open::open(options)?;
+        let failed = |fault: Fault| fault.into_error("open its file", opener.path());
+        let writing = match &lock {
+            Some(_) => Some(Writing::open(&opener, options.clock.clone()).map_err(failed)?),
+            None => None,
+        };
+        let head = match &writing {
+            Some(writing) => writing.seq(),
+            None => {
+                Reading::open(&opener).and_then(|mut reading| reading.head()).map_err(failed)?
+            }
+        };
+        let opener = Arc::new(opener);
+        let shared = Arc::new(Shared::new(LiveFeed::new(head), meta.role));
+        let start = |(writing, lock)| {
+            Writer::start(writing, opener.clone(), options.clock.clone(), shared.clone(), lock)
+        };
+        let writer = writing.zip(lock).map(start).transpose()?;
+        let readers = Readers::new(opener.clone());
+        Ok(Self { writer, readers, shared, opener, meta, durability: options.durability })
+    }
+
+    /// The file, without symbolic links.
+    pub fn path(&self) -> &Path {
+        self.opener.path()
+    }
+
+    async fn ask(&self, request: Request) -> Result<Done, DatabaseError> {
+        match &self.writer {
+            Some(writer) => writer.ask(request).await,
+            None => Err(DatabaseError::ReadOnly { path: self.path().to_owned() }),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn transactions(&self) -> u64 {
+        self.shared.transactions.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl DatabaseAdapter for SqliteDatabase {
+    fn identity(&self) -> Identity {
+        Identity {
+            node: self.meta.node,
+            incarnation: self.meta.incarnation,
+            database: self.meta.database.clone(),
+            role: self.shared.role(),
+            durability: self.durability,
+        }
+    }
+
+    fn feed(&self) -> &LiveFeed {
+        &self.shared.feed
+    }
+
+    async fn set_role(&self, role: Role) -> Result<(), DatabaseError> {
+        self.ask(Request::SetRole(role)).await.map(drop)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<Arc<Committed>, DatabaseError> {
+        match self.ask(Request::Commit(writes)).await? {
+            Done::Commit(committed) => Ok(committed),
+            other => unreachable!("a commit was answered by {other:?}"),
+        }
+    }
+
+    async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
+        match self.ask(Request::Merge(incoming)).await? {
+            Done::Merge(merged) => Ok(merged),
+            other => unreachable!("a merge was answered by {other:?}"),
+        }
+    }
+
+    async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError> {
+        self.readers.run(move |reading| reading.changes(after, limit)).await
+    }
+
+    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError> {
+        self.readers.run(move |reading| reading.checkpoint(peer)).await
+    }
+
+    async fn read(
+        &self,
+        collection: &Name,
+        key: &RecordKey,
+    ) -> Result<Option<Record>, DatabaseError> {
+        let (collection, key) = (collection.clone(), key.clone());
+        self.readers.run(move |reading| reading.record(&collection, &key)).await
+    }
+
+    async fn scan(
+        &self,
+        collection: &Name,
+        after: Option<&RecordKey>,
+        count: usize,
+    ) -> Result<Vec<(RecordKey, Record)>, DatabaseError> {
+        let (collection, after) = (collection.clone(), after.cloned());
+        self.readers.run(move |reading| reading.scan(&collection, after.as_ref(), count)).await
+    }
+
+    async fn collections(&self) -> Result<Vec<CollectionInfo>, DatabaseError> {
+        self.readers.run(Reading::collections).await
+    }
+
+    async fn close(&self) -> Result<(), DatabaseError> {
+        self.readers.close().await;
+        match &self.writer {
+            Some(writer) => writer.close().await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What a file is, by its first bytes: nothing, plain, encrypted, something else.
+//!
+//! A process that closes *any* descriptor of a file loses its POSIX locks on it,
+//! those of SQLite too, and another program could then take a database in use for
+//! an abandoned one. So a file is only ever opened here while this process has no
+//! connection to it; later openers are told what the first one saw.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use blaze_db_adapter::DatabaseError;
+
+use crate::create::beside;
+use crate::key::Salt;
+use crate::open::unusable;
+use crate::schema::{APPLICATION_ID, FORMAT_VERSION};
+
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const HEADER_BYTES: usize = 100;
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_ID_AT: usize = 68;
+const PAGE_BYTES: u64 = 4096;
+
+/// What a file is, as far as its first bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Header {
+    /// There is no file, or an empty one.
+    New,
+    /// A database of this program that is not encrypted.
+    Plain,
+    /// Nothing in it can be read: encrypted, or not a database.
+    Opaque(Salt),
+}
+
+/// The databases to which this process has connections.
+static OPEN: Mutex<BTreeMap<PathBuf, (usize, Header)>> = Mutex::new(BTreeMap::new());
+
+/// Keeps a file from being opened besides SQLite; dropped after the connections.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    path: PathBuf,
+    header: Header,
+}
+
+impl Claim {
+    /// Looks at the file at `path`, which is absolute and without symbolic links.
+    pub(crate) fn new(path: &Path) -> Result<Self, DatabaseError> {
+        let mut open = open();
+        let (claims, header) = match open.get(path) {
+            Some(&(claims, header)) if header != Header::New => (claims, header),
+            // Nobody has a connection to a file that isn't there.
+            other => (other.map_or(0, |(claims, _)| *claims), inspect(path)?),
+        };
+        open.insert(path.to_owned(), (claims + 1, header));
+        Ok(Self { path: path.to_owned(), header })
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        self.header
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut open = open();
+        let Some((claims, _)) = open.get_mut(&self.path) else { return };
+        *claims -= 1;
+        if *claims == 0 {
+            open.remove(&self.path);
+        }
+    }
+}
+
+fn open() -> MutexGuard<'static, BTreeMap<PathBuf, (usize, Header)>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn inspect(path: &Path) -> Result<Header, DatabaseError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return fresh(path, "missing"),
+        Err(error) => return Err(unusable(path, &error)),
+    };
+    let corrupt = |reason: String| DatabaseError::Corrupt { path: path.to_owned(), reason };
+    let metadata = file.metadata().map_err(|error| unusable(path, &error))?;
+    if !metadata.is_file() {
+        return Err(corrupt("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    let read = file.take(HEADER_BYTES as u64).read_to_end(&mut bytes);
+    read.map_err(|error| unusable(path, &error))?;
+    if bytes.is_empty() {
+        return fresh(path, "empty");
+    }
+    let length = metadata.len();
+    if length < PAGE_BYTES {
+        return Err(corrupt(format!("it has {length} bytes, fewer than one page of {PAGE_BYTES}")));
+    }
+    let Some((salt, _)) = bytes.split_first_chunk::<16>().filter(|(magic, _)| *magic != MAGIC)
+    else {
+        return plain(&bytes).map_err(corrupt);
+    };
+    Ok(Header::Opaque(*salt))
+}
+
+/// A plain SQLite database is checked before SQLite, which might change it, sees it.
+fn plain(header: &[u8]) -> Result<Header, String> {
+    let number = |at: usize| header[at..at + 4].iter().fold(0, |n, b| n << 8 | u32::from(*b));
+    let (application, version) = (number(APPLICATION_ID_AT), number(USER_VERSION_AT));
+    if application != APPLICATION_ID {
+        return Err("it is another program's SQLite database".to_owned());
+    }
+    check_version(version)?;
+    Ok(Header::Plain)
+}
+
+/// Checks that a file's format is one that this program knows.
+pub(crate) fn check_version(found: u32) -> Result<(), String> {
+    if found > FORMAT_VERSION {
+        return Err(format!(
+            "its format version {found} is newer than {FORMAT_VERSION}, the newest that this program knows; update the program"
+        ));
+    }
+    if found == 0 {
+        return Err("its format version is 0, which no program wrote".to_owned());
+    }
+    Ok(())
+}
+
+/// A file to be made, unless the rest of an older one lies beside it: SQLite would
+/// take that for the new file's log, or delete it.
+fn fresh(path: &Path, state: &str) -> Result<Header, DatabaseError> {
+    let wal = beside(path, "-wal");
+    match std::fs::metadata(&wal) {
+        Ok(metadata) if metadata.len() > 0 => Err(DatabaseError::Corrupt {
+            path: path.to_owned(),
+            reason: format!(
+                "it is {state}, but {} holds commits of it; restore the file, or remove both",
+                wal.display()
+            ),
+        }),
+        _ => Ok(Header::New),
+    }
+}

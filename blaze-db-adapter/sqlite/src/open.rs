@@ -1,0 +1,255 @@
+//! Opening: the checks, the lock, the key, and the settings of a connection.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use blaze_db_adapter::{DatabaseError, Durability};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::create::{self, create};
+use crate::fault::{Fault, damage};
+use crate::header::{Claim, Header, check_version};
+use crate::key::Key;
+use crate::lock::Lock;
+use crate::options::SqliteOptions;
+use crate::schema::{self, APPLICATION_ID, Meta};
+
+/// Pages in the log after which it is written back. Ten times SQLite's default:
+/// a page that changes often is written back once for many commits, which nearly
+/// doubles the rate of random updates.
+const CHECKPOINT_PAGES: u32 = 10_000;
+/// The log is cut to this size when it starts anew after a larger transaction.
+const LOG_BYTES_KEPT: u64 = 64 * 1024 * 1024;
+/// Memory for pages: the writer's, and each reader's.
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+const READER_CACHE_KIB: u32 = 4 * 1024;
+/// As SQLCipher and SQLite make them by default; the quota is counted in them.
+const PAGE_BYTES: u64 = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// Opens connections to one database, whose password was checked.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    key: Option<Key>,
+    durability: Durability,
+    pages_max: Option<u64>,
+    claim: Claim,
+}
+
+/// A database whose file was checked.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) opener: Opener,
+    pub(crate) meta: Meta,
+    /// `None` if it was opened read-only.
+    pub(crate) lock: Option<Lock>,
+}
+
+/// Checks the options and the file, and makes it if there is none.
+pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
+    check(options)?;
+    let path = resolve(&options.path)?;
+    let password = options.password.as_ref();
+    // First of all: nothing of a file that isn't ours to open is touched.
+    let mut claim = Claim::new(&path)?;
+    agree(&claim, password.is_some())?;
+    let lock = match options.read_only {
+        true => None,
+        false => Some(Lock::take(&path)?),
+    };
+    if claim.header() == Header::New {
+        if options.read_only {
+            return Err(setting("the path", format!("there is no database at {}", path.display())));
+        }
+        // Another process may have made it until the lock was ours.
+        claim = Claim::new(&path)?;
+        agree(&claim, password.is_some())?;
+    }
+    if claim.header() == Header::New {
+        let salt = password.map(|_| create::random()).transpose()?;
+        let key = password.zip(salt).map(|(password, salt)| Key::derive(password, &salt));
+        create(&path, key.transpose()?.as_ref(), &options.database, options.role)?;
+        claim = Claim::new(&path)?;
+    }
+    let key = match (claim.header(), password) {
+        (Header::Opaque(salt), Some(password)) => Some(Key::derive(password, &salt)?),
+        _ => None,
+    };
+    let pages_max = options.size_bytes_max.map(|bytes| (bytes / PAGE_BYTES).max(1));
+    let opener = Opener { key, durability: options.durability, pages_max, claim };
+    let meta = opener.check(&options.database)?;
+    Ok(Opened { opener, meta, lock })
+}
+
+impl Opener {
+    pub(crate) fn path(&self) -> &Path {
+        self.claim.path()
+    }
+
+    /// A connection that sees what is committed.
+    pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
+        let conn = connect(self.path(), self.key.as_ref(), Access::Read)?;
+        conn.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB}"))?;
+        Ok(conn)
+    }
+
+    /// The connection that commits.
+    pub(crate) fn writer(&self) -> rusqlite::Result<Connection> {
+        let conn = connect(self.path(), self.key.as_ref(), Access::Write)?;
+        // The mode is kept in the file; whoever changed it there is overruled.
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        let synchronous = match self.durability {
+            Durability::Disk => "FULL",
+            _ => "NORMAL",
+        };
+        conn.execute_batch(&format!(
+            "PRAGMA synchronous = {synchronous};
+             PRAGMA cache_size = -{WRITER_CACHE_KIB};
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA journal_size_limit = {LOG_BYTES_KEPT}"
+        ))?;
+        if let Some(pages) = self.pages_max {
+            conn.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+        }
+        Ok(conn)
+    }
+
+    /// Checks the password, that the file is ours, and that it holds `database`.
+    /// The connection only reads, so the file's bytes stay whatever is wrong.
+    fn check(&self, database: &str) -> Result<Meta, DatabaseError> {
+        let path = || self.path().to_owned();
+        let corrupt = |reason: String| DatabaseError::Corrupt { path: path(), reason };
+        let failed = |error| Fault::Sqlite(error).into_error("open its file", self.path());
+        let conn = self.reader().map_err(failed)?;
+        if let Err(error) = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+            return Err(match (error.sqlite_error_code(), &self.key) {
+                (Some(ErrorCode::NotADatabase), Some(_)) => {
+                    DatabaseError::WrongPassword { path: path() }
+                }
+                (Some(ErrorCode::NotADatabase), None) => corrupt(damage(&error)),
+                _ => failed(error),
+            });
+        }
+        let number = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+        if number("application_id").map_err(failed)? != APPLICATION_ID {
+            return Err(corrupt("it is another program's SQLCipher database".to_owned()));
+        }
+        check_version(number("user_version").map_err(failed)?).map_err(corrupt)?;
+        let meta = schema::meta(&conn).map_err(failed)?.map_err(corrupt)?;
+        if meta.database != database {
+            return Err(DatabaseError::OtherDatabase {
+                path: path(),
+                found: meta.database,
+                asked: database.to_owned(),
+            });
+        }
+        Ok(meta)
+    }
+}
+
+/// Opens a connection and unlocks it; the file must be there.
+pub(crate) fn connect(
+    path: &Path,
+    key: Option<&Key>,
+    access: Access,
+) -> rusqlite::Result<Connection> {
+    let access = match access {
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // SQLCipher would write to standard error what is returned as an error anyway.
+    conn.execute_batch("PRAGMA cipher_log_level = NONE")?;
+    if let Some(key) = key {
+        conn.execute_batch(key.pragma())?;
+    }
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.execute_batch(
+        "PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA temp_store = MEMORY",
+    )?;
+    Ok(conn)
+}
+
+/// An error of the file system, as something that the user can act on.
+pub(crate) fn unusable(path: &Path, error: &io::Error) -> DatabaseError {
+    let path = path.display();
+    let reason = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => return DatabaseError::Full,
+        ErrorKind::PermissionDenied => {
+            format!("this user may not open or make {path}; change its mode or its folder's")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("{path} lies on a read-only file system; open it read-only")
+        }
+        _ => format!("{path}: {error}"),
+    };
+    setting("the path", reason)
+}
+
+fn setting(setting: &'static str, reason: impl Into<String>) -> DatabaseError {
+    DatabaseError::Setting { setting, reason: reason.into() }
+}
+
+fn check(options: &SqliteOptions) -> Result<(), DatabaseError> {
+    if options.durability == Durability::Memory {
+        let reason = "a file outlives its process; use the in-memory database, or `Process`";
+        return Err(setting("durability `Memory`", reason));
+    }
+    if options.password.as_ref().is_some_and(|password| password.is_empty()) {
+        return Err(setting("the password", "it is empty; leave it out for a plain file"));
+    }
+    if options.database.is_empty() {
+        return Err(setting("the database's name", "it is empty"));
+    }
+    Ok(())
+}
+
+/// The file's one name: SQLite puts its files beside what a symbolic link points
+/// to, and the lock must lie there too.
+fn resolve(path: &Path) -> Result<PathBuf, DatabaseError> {
+    let resolved = match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => in_folder(path)?,
+        other => other.map_err(|error| unusable(path, &error))?,
+    };
+    if resolved.is_dir() {
+        let reason = format!("{} is a folder; name a file in it", resolved.display());
+        return Err(setting("the path", reason));
+    }
+    Ok(resolved)
+}
+
+fn in_folder(path: &Path) -> Result<PathBuf, DatabaseError> {
+    let Some(name) = path.file_name() else {
+        return Err(setting("the path", format!("{} names no file", path.display())));
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let resolved = folder.canonicalize().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let reason = format!("the folder {} doesn't exist; make it first", folder.display());
+            setting("the path", reason)
+        }
+        _ => unusable(folder, &error),
+    })?;
+    Ok(resolved.join(name))
+}
+
+/// Whether a password is given if, and only if, the file needs one.
+fn agree(claim: &Claim, password: bool) -> Result<(), DatabaseError> {
+    let path = claim.path().to_owned();
+    match (claim.header(), password) {
+        (Header::Opaque(_), false) => Err(DatabaseError::PasswordRequired { path }),
+        (Header::Plain, true) => Err(DatabaseError::NotEncrypted { path }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading: a small pool of connections, and the queries.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq};
+use blaze_db_adapter::{
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState,
+};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::Semaphore;
+
+use crate::dictionary::Dictionary;
+use crate::fault::Fault;
+use crate::open::Opener;
+use crate::{schema, state};
+
+/// Reads at one time.
+const READERS_MAX: u32 = 4;
+
+/// The reading connections, opened as they are needed.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    idle: Arc<Mutex<Vec<Reading>>>,
+    permits: Arc<Semaphore>,
+    opener: Arc<Opener>,
+}
+
+/// A connection that reads. Each call sees one snapshot.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    conn: Connection,
+    dictionary: Dictionary,
+}
+
+impl Readers {
+    pub(crate) fn new(opener: Arc<Opener>) -> Self {
+        let permits = Arc::new(Semaphore::new(READERS_MAX as usize));
+        Self { idle: Arc::default(), permits, opener }
+    }
+
+    /// Runs `query` on a thread for blocking work.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Reading) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let permit = self.permits.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| DatabaseError::Closed)?;
+        let (idle, opener) = (self.idle.clone(), self.opener.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let failed = |fault: Fault| fault.into_error("read", opener.path());
+            let reading = lock(&idle).pop();
+            let mut reading = match reading {
+                Some(reading) => reading,
+                None => Reading::open(&opener).map_err(failed)?,
+            };
+            let result = query(&mut reading).map_err(failed);
+            // After an error a new connection starts afresh.
+            if result.is_ok() {
+                lock(&idle).push(reading);
+            }
+            drop(permit);
+            result
+        });
+        match task.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is shutting down.
+            Err(_) => Err(DatabaseError::Closed),
+        }
+    }
+
+    /// Waits for the reads under way; later ones are refused.
+    pub(crate) async fn close(&self) {
+        let permits = self.permits.acquire_many(READERS_MAX).await;
+        self.permits.close();
+        drop(permits);
+        lock(&self.idle).clear();
+    }
+}
+
+impl Reading {
+    pub(crate) fn open(opener: &Opener) -> Result<Self, Fault> {
+        Ok(Self { conn: opener.reader()?, dictionary: Dictionary::default() })
+    }
+
+    /// The latest seq.
+    pub(crate) fn head(&mut self) -> Result<Seq, Fault> {
+        self.snapshot(|reading| Ok(schema::head(&reading.conn)?.0))
+    }
+
+    pub(crate) fn record(
+        &mut self,
+        collection: &Name,
+        key: &RecordKey,
+    ) -> Result<Option<Record>, Fault> {
+        let Self { conn, dictionary } = self;
+        let Some(collection) = dictionary.names.find(conn, collection)? else { return Ok(None) };
+        let select = "SELECT state FROM records WHERE collection = ?1 AND key = ?2 AND live = 1";
+        let mut select = conn.prepare_cached(select)?;
+        let mut rows = select.query((collection.cast_signed(), key.to_bytes()))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let state = state::decode(blob(row.get_ref(0)?)?, dictionary, conn)?;
+        Ok(state.exists().then(|| record(state)))
+    }
+
+    pub(crate) fn scan(
+        &mut self,
+        collection: &Name,
+        after: Option<&RecordKey>,
+        count: usize,
+    ) -> Result<Vec<(RecordKey, Record)>, Fault> {
+        let Self { conn, dictionary } = self;
+        let Some(collection) = dictionary.names.find(conn, collection)? else {
+            return Ok(Vec::new());
+        };
+        let select = "SELECT key, state FROM records INDEXED BY records_by_key
+            WHERE collection = ?1 AND key > ?2 AND live = 1 ORDER BY key LIMIT ?3";
+        let mut select = conn.prepare_cached(select)?;
+        // Every key has at least its kind's byte.
+        let after = after.map(RecordKey::to_bytes).unwrap_or_default();
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let mut rows = select.query((collection.cast_signed(), after, limit))?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next()? {
+            let state = state::decode(blob(row.get_ref(1)?)?, dictionary, conn)?;
+            records.push((key(row.get_ref(0)?)?, record(state)));
+        }
+        Ok(records)
+    }
+
+    pub(crate) fn collections(&mut self) -> Result<Vec<CollectionInfo>, Fault> {
+        let Self { conn, dictionary } = self;
+        let select = "SELECT collection, count(*) FROM records INDEXED BY records_by_key
+            WHERE live = 1 GROUP BY collection";
+        let mut select = conn.prepare_cached(select)?;
+        let mut rows = select.query([])?;
+        let mut collections = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let name = dictionary.names.entry(conn, id.cast_unsigned(), 0)?;
+            let records: i64 = row.get(1)?;
+            collections.push(CollectionInfo { name, records: records.cast_unsigned() });
+        }
+        collections.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(collections)
+    }
+
+    pub(crate) fn checkpoint(&mut self, peer: NodeId) -> Result<Option<Checkpoint>, Fault> {
+        let select = "SELECT incarnation, seq FROM checkpoints WHERE peer = ?1";
+        let mut select = self.conn.prepare_cached(select)?;
+        let checkpoint = select.query_row([peer.as_bytes()], |row| {
+            let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
+            Ok(Checkpoint { incarnation, seq: Seq(row.get::<_, i64>(1)?.cast_unsigned()) })
+        });
+        Ok(checkpoint.optional()?)
+    }
+
+    pub(crate) fn changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {
+        self.snapshot(|reading| reading.read_changes(after, limit))
+    }
+
+    fn read_changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {
+        let (head, _) = schema::head(&self.conn)?;
+        let Self { conn, dictionary } = self;
+        let select = "SELECT position, collection, key, state FROM records
+            WHERE position > ?1 ORDER BY position";
+        let mut select = conn.prepare_cached(select)?;
+        let mut rows = select.query([schema::last_position(after)])?;
+        let (mut records, mut bytes, mut through) = (0, 0, after);
+        let mut operations = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seq = schema::seq_of(row.get(0)?);
+            let full = records >= limit.records.max(1) || bytes >= limit.bytes.max(1);
+            if full && seq > through {
+                return Ok(ChangeSet { operations, through, more: true });
+            }
+            let collection = row.get::<_, i64>(1)?.cast_unsigned();
+            let collection = dictionary.names.entry(conn, collection, 0)?;
+            let (stored_key, stored) = (row.get_ref(2)?, blob(row.get_ref(3)?)?);
+            let state = state::decode(stored, dictionary, conn)?;
+            operations.extend(state.operations(&collection, &key(stored_key)?));
+            records += 1;
+            bytes += blob(stored_key)?.len() + stored.len();
+            through = seq;
+        }
+        Ok(ChangeSet { operations, through: head.max(after), more: false })
+    }
+
+    /// Runs several statements on one state of the database.
+    fn snapshot<T>(
+        &mut self,
+        query: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.conn.prepare_cached("BEGIN")?.execute([])?;
+        // After an error the connection is dropped, and the transaction with it.
+        let result = query(self)?;
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(result)
+    }
+}
+
+fn record(state: RecordState) -> Record {
+    let fields = state.fields.into_iter();
+    fields.filter_map(|(name, register)| Some((name, register.value?))).collect()
+}
+
+fn key(value: ValueRef<'_>) -> Result<RecordKey, Fault> {
+    let malformed = |_| DecodeError::Malformed { what: "key", at: 0 };
+    Ok(RecordKey::from_bytes(blob(value)?).map_err(malformed)?)
+}
+
+fn blob(value: ValueRef<'_>) -> Result<&[u8], Fault> {
+    let malformed = |_| DecodeError::Malformed { what: "column", at: 0 };
+    Ok(value.as_blob().map_err(malformed)?)
+}
+
+fn lock(idle: &Mutex<Vec<Reading>>) -> std::sync::MutexGuard<'_, Vec<Reading>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,384 @@
+//! What the demo does, and how it tells it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use blaze_sync::Endpoint;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::child::App;
+use super::compare::{Comparison, compare};
+use super::wire::{Command, ConflictLine, Reply};
+use super::Args;
+
+/// Edits that the second app makes while the first imports.
+const EDITS: u64 = 300;
+/// Commits of which each is timed until it is visible in the other app.
+const PROBES: u64 = 500;
+/// Edits that the first app makes around the crash of the second.
+const STREAM: u64 = 2_000;
+/// After so many of them have arrived, the second app is killed.
+const KILLED_AFTER: u64 = 500;
+/// Times that both apps write one field at once.
+const DUELS: u64 = 20;
+
+/// What was measured.
+#[derive(Debug, Default, Serialize)]
+struct Figures {
+    durability: String,
+    rows_imported: u64,
+    import_seconds: f64,
+    operations_while_importing: u64,
+    operations_per_second: f64,
+    latency_p50_us: f64,
+    latency_p99_us: f64,
+    latency_samples: usize,
+    crash_seen_before: u64,
+    crash_written: u64,
+    crash_recovery_ms: f64,
+    conflicts: Vec<ConflictLine>,
+    records_compared: u64,
+    differences: Vec<String>,
+}
+
+/// Where an app's database is, and its password.
+struct Place {
+    path: PathBuf,
+    password: String,
+}
+
+/// The two apps and the way between them.
+struct Demo {
+    args: Args,
+    office: Place,
+    field: Place,
+    endpoint: String,
+    figures: Figures,
+}
+
+/// Runs the demo and tells it; fails if the databases differ in the end.
+pub(super) async fn run(args: Args) -> Result<()> {
+    if let Some(input) = &args.input {
+        // Said here, in one line, rather than by a child process later.
+        std::fs::File::open(input).with_context(|| format!("can't read {}", input.display()))?;
+    }
+    let directory = tempfile::Builder::new()
+        .prefix("blaze-demo-")
+        .tempdir()
+        .context("can't make a temporary directory")?;
+    let place = |name: &str| -> Result<Place> {
+        Ok(Place { path: directory.path().join(name), password: random_password()? })
+    };
+    let mut demo = Demo {
+        office: place("office.blaze")?,
+        field: place("field.blaze")?,
+        endpoint: Endpoint::unix(directory.path().join("blaze.sock"))?.to_string(),
+        figures: Figures { durability: args.durability.clone(), ..Figures::default() },
+        args,
+    };
+    let result = demo.play().await;
+    if demo.args.keep {
+        let kept = directory.keep();
+        demo.tell_where(&kept);
+    }
+    result?;
+    if demo.args.json {
+        println!("{}", serde_json::to_string_pretty(&demo.figures)?);
+    }
+    if !demo.figures.differences.is_empty() {
+        bail!("the databases differ:\n  {}", demo.figures.differences.join("\n  "));
+    }
+    Ok(())
+}
+
+impl Demo {
+    async fn play(&mut self) -> Result<()> {
+        self.title("Two apps, two encrypted databases, one Unix socket");
+        let mut office = self.start("office", &self.office).await?;
+        office.ask(Command::Listen { endpoint: self.endpoint.clone() }).await?;
+        let mut field = self.start("field", &self.field).await?;
+        field.ask(Command::Connect { endpoint: self.endpoint.clone() }).await?;
+        field.ask(Command::AwaitLink).await?;
+        self.tell(&format!("office  process {}, listens, owns {}", office.pid(), self.office.file()));
+        self.tell(&format!("field   process {}, connects, owns {}", field.pid(), self.field.file()));
+
+        self.import(&mut office, &mut field).await?;
+        self.measure(&mut office, &mut field).await?;
+        self.duel(&mut office, &mut field).await?;
+        let field = self.crash(&mut office, field).await?;
+        self.finish(office, field).await
+    }
+
+    async fn start(&self, name: &'static str, place: &Place) -> Result<App> {
+        let mut app = App::start(name)?;
+        app.ask(Command::Open {
+            path: place.path.clone(),
+            password: place.password.clone(),
+            durability: self.args.durability.clone(),
+            name: name.to_owned(),
+        })
+        .await?;
+        Ok(app)
+    }
+
+    /// One app imports while the other edits; then both wait until they are equal.
+    async fn import(&mut self, office: &mut App, field: &mut App) -> Result<()> {
+        self.title("Office imports rows while field edits notes");
+        let input = self.args.input.clone().map(std::path::absolute).transpose()?;
+        let bar = self.progress("rows imported");
+        let started = Instant::now();
+        let import = Command::Import { collection: "rows".into(), input };
+        office.tell(&import).await?;
+        let imported = office.done(|rows| bar.set_position(rows));
+        let edited = field.commit(Command::Edit {
+            collection: "notes".into(),
+            author: "field".into(),
+            count: EDITS,
+        });
+        let (imported, edited) = tokio::try_join!(imported, edited)?;
+        bar.finish_and_clear();
+        let Reply::Committed { count: rows, took } = imported else {
+            bail!("office answered {imported:?}")
+        };
+        tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
+        let operations = rows + edited.0;
+        let rate = per_second(operations, started.elapsed());
+        self.tell(&format!(
+            "{} rows imported by office in {}, {} edits by field meanwhile",
+            rows,
+            human(took),
+            edited.0
+        ));
+        self.tell(&format!(
+            "both have everything after {}: {} operations a second, merged and durable ({})",
+            human(started.elapsed()),
+            thousands(rate),
+            self.args.durability
+        ));
+        self.figures.rows_imported = rows;
+        self.figures.import_seconds = took.as_secs_f64();
+        self.figures.operations_while_importing = operations;
+        self.figures.operations_per_second = rate;
+        Ok(())
+    }
+
+    /// One commit at a time, each timed until it is visible in the other app.
+    async fn measure(&mut self, office: &mut App, field: &mut App) -> Result<()> {
+        self.title("How long until a commit in office is visible in field?");
+        field.tell(&Command::MeasureProbes { count: PROBES }).await?;
+        field.ready().await?;
+        let (_, reply) =
+            tokio::try_join!(office.commit(Command::Probe { count: PROBES }), field.done(|_| ()))?;
+        let Reply::Latencies(mut latencies) = reply else { bail!("field answered {reply:?}") };
+        latencies.sort_unstable();
+        let (p50, p99) = (quantile(&latencies, 0.5), quantile(&latencies, 0.99));
+        self.tell(&format!(
+            "median {}, 99th percentile {}, of {} commits, one in flight",
+            human(p50),
+            human(p99),
+            latencies.len()
+        ));
+        self.figures.latency_p50_us = p50.as_secs_f64() * 1e6;
+        self.figures.latency_p99_us = p99.as_secs_f64() * 1e6;
+        self.figures.latency_samples = latencies.len();
+        Ok(())
+    }
+
+    /// Both write one field of one record at once.
+    async fn duel(&mut self, office: &mut App, field: &mut App) -> Result<()> {
+        self.title("Both edit the same record at the same time");
+        for round in 0..DUELS {
+            let edit = |who: &str| Command::SetField {
+                collection: "notes".into(),
+                key: "shared".into(),
+                field: "title".into(),
+                value: format!("title {round} by {who}"),
+            };
+            tokio::try_join!(office.ask(edit("office")), field.ask(edit("field")))?;
+        }
+        tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
+        let conflicts = conflicts(office, field).await?;
+        self.tell(&format!(
+            "{DUELS} times at once, {} of them before either had heard of the other; the later write won each, and no loser went unreported",
+            conflicts.len()
+        ));
+        self.tell_conflict(conflicts.iter().next_back());
+        self.figures.conflicts.extend(conflicts);
+        Ok(())
+    }
+
+    /// Kills the second app in mid-stream, and starts it again.
+    async fn crash(&mut self, office: &mut App, mut field: App) -> Result<App> {
+        self.title("Field is killed (SIGKILL) while office keeps writing");
+        field.tell(&Command::AwaitChanges { collection: "stream".into(), count: KILLED_AFTER }).await?;
+        field.ready().await?;
+        office
+            .tell(&Command::Edit {
+                collection: "stream".into(),
+                author: "office".into(),
+                count: STREAM,
+            })
+            .await?;
+        field.done(|_| ()).await?;
+        let pid = field.pid();
+        field.kill().await?;
+        let Reply::Committed { count: written, .. } = office.done(|_| ()).await? else {
+            bail!("office didn't write")
+        };
+        self.tell(&format!(
+            "process {pid} was killed after {KILLED_AFTER} of {written} edits had arrived"
+        ));
+
+        // Both edit one record while they can't hear each other.
+        let edit = |who: &str| Command::SetField {
+            collection: "notes".into(),
+            key: "shared".into(),
+            field: "title".into(),
+            value: format!("written apart by {who}"),
+        };
+        office.ask(edit("office")).await?;
+        let reopened = Instant::now();
+        let mut field = self.start("field", &self.field).await?;
+        field.ask(edit("field")).await?;
+        field.ask(Command::Connect { endpoint: self.endpoint.clone() }).await?;
+        tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
+        let recovery = reopened.elapsed();
+        self.tell(&format!(
+            "started again: opened, reconnected and caught up in {}, without starting over",
+            human(recovery)
+        ));
+        let conflicts = conflicts(office, &mut field).await?;
+        let apart = conflicts.iter().find(|line| line.won.starts_with("written apart"));
+        if apart.is_none() {
+            self.figures.differences.push("a conflict went unreported".to_owned());
+        }
+        self.tell_conflict(apart);
+        self.figures.conflicts.extend(apart.cloned());
+        self.figures.crash_seen_before = KILLED_AFTER;
+        self.figures.crash_written = written;
+        self.figures.crash_recovery_ms = recovery.as_secs_f64() * 1e3;
+        Ok(field)
+    }
+
+    /// Closes both, and compares the files.
+    async fn finish(&mut self, office: App, field: App) -> Result<()> {
+        self.title("Are both databases equal?");
+        tokio::try_join!(field.close(), office.close())?;
+        let office = (self.office.path.as_path(), self.office.password.as_str());
+        let field = (self.field.path.as_path(), self.field.password.as_str());
+        let Comparison { collections, records, differences } = compare(office, field).await?;
+        self.figures.records_compared = records;
+        self.figures.differences.extend(differences);
+        if self.figures.differences.is_empty() {
+            let counts: Vec<_> = collections
+                .iter()
+                .map(|info| format!("{} {}", thousands(info.records as f64), info.name))
+                .collect();
+            self.tell(&format!(
+                "yes: {} records compared one by one ({}); nothing was lost",
+                thousands(records as f64),
+                counts.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    fn title(&self, text: &str) {
+        if !self.args.json {
+            let bold = anstyle::Style::new().bold();
+            anstream::println!("\n{bold}{text}{bold:#}");
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if !self.args.json {
+            anstream::println!("  {text}");
+        }
+    }
+
+    fn tell_conflict(&self, conflict: Option<&ConflictLine>) {
+        if let Some(ConflictLine { record, field, won, lost, .. }) = conflict {
+            self.tell(&format!("{record}, {field}: {won:?} won over {lost:?}, in both apps"));
+        }
+    }
+
+    fn tell_where(&self, directory: &Path) {
+        if self.args.json {
+            return;
+        }
+        self.title(&format!("The databases are kept in {}", directory.display()));
+        for place in [&self.office, &self.field] {
+            self.tell(&format!(
+                "BLAZE_PASSWORD={} blaze list {}",
+                place.password,
+                place.path.display()
+            ));
+        }
+    }
+
+    /// A bar that appears on a terminal only, and not for work of under a second.
+    fn progress(&self, what: &'static str) -> ProgressBar {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {human_pos} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.with_message(what)
+    }
+}
+
+impl Place {
+    fn file(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// What both apps report, each conflict once.
+async fn conflicts(a: &mut App, b: &mut App) -> Result<BTreeSet<ConflictLine>> {
+    let mut all = BTreeSet::new();
+    for app in [a, b] {
+        if let Reply::Report { conflicts, .. } = app.ask(Command::Report).await? {
+            all.extend(conflicts);
+        }
+    }
+    Ok(all)
+}
+
+fn random_password() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn quantile(sorted: &[Duration], fraction: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let index = (last as f64 * fraction).round() as usize;
+    sorted.get(index).copied().unwrap_or_default()
+}
+
+fn per_second(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64().max(1e-9)
+}
+
+fn human(duration: Duration) -> String {
+    let us = duration.as_secs_f64() * 1e6;
+    match us {
+        us if us < 1e3 => format!("{us:.0} µs"),
+        us if us < 1e6 => format!("{:.1} ms", us / 1e3),
+        us => format!("{:.2} s", us / 1e6),
+    }
+}
+
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! What the demo and its two apps say to each other: one JSON object a line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What the demo asks of an app. Each is answered by one [`Reply`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Command {
+    /// Open the database and take part under this name.
+    Open { path: PathBuf, password: String, durability: String, name: String },
+    /// Accept the other app at this endpoint.
+    Listen { endpoint: String },
+    /// Connect to the other app at this endpoint.
+    Connect { endpoint: String },
+    /// Wait until the other app is connected and both have caught up.
+    AwaitLink,
+    /// Import the file, or the data set that ships with the program.
+    Import { collection: String, input: Option<PathBuf> },
+    /// Commit so many small edits, one a transaction.
+    Edit { collection: String, author: String, count: u64 },
+    /// Set one field of a record, making the record if it doesn't exist.
+    SetField { collection: String, key: String, field: String, value: String },
+    /// Commit so many probes, each when the other app has acknowledged the last.
+    Probe { count: u64 },
+    /// Say when so many probes have become visible, and how long each took.
+    MeasureProbes { count: u64 },
+    /// Say when so many changes of a collection have become visible.
+    AwaitChanges { collection: String, count: u64 },
+    /// Wait until the other app has everything.
+    Settle,
+    /// Tell what happened so far.
+    Report,
+    /// Close the link and the database.
+    Close,
+}
+
+/// What an app says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Message {
+    /// It listens, or watches, and is ready for what comes.
+    Ready,
+    /// So many rows are committed so far, of so many bytes read.
+    Progress { rows: u64 },
+    /// The command is done.
+    Done(Reply),
+    /// The command failed.
+    Failed { error: String },
+}
+
+/// The answer to a [`Command`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Reply {
+    /// Nothing to tell.
+    Nothing,
+    /// So many records or operations were committed, and acknowledged to the
+    /// writer, in so much time.
+    Committed { count: u64, took: Duration },
+    /// How long each probe took from before its commit until it was visible here.
+    Latencies(Vec<Duration>),
+    /// What happened so far.
+    Report { conflicts: Vec<ConflictLine>, commits: u64 },
+}
+
+/// The loser of a true conflict, for people.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct ConflictLine {
+    pub(super) record: String,
+    pub(super) field: String,
+    pub(super) won: String,
+    pub(super) lost: String,
+    /// Tells one conflict from another, the same in both apps.
+    pub(super) version: String,
+}

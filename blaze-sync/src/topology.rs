@@ -1,0 +1,331 @@
+//! The nodes of this process, and their links.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use blaze_codec::{Mode, Role, Seq, Uuid};
+use blaze_db_adapter::Conflict;
+use blaze_sync_engine::{Acknowledged, Direction, Link, LinkId, LinkStatus, Node, NodeOptions};
+use blaze_topology::{NodeKey, Topology as Graph};
+use blaze_transport::{Endpoint, Transport};
+use blaze_transport_memory::MemoryTransport;
+use blaze_transport_tcp::TcpTransport;
+use blaze_transport_unix::UnixTransport;
+use tokio::sync::{broadcast, watch};
+
+use crate::{Database, Error};
+
+const MODES: [Mode; 3] = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
+
+/// What may leave a node for a peer, and what may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ExportPolicy {
+    /// What the link carries, seen from the side that connects.
+    /// Default: [`Mode::Bidirectional`].
+    pub mode: Mode,
+}
+
+impl ExportPolicy {
+    /// A policy with this mode.
+    pub const fn new(mode: Mode) -> Self {
+        Self { mode }
+    }
+}
+
+impl From<Mode> for ExportPolicy {
+    fn from(mode: Mode) -> Self {
+        Self::new(mode)
+    }
+}
+
+/// The databases of this process that take part, and their links to each other,
+/// to other apps and to other devices. Cheap to clone; clones are one topology.
+///
+/// Its tasks run on the tokio runtime in which its methods are called.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    transports: Vec<Arc<dyn Transport>>,
+    options: NodeOptions,
+    nodes: Mutex<Nodes>,
+}
+
+#[derive(Debug, Default)]
+struct Nodes {
+    graph: Graph,
+    engines: BTreeMap<NodeKey, Node>,
+    /// Where each node is reached by [`Topology::connect_local`].
+    local: BTreeMap<NodeKey, Endpoint>,
+}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Topology {
+    /// A topology without nodes, with the transports for `mem:`, `unix:` and
+    /// `tcp:` (on loopback) endpoints.
+    pub fn new() -> Self {
+        Self::with_transports(
+            vec![
+                Arc::new(MemoryTransport::new()),
+                Arc::new(UnixTransport::new()),
+                Arc::new(TcpTransport::plaintext_loopback()),
+            ],
+            NodeOptions::default(),
+        )
+    }
+
+    /// A topology with these transports, one a scheme, and these options for its nodes.
+    pub fn with_transports(transports: Vec<Arc<dyn Transport>>, options: NodeOptions) -> Self {
+        Self { inner: Arc::new(Inner { transports, options, nodes: Mutex::default() }) }
+    }
+
+    /// Adds a database under a name for people, and sets its role.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Topology`] if the name is taken or can't be one,
+    /// [`Error::Database`] if the role can't be stored.
+    pub async fn register(
+        &self,
+        database: Database,
+        name: &str,
+        role: Role,
+    ) -> Result<NodeKey, Error> {
+        let key = self.nodes().graph.add_node(name, role)?;
+        if let Err(error) = database.adapter().set_role(role).await {
+            self.nodes().graph.remove_node(key)?;
+            return Err(error.into());
+        }
+        let adapter = Arc::clone(database.adapter());
+        let node = Node::new(adapter, name, self.inner.options.clone());
+        self.nodes().engines.insert(key, node);
+        Ok(key)
+    }
+
+    /// Accepts peers at an endpoint, in any mode that they ask for, and returns
+    /// where they reach it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the endpoint isn't one, has no transport, or can't be listened at.
+    pub async fn listen(&self, node: NodeKey, endpoint: &str) -> Result<Endpoint, Error> {
+        self.listen_for(node, endpoint, &MODES).await
+    }
+
+    /// Accepts peers at an endpoint that ask for one of these modes.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub async fn listen_for(
+        &self,
+        node: NodeKey,
+        endpoint: &str,
+        allowed: &[Mode],
+    ) -> Result<Endpoint, Error> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let transport = self.transport(&endpoint)?;
+        Ok(self.engine(node)?.listen(transport, &endpoint, allowed).await?)
+    }
+
+    /// Links a node to whoever listens at an endpoint, and keeps the link up: if
+    /// nothing listens there yet or the connection is lost, it is tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the endpoint isn't one or has no transport, or if the first
+    /// attempt shows that somebody has to change something first.
+    pub async fn connect(&self, node: NodeKey, endpoint: &str, mode: Mode) -> Result<Link, Error> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let transport = self.transport(&endpoint)?;
+        Ok(self.engine(node)?.connect(transport, endpoint, mode).await?)
+    }
+
+    /// Links two databases of this app through a queue in memory: `from` connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Topology`] if a node is unknown, linked to itself or linked already.
+    pub async fn connect_local(
+        &self,
+        from: NodeKey,
+        to: NodeKey,
+        mode: Mode,
+    ) -> Result<Link, Error> {
+        self.nodes().graph.add_link(from, to, mode)?;
+        let linked = self.connect_in_memory(from, to, mode).await;
+        self.unless_linked(from, to, linked)
+    }
+
+    /// Links two databases through a Unix domain socket at a path: `to` listens
+    /// and `from` connects. For apps in processes of their own, call
+    /// [`listen`](Self::listen) in one and [`connect`](Self::connect) in the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_local`](Self::connect_local), and if the path can't be
+    /// listened at.
+    pub async fn connect_cross_app(
+        &self,
+        from: NodeKey,
+        to: NodeKey,
+        path: impl AsRef<Path>,
+        mode: Mode,
+    ) -> Result<Link, Error> {
+        let endpoint = Endpoint::unix(path)?.to_string();
+        self.nodes().graph.add_link(from, to, mode)?;
+        let linked = async {
+            self.listen_for(to, &endpoint, &[mode]).await?;
+            self.connect(from, &endpoint, mode).await
+        };
+        let linked = linked.await;
+        self.unless_linked(from, to, linked)
+    }
+
+    /// Links a node to another device.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_remote(
+        &self,
+        node: NodeKey,
+        endpoint: &str,
+        policy: impl Into<ExportPolicy>,
+    ) -> Result<Link, Error> {
+        self.connect(node, endpoint, policy.into().mode).await
+    }
+
+    /// Waits until each connected peer of a node has everything that is committed
+    /// there now, durably, and tells who that is. Without peers it returns at
+    /// once with nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub async fn synced(&self, node: NodeKey) -> Result<Vec<Acknowledged>, Error> {
+        let engine = self.engine(node)?;
+        let head = engine.database().feed().head();
+        Ok(engine.acknowledged(head).await)
+    }
+
+    /// Waits until each connected peer of a node has a commit, durably.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub async fn acknowledged(&self, node: NodeKey, seq: Seq) -> Result<Vec<Acknowledged>, Error> {
+        Ok(self.engine(node)?.acknowledged(seq).await)
+    }
+
+    /// A node's links and what each does, as a watch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub fn links(
+        &self,
+        node: NodeKey,
+    ) -> Result<watch::Receiver<BTreeMap<LinkId, LinkStatus>>, Error> {
+        Ok(self.engine(node)?.links())
+    }
+
+    /// The losers of true conflicts at a node, as they are merged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub fn conflicts(&self, node: NodeKey) -> Result<broadcast::Receiver<Conflict>, Error> {
+        Ok(self.engine(node)?.conflicts())
+    }
+
+    /// The graph of this process's nodes and every peer that they have met.
+    pub fn graph(&self) -> Graph {
+        let nodes = self.nodes();
+        let mut graph = nodes.graph.clone();
+        for (key, engine) in &nodes.engines {
+            for status in engine.links().borrow().values() {
+                let Some(peer) = &status.peer else { continue };
+                let found = graph.find(&peer.name);
+                let Ok(other) = found.map_or_else(|| graph.add_node(&peer.name, peer.role), Ok)
+                else {
+                    continue;
+                };
+                let (from, to) = match status.direction {
+                    Direction::Outgoing => (*key, other),
+                    Direction::Incoming => (other, *key),
+                };
+                // A link that both of its ends report is one link.
+                let _ = graph.add_link(from, to, peer.mode);
+            }
+        }
+        graph
+    }
+
+    /// Ends all links with a goodbye and stops listening. The databases stay open.
+    pub async fn close(&self) {
+        let engines: Vec<Node> = self.nodes().engines.values().cloned().collect();
+        for engine in engines {
+            engine.close().await;
+        }
+    }
+
+    async fn connect_in_memory(
+        &self,
+        from: NodeKey,
+        to: NodeKey,
+        mode: Mode,
+    ) -> Result<Link, Error> {
+        let known = self.nodes().local.get(&to).cloned();
+        let endpoint = match known {
+            Some(endpoint) => endpoint,
+            None => {
+                let name = format!("mem:{}", Uuid::now_v7());
+                let endpoint = self.listen(to, &name).await?;
+                self.nodes().local.entry(to).or_insert(endpoint).clone()
+            }
+        };
+        self.connect(from, &endpoint.to_string(), mode).await
+    }
+
+    fn unless_linked(
+        &self,
+        from: NodeKey,
+        to: NodeKey,
+        linked: Result<Link, Error>,
+    ) -> Result<Link, Error> {
+        if linked.is_err() {
+            self.nodes().graph.remove_link(from, to)?;
+        }
+        linked
+    }
+
+    fn engine(&self, node: NodeKey) -> Result<Node, Error> {
+        self.nodes().engines.get(&node).cloned().ok_or(Error::UnknownNode)
+    }
+
+    fn transport(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>, Error> {
+        let scheme = endpoint.scheme();
+        let transports = &self.inner.transports;
+        let found = transports.iter().find(|transport| transport.scheme() == scheme);
+        found.cloned().ok_or_else(|| {
+            let known: Vec<_> = transports.iter().map(|transport| transport.scheme()).collect();
+            Error::NoTransport { scheme: scheme.to_owned(), known: known.join(", ") }
+        })
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        // No code panics while it holds the lock halfway through a change.
+        self.inner.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

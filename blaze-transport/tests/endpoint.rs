@@ -1,0 +1,74 @@
+//! Endpoints are read and written the same, and what is none says why.
+
+use blaze_transport::{Endpoint, EndpointError, TransportError};
+
+#[test]
+fn every_form_is_read_and_written_the_same() {
+    let forms = [
+        ("mem:notes", "mem", "notes"),
+        ("mem:any name at all", "mem", "any name at all"),
+        ("unix:/run/user/1000/blaze/notes.sock", "unix", "/run/user/1000/blaze/notes.sock"),
+        ("unix:/with space/100%/ä.sock", "unix", "/with space/100%/ä.sock"),
+        ("tcp://127.0.0.1:7117", "tcp", "127.0.0.1:7117"),
+        ("tcp://localhost:0", "tcp", "localhost:0"),
+        ("tcp://[::1]:65535", "tcp", "[::1]:65535"),
+        ("nats://host/subject", "nats", "//host/subject"),
+        ("serial+usb:/dev/ttyUSB0", "serial+usb", "/dev/ttyUSB0"),
+    ];
+    for (text, scheme, address) in forms {
+        let endpoint: Endpoint = text.parse().expect(text);
+        assert_eq!((endpoint.scheme(), endpoint.address()), (scheme, address));
+        assert_eq!(endpoint.to_string(), text);
+        assert_eq!(Endpoint::new(scheme, address).unwrap(), endpoint);
+    }
+}
+
+#[test]
+fn constructors_write_the_forms() {
+    assert_eq!(Endpoint::memory("notes").unwrap().to_string(), "mem:notes");
+    assert_eq!(Endpoint::unix("/a/b.sock").unwrap().to_string(), "unix:/a/b.sock");
+    assert_eq!(Endpoint::tcp("localhost", 1).unwrap().to_string(), "tcp://localhost:1");
+    assert_eq!(Endpoint::tcp("::1", 1).unwrap(), Endpoint::tcp("[::1]", 1).unwrap());
+    assert!(Endpoint::unix("relative.sock").is_err());
+    assert!(Endpoint::tcp("a b", 1).is_err());
+}
+
+#[test]
+fn what_is_no_endpoint_says_why_and_lists_the_forms() {
+    let wrong = [
+        ("", "names no scheme"),
+        ("/run/notes.sock", "names no scheme"),
+        ("C:\\notes", "`C` is no scheme"),
+        (":x", "`` is no scheme"),
+        ("mem:", "`mem:` lacks an address"),
+        ("tcp:", "`tcp:` lacks an address"),
+        ("tcp://", "`tcp:` lacks an address"),
+        ("mem:a\nb", "control characters"),
+        ("unix:notes.sock", "the path must be absolute"),
+        ("unix:///run/notes.sock", "one slash begins the path"),
+        ("unix:/run/", "must name a socket, not a directory"),
+        ("tcp:localhost:1", "must begin with //"),
+        ("tcp://localhost", "the port is missing"),
+        ("tcp://localhost:", "the port must be a number"),
+        ("tcp://localhost:65536", "the port must be a number"),
+        ("tcp://localhost:+1", "the port must be a number"),
+        ("tcp://:1", "the host is missing"),
+        ("tcp://::1:1", "must stand in brackets"),
+        ("tcp://[::1:1", "in brackets must be an IPv6 address"),
+        ("tcp://[localhost]:1", "in brackets must be an IPv6 address"),
+        ("tcp://user@host:1", "the host must be a name or an address"),
+        ("tcp://host/path:1", "the host must be a name or an address"),
+    ];
+    for (text, reason) in wrong {
+        let error = text.parse::<Endpoint>().expect_err(text).to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+        assert!(error.contains("write mem:NAME, unix:/PATH, tcp://HOST:PORT"), "{error}");
+    }
+}
+
+#[test]
+fn an_invalid_endpoint_is_not_worth_another_try() {
+    let error = TransportError::from("x".parse::<Endpoint>().unwrap_err());
+    assert!(matches!(error, TransportError::Endpoint(EndpointError::SchemeMissing { .. })));
+    assert!(!error.is_retryable());
+}

@@ -1,0 +1,135 @@
+//! A listening socket that is private from birth and appears at its path all at once.
+
+use std::{
+    fs, io,
+    os::unix::{fs::MetadataExt, net::UnixListener as StdListener},
+    path::Path,
+};
+
+use blaze_transport::{Endpoint, TransportError};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::{path::SocketPath, path_error};
+
+/// Random names to try before giving up.
+const TEMPORARY_NAMES: usize = 16;
+
+/// Which file a socket is, so that another one at the same path is not taken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// Binds and listens at the path. The caller holds the path's lock.
+///
+/// The socket is bound at a temporary name and linked to its own when it listens already, so
+/// that no client ever meets a socket that refuses it for a moment.
+///
+/// # Errors
+///
+/// If something is at the path, or the directory can't be written.
+pub(crate) fn bind(path: &SocketPath) -> Result<(UnixListener, Identity), TransportError> {
+    let full = path.full();
+    let failed = |error| path_error("listen at", &full)(error);
+    let (listener, temporary) = bind_temporary(path).map_err(failed)?;
+    let linked = fs::symlink_metadata(&temporary).and_then(|metadata| {
+        fs::hard_link(&temporary, &full)?;
+        Ok(Identity::of(&metadata))
+    });
+    let removed = fs::remove_file(&temporary);
+    let identity = linked.map_err(failed)?;
+    removed.map_err(failed)?;
+    Ok((UnixListener::from_std(listener).map_err(failed)?, identity))
+}
+
+/// Removes a socket that a killed server left at the path. The caller holds the path's lock.
+///
+/// # Errors
+///
+/// If something other than our own socket is at the path, or somebody listens there without
+/// holding the lock. It is left as it is.
+pub(crate) async fn remove_stale(
+    path: &SocketPath,
+    endpoint: &Endpoint,
+    expected: u32,
+) -> Result<(), TransportError> {
+    let full = path.full();
+    let Some(metadata) = path.socket_metadata()? else { return Ok(()) };
+    if metadata.uid() != expected {
+        let uid = metadata.uid();
+        return Err(TransportError::ForeignSocket { path: full, uid, expected });
+    }
+    // Only a refusal shows that nobody listens; a full backlog, for one, shows the opposite.
+    match UnixStream::connect(&full).await.map_err(|error| error.kind()) {
+        Err(io::ErrorKind::ConnectionRefused) => {
+            fs::remove_file(&full).map_err(path_error("remove the stale socket", &full))
+        }
+        Err(io::ErrorKind::NotFound) => Ok(()),
+        _ => Err(TransportError::AddressInUse { endpoint: endpoint.clone(), pid: None }),
+    }
+}
+
+/// Removes the socket at the path if it is still the one that was bound there.
+///
+/// # Errors
+///
+/// If it can't be removed.
+pub(crate) fn remove_own(path: &SocketPath, identity: Identity) -> Result<(), TransportError> {
+    match path.metadata()? {
+        Some(metadata) if Identity::of(&metadata) == identity => {
+            let full = path.full();
+            fs::remove_file(&full).map_err(path_error("remove the socket", &full))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bind_temporary(path: &SocketPath) -> io::Result<(StdListener, std::path::PathBuf)> {
+    let mut result = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..TEMPORARY_NAMES {
+        let temporary = path.temporary();
+        result = bind_private(&temporary).map(|listener| (listener, temporary));
+        if !result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+            break;
+        }
+    }
+    result
+}
+
+/// Binds a socket of mode 0600 without a moment in which it is wider, whatever the umask.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_private(path: &Path) -> io::Result<StdListener> {
+    use rustix::{
+        fs::{Mode, fchmod},
+        net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
+    };
+
+    /// Connections that may wait to be accepted; the system may allow fewer.
+    const BACKLOG: i32 = 128;
+
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // On Linux the mode of the unbound socket, less the umask, becomes the mode of the file.
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Binds a socket and then narrows its mode; until then the directory protects it.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_private(path: &Path) -> io::Result<StdListener> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let listener = StdListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

@@ -1,0 +1,297 @@
+//! What listening does to the file system, and what it refuses to touch.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
+        net::{UnixDatagram, UnixListener as StdListener},
+    },
+    path::{Path, PathBuf},
+    process,
+};
+
+use blaze_transport::{Endpoint, Listener, Transport, TransportError};
+use blaze_transport_unix::UnixTransport;
+use tempfile::TempDir;
+
+struct Place {
+    directory: TempDir,
+    path: PathBuf,
+    endpoint: Endpoint,
+}
+
+/// A path for a socket in a private directory that goes when the test ends.
+fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.sock");
+    let endpoint = Endpoint::unix(&path).unwrap();
+    Place { directory, path, endpoint }
+}
+
+impl Place {
+    async fn listen(&self) -> Result<Box<dyn Listener>, TransportError> {
+        UnixTransport::new().listen(&self.endpoint).await
+    }
+
+    async fn refused(&self) -> TransportError {
+        self.listen().await.expect_err("listening must be refused")
+    }
+
+    /// The names in the directory, sorted.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names = names.collect::<Vec<_>>();
+        names.sort();
+        names
+    }
+}
+
+async fn expect_works(endpoint: &Endpoint, listener: &mut dyn Listener) {
+    let transport = UnixTransport::new();
+    let (near, far) = tokio::join!(transport.connect(endpoint), listener.accept());
+    let (mut near, mut far) = (near.unwrap(), far.unwrap());
+    near.sender.feed("hello".into()).unwrap();
+    near.sender.flush().await.unwrap();
+    assert_eq!(far.receiver.recv().await.unwrap().unwrap(), "hello");
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
+}
+
+#[tokio::test]
+async fn socket_is_private_and_nothing_else_is_left() {
+    let place = place();
+    let listener = place.listen().await.unwrap();
+    let metadata = fs::symlink_metadata(&place.path).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+    assert_eq!(place.names(), ["notes.sock", "notes.sock.lock"]);
+    listener.close().await.unwrap();
+    assert_eq!(place.names(), ["notes.sock.lock"], "the lock file must stay");
+    drop(place.listen().await.unwrap());
+    assert_eq!(place.names(), ["notes.sock.lock"], "dropping cleans up just as well");
+}
+
+#[tokio::test]
+async fn lock_file_is_private_and_names_the_holder() {
+    let place = place();
+    let _listener = place.listen().await.unwrap();
+    let lock = place.directory.path().join("notes.sock.lock");
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o077, 0);
+    assert_eq!(fs::read_to_string(&lock).unwrap(), format!("{}\n", process::id()));
+}
+
+#[tokio::test]
+async fn live_server_is_refused_and_named() {
+    let place = place();
+    let mut first = place.listen().await.unwrap();
+    assert_eq!(
+        place.refused().await.to_string(),
+        format!(
+            "{} is in use by another server (lock held by pid {}); stop it or choose another endpoint",
+            place.endpoint,
+            process::id()
+        )
+    );
+    expect_works(&place.endpoint, &mut *first).await;
+}
+
+#[tokio::test]
+async fn live_server_without_a_lock_is_refused() {
+    let place = place();
+    let _other_program = StdListener::bind(&place.path).unwrap();
+    let before = inode(&place.path);
+    let error = place.refused().await;
+    assert!(matches!(error, TransportError::AddressInUse { pid: None, .. }), "{error}");
+    assert_eq!(inode(&place.path), before);
+}
+
+#[tokio::test]
+async fn stale_socket_is_replaced() {
+    let place = place();
+    // A killed server leaves exactly this: a socket file that nobody listens at.
+    drop(StdListener::bind(&place.path).unwrap());
+    let connected = UnixTransport::new().connect(&place.endpoint).await;
+    let error = connected.expect_err("nobody listens");
+    assert!(matches!(error, TransportError::NothingListens { .. }), "{error}");
+
+    let mut listener = place.listen().await.unwrap();
+    expect_works(&place.endpoint, &mut *listener).await;
+}
+
+#[tokio::test]
+async fn regular_file_is_not_removed() {
+    let place = place();
+    fs::write(&place.path, "precious").unwrap();
+    let expected = format!("{} is a regular file, not a socket; not removed", place.path.display());
+    assert_eq!(place.refused().await.to_string(), expected);
+    let connected = UnixTransport::new().connect(&place.endpoint).await;
+    let error = connected.expect_err("a file can't be connected to");
+    assert_eq!(error.to_string(), expected);
+    assert!(!error.is_retryable());
+    assert_eq!(fs::read_to_string(&place.path).unwrap(), "precious");
+    assert_eq!(place.names(), ["notes.sock"], "not even a lock file is made");
+}
+
+#[tokio::test]
+async fn directory_at_the_path_is_not_removed() {
+    let place = place();
+    fs::create_dir(&place.path).unwrap();
+    let connected = UnixTransport::new().connect(&place.endpoint).await.map(drop);
+    for error in [place.refused().await, connected.expect_err("it is a directory")] {
+        let directory = matches!(error, TransportError::NotASocket { found: "a directory", .. });
+        assert!(directory, "{error}");
+    }
+    assert!(place.path.is_dir());
+}
+
+#[tokio::test]
+async fn symbolic_link_at_the_path_is_not_followed() {
+    let place = place();
+    let elsewhere = place.directory.path().join("elsewhere.sock");
+    let elsewhere_endpoint = Endpoint::unix(&elsewhere).unwrap();
+    let mut listener = UnixTransport::new().listen(&elsewhere_endpoint).await.unwrap();
+    symlink(&elsewhere, &place.path).unwrap();
+
+    let connected = UnixTransport::new().connect(&place.endpoint).await.map(drop);
+    for error in [place.refused().await, connected.expect_err("it is a link")] {
+        let link = matches!(error, TransportError::NotASocket { found: "a symbolic link", .. });
+        assert!(link, "{error}");
+    }
+    assert!(place.path.is_symlink());
+    expect_works(&elsewhere_endpoint, &mut *listener).await;
+}
+
+#[tokio::test]
+async fn symbolic_link_at_the_lock_is_not_followed() {
+    let place = place();
+    let victim = place.directory.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, place.directory.path().join("notes.sock.lock")).unwrap();
+    let error = place.refused().await;
+    assert!(matches!(error, TransportError::Io { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(!place.path.exists());
+}
+
+#[tokio::test]
+async fn file_of_somebody_else_is_not_removed_at_the_end() {
+    for close in [true, false] {
+        let place = place();
+        let listener = place.listen().await.unwrap();
+        fs::remove_file(&place.path).unwrap();
+        let _other = UnixDatagram::bind(&place.path).unwrap();
+        let before = inode(&place.path);
+        if close {
+            listener.close().await.unwrap();
+        } else {
+            drop(listener);
+        }
+        assert_eq!(inode(&place.path), before, "close: {close}");
+    }
+}
+
+#[tokio::test]
+async fn too_long_path_names_the_numbers() {
+    let limit = if cfg!(target_os = "linux") { 107 } else { 103 };
+    let directory = tempfile::tempdir().unwrap();
+    let resolved = fs::canonicalize(directory.path()).unwrap();
+    let name_bytes = limit - resolved.as_os_str().len() - 1;
+
+    let longest = Endpoint::unix(resolved.join("n".repeat(name_bytes))).unwrap();
+    let mut listener = UnixTransport::new().listen(&longest).await.expect("the limit works");
+    expect_works(&longest, &mut *listener).await;
+
+    let path = resolved.join("n".repeat(name_bytes + 1));
+    let endpoint = Endpoint::unix(&path).unwrap();
+    let listening = UnixTransport::new().listen(&endpoint).await.map(drop);
+    let connected = UnixTransport::new().connect(&endpoint).await.map(drop);
+    for error in [listening, connected].map(|result| result.expect_err("it is too long")) {
+        let text = error.to_string();
+        let numbers =
+            format!("is {} bytes, this system allows {limit}; choose a shorter one", limit + 1);
+        assert!(text.contains(&numbers), "{text}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn short_names_work_however_long_the_directory() {
+    let place = place();
+    for name in ["a", "ab", "abcd"] {
+        let endpoint = Endpoint::unix(place.directory.path().join(name)).unwrap();
+        let mut listener = UnixTransport::new().listen(&endpoint).await.unwrap();
+        expect_works(&endpoint, &mut *listener).await;
+    }
+}
+
+#[tokio::test]
+async fn missing_directory_is_named() {
+    let place = place();
+    let missing = place.directory.path().join("missing");
+    let endpoint = Endpoint::unix(missing.join("notes.sock")).unwrap();
+    let error = UnixTransport::new().listen(&endpoint).await.map(drop).unwrap_err();
+    let expected =
+        format!("socket directory {} does not exist; create it with mode 0700", missing.display());
+    assert_eq!(error.to_string(), expected);
+
+    let error = UnixTransport::new().connect(&endpoint).await.map(drop).unwrap_err();
+    assert!(error.is_retryable(), "the server may create it: {error}");
+}
+
+#[tokio::test]
+async fn shared_directory_is_refused_even_if_sticky() {
+    let place = place();
+    for mode in [0o1777, 0o777, 0o770] {
+        fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let connected = UnixTransport::new().connect(&place.endpoint).await.map(drop);
+        for error in [place.refused().await, connected.expect_err("it is not safe")] {
+            let text = error.to_string();
+            let problem =
+                format!("is writable by other users (mode {mode:04o}); use a 0700 directory");
+            assert!(text.contains(&problem), "{text}");
+        }
+        assert!(place.names().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn unwritable_directory_is_a_permission_error() {
+    let place = place();
+    fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::write(place.directory.path().join("probe"), "").is_ok() {
+        eprintln!("skipped: this user may write everywhere");
+        return;
+    }
+    let error = place.refused().await;
+    assert!(matches!(error, TransportError::PermissionDenied { .. }), "{error}");
+}
+
+#[test]
+fn many_racing_servers_leave_exactly_one() {
+    for _ in 0..20 {
+        let place = place();
+        // Half of the rounds would go wrong within a few tries without the lock.
+        drop(StdListener::bind(&place.path).unwrap());
+        let racing = (0..8).map(|_| {
+            let endpoint = place.endpoint.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = runtime.unwrap();
+                let listening = runtime.block_on(UnixTransport::new().listen(&endpoint));
+                // The runtime goes with the listener, which must outlive the race.
+                listening.map(|listener| (listener, runtime))
+            })
+        });
+        let racing = racing.collect::<Vec<_>>();
+        let results = racing.into_iter().map(|racer| racer.join().unwrap());
+        let (won, lost): (Vec<_>, Vec<_>) = results.partition(Result::is_ok);
+        assert_eq!(won.len(), 1);
+        for error in lost.into_iter().filter_map(Result::err) {
+            assert!(matches!(error, TransportError::AddressInUse { .. }), "{error}");
+        }
+        assert!(place.path.exists(), "the winner's socket must not be removed by a loser");
+    }
+}
