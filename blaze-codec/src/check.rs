@@ -135,3 +135,33 @@ fn within(what: &'static str, found: usize, max: usize) -> Result<(), ValueError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Timestamp, Uuid, binary};
+
+    #[test]
+    fn what_is_counted_is_what_is_encoded() {
+        let ints = [0, -16, -17, 111, 112, 8191, 8192, -8192, -8193, i64::MIN, i64::MAX];
+        let lengths = [0, 1, 15, 16, 63, 64, 127, 128, 16_383, 16_384];
+        let map = |length: usize| {
+            let names = (0..length).map(|number| Name::new(&number.to_string()).unwrap());
+            Value::Map(names.map(|name| (name, Value::Null)).collect())
+        };
+        let mut values = vec![Value::Null, true.into(), 1.5.into(), Uuid::nil().into()];
+        values.extend(ints.map(Value::Int));
+        values.extend(ints.map(|ms| Timestamp(ms).into()));
+        values.extend(lengths.map(|length| Value::Text("x".repeat(length))));
+        values.extend(lengths.map(|length| Value::from(vec![0_u8; length])));
+        values.extend(lengths.map(|length| Value::Array(vec![Value::Null; length])));
+        values.extend(lengths.map(map));
+        for value in values.clone().into_iter().chain([Value::Array(values)]) {
+            let mut meter = Meter::default();
+            meter.value(&value, 0).unwrap();
+            let mut bytes = Vec::new();
+            binary::encode_value(&value, &mut bytes);
+            assert_eq!(meter.bytes, bytes.len(), "{value:?}");
+        }
+    }
+}

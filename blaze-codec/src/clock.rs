@@ -72,6 +72,16 @@ pub struct ClockDrift {
 }
 
 /// Hands out timestamps that never go back, and follows those it is shown.
+///
+/// ```
+/// use blaze_codec::{Hlc, HlcClock};
+///
+/// let mut clock = HlcClock::default();
+/// let mine = clock.tick(1_000);
+/// clock.observe(Hlc::from_millis(5_000));
+/// assert_eq!(mine, Hlc::from_millis(1_000));
+/// assert!(clock.tick(1_001) > Hlc::from_millis(5_000));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct HlcClock {
     last: Hlc,
@@ -93,7 +103,7 @@ impl HlcClock {
 
     /// The next timestamp, given the wall clock in milliseconds since 1970.
     pub fn tick(&mut self, wall_ms: u64) -> Hlc {
-        self.last = Hlc::from_millis(wall_ms).max(Hlc(self.last.0 + 1));
+        self.last = Hlc::from_millis(wall_ms).max(Hlc(self.last.0.saturating_add(1)));
         self.last
     }
 

@@ -1,21 +1,8 @@
 //! Values in other formats, by serde.
 //!
 //! In formats for people, such as JSON, a value is what the format has for it,
-//! and an object with one reserved key where it has nothing:
-//!
-//! | value | JSON |
-//! |---|---|
-//! | null, bool, text, array, map | null, boolean, string, array, object |
-//! | int | number without fraction |
-//! | float | number with fraction or exponent; `{"$float": "inf"}`, `"-inf"`, `"NaN"`, or `"nan:"` and its 16 hexadecimal digits |
-//! | bytes | `{"$hex": "00ff"}` |
-//! | uuid | `{"$uuid": "01900000-0000-7000-8000-000000000000"}` |
-//! | timestamp | `{"$timestamp": 1700000000000}`, milliseconds since 1970 |
-//! | map with a name that begins with `$` | `{"$map": {"$name": 1}}` |
-//!
-//! An object with any other key that begins with `$` is refused, and so is an
-//! integer beyond 64 signed bits. In binary formats, a value is bytes: its
-//! BlazeBinary.
+//! and an object with one reserved key where it has nothing: the table is in
+//! `FORMAT.md`. In binary formats, a value is bytes: its BlazeBinary.
 //!
 //! Both pass through a newtype of a private name, which most formats ignore and
 //! by which [`typed`](crate::typed) knows values among a user's own types.

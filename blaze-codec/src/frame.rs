@@ -10,7 +10,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::DecodeError;
-use crate::limits::{self, BODY_BYTES_MAX, what};
+use crate::limits::{self, BODY_BYTES_MAX};
 
 /// The length of a frame's header, in bytes.
 pub const HEADER_BYTES: usize = 8;
@@ -98,7 +98,7 @@ impl FrameCodec {
         if body_bytes < BODY_BYTES_MIN {
             return Err(DecodeError::Malformed { what: "frame length", at: 0 });
         }
-        limits::check(what::BODY_BYTES, body_bytes, self.body_bytes_max)
+        limits::check("frame body bytes", body_bytes, self.body_bytes_max)
     }
 }
 

@@ -11,6 +11,14 @@ use crate::limits::KEY_BYTES_MAX;
 ///
 /// Keys of different kinds are different keys. Keys of one kind are ordered as
 /// their contents are; [`Self::to_bytes`] keeps that order.
+///
+/// ```
+/// use blaze_codec::RecordKey;
+///
+/// assert_eq!("42".parse(), Ok(RecordKey::Int(42)));
+/// assert_eq!(RecordKey::from("a text").to_bytes(), b"\x03a text");
+/// assert!(RecordKey::unique() < RecordKey::Int(i64::MIN));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKey {
     /// A UUID; version 7, ordered by time, is the default for new records.

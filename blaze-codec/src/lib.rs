@@ -17,6 +17,7 @@ mod value;
 
 pub mod batch;
 pub mod binary;
+#[cfg(feature = "stream")]
 pub mod frame;
 pub mod limits;
 pub mod message;

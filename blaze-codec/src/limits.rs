@@ -35,7 +35,6 @@ pub(crate) mod what {
     pub(crate) const RECORD_BYTES: &str = "encoded record bytes";
     pub(crate) const KEY_BYTES: &str = "key bytes";
     pub(crate) const CONTROL_BYTES: &str = "control message bytes";
-    pub(crate) const BODY_BYTES: &str = "frame body bytes";
 }
 
 /// Refuses what exceeds a limit.

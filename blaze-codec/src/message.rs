@@ -35,6 +35,15 @@ const PONG: u8 = 6;
 const GOODBYE: u8 = 7;
 
 /// One message.
+///
+/// ```
+/// use blaze_codec::message::Message;
+///
+/// let body = Message::Ping(1).encode();
+/// assert_eq!(body[..], [5, 0, 1]);
+/// assert_eq!(Message::decode(body)?, Message::Ping(1));
+/// # Ok::<(), blaze_codec::DecodeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Who speaks; the first message of each side.

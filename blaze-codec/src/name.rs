@@ -11,6 +11,14 @@ use crate::limits::NAME_BYTES_MAX;
 /// The name of a collection or of a field: 1 to 255 bytes of UTF-8.
 ///
 /// Cheap to clone: short names are stored inline, longer ones are shared.
+///
+/// ```
+/// use blaze_codec::{Name, NameError};
+///
+/// assert_eq!(Name::new("notes")?, "notes");
+/// assert_eq!(Name::new(""), Err(NameError::Empty));
+/// # Ok::<(), NameError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(SmolStr);
 

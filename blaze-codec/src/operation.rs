@@ -16,9 +16,25 @@ pub enum Change {
 
 /// One record's change at one version.
 ///
-/// `base` is what the writer knew: the greatest version that the registers
-/// which it changes had before. A version between `base` and `version` is one
-/// that the writer didn't know of, and so a true conflict.
+/// ```
+/// use blaze_codec::{Change, Hlc, Name, NodeId, Operation, RecordKey, Version};
+///
+/// let node = NodeId::from_bytes([7; 16]);
+/// let operation = Operation {
+///     collection: Name::new("notes")?,
+///     key: RecordKey::from(7),
+///     version: Version { epoch: Hlc::ZERO, hlc: Hlc::from_millis(1_000), node },
+///     base: Version::ZERO,
+///     change: Change::Update(vec![(Name::new("done")?, Some(true.into()))]),
+/// };
+/// operation.check()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `base` is what the writer knew of others: the greatest version of another
+/// author that it had seen in what it changes. Another author's version between
+/// `base` and `version` is one that the writer didn't know of, and so a true
+/// conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// The collection of the record.
@@ -27,7 +43,8 @@ pub struct Operation {
     pub key: RecordKey,
     /// When and by whom it was written.
     pub version: Version,
-    /// The version that it replaced; [`Version::ZERO`] if there was none.
+    /// The greatest version of another author that it replaced;
+    /// [`Version::ZERO`] if there was none.
     pub base: Version,
     /// What it does.
     pub change: Change,

@@ -1,6 +1,6 @@
 //! A position in bytes, and the primitives that are read there.
 
-use crate::limits::{self, NAME_BYTES_MAX};
+use crate::limits::NAME_BYTES_MAX;
 use crate::{DecodeError, Name};
 
 /// Reads from the front of bytes that nobody vouches for.
@@ -167,6 +167,5 @@ impl<'a> Reader<'a> {
 
 /// The name of a text that [`Reader::name`] read.
 pub(crate) fn owned_name(text: &str) -> Result<Name, DecodeError> {
-    limits::check("name bytes", text.len(), NAME_BYTES_MAX)?;
     Name::new(text).map_err(|_| DecodeError::Malformed { what: "name", at: 0 })
 }

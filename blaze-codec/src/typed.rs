@@ -7,7 +7,7 @@
 //! | `f32`, `f64` | float |
 //! | `String`, `char` | text |
 //! | [`Uuid`](crate::Uuid) | uuid |
-//! | [`Timestamp`](crate::Timestamp), [`Value`](crate::Value), [`Record`] | as they are |
+//! | [`Timestamp`](crate::Timestamp), [`Value`], [`Record`] | as they are |
 //! | `Bytes` and whatever serialises as bytes | bytes; also read as a `Vec<u8>` |
 //! | sequence, tuple, `Vec<u8>` | array |
 //! | `None`, `()` | null |

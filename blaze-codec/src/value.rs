@@ -16,6 +16,20 @@ pub struct Timestamp(pub i64);
 ///
 /// Equality is that of the bytes: floats are equal if their bit patterns are,
 /// so that a `NaN` equals itself and `-0.0` differs from `0.0`.
+///
+/// By serde, a value becomes the JSON that `FORMAT.md` lays down, without loss,
+/// or its BlazeBinary in binary formats. `serde_json` reads floats exactly only
+/// with its feature `float_roundtrip`.
+///
+/// ```
+/// use blaze_codec::{Timestamp, Value};
+///
+/// let values = Value::from(vec![Value::from(1), 1.0.into(), Timestamp(0).into()]);
+/// let json = serde_json::to_string(&values)?;
+/// assert_eq!(json, r#"[1,1.0,{"$timestamp":0}]"#);
+/// assert_eq!(serde_json::from_str::<Value>(&json)?, values);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub enum Value {
     /// Nothing. A field that holds `Null` exists; a removed one doesn't.

@@ -145,6 +145,9 @@ fn a_count_reserves_nothing_that_the_bytes_do_not_prove() {
     }
 }
 
+/// What is amiss, then names, shapes and operations.
+type Case<'a> = (&'a str, &'a [u8], &'a [u8], &'a [u8]);
+
 /// Each is a batch of one insert, `n { a: 1 }` with key 0, with one thing amiss.
 #[test]
 fn what_is_not_canonical_is_refused() {
@@ -158,7 +161,18 @@ fn what_is_not_canonical_is_refused() {
     let operation = [1, 0, 0b1000, 0, 0, 1, 0x91];
     assert!(batch(names, &shapes, &operation).is_ok());
 
-    let cases: [(&str, &[u8], &[u8], &[u8]); 14] = [
+    let nodes = [&[batch::VERSION][..], names, &[2], &node, &[1; 16], &shapes, &operation].concat();
+    assert!(matches!(
+        batch::decode(&nodes),
+        Err(DecodeError::Malformed { what: "use of nodes", .. })
+    ));
+    let nodes = [&[batch::VERSION][..], names, &[2], &node, &node, &shapes, &operation].concat();
+    assert!(matches!(
+        batch::decode(&nodes),
+        Err(DecodeError::Malformed { what: "node used twice", .. })
+    ));
+
+    let cases: [Case<'_>; 14] = [
         ("name used twice", b"\x02\x01n\x01n", &shapes, &operation),
         ("use of names", b"\x03\x01n\x01a\x01b", &shapes, &operation),
         ("use of names", names, &[1, 0b0100, 1, 1, 0], &operation),

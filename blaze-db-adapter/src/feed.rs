@@ -66,12 +66,16 @@ impl Committed {
 /// [`DatabaseAdapter::changes`](crate::DatabaseAdapter::changes).
 #[derive(Debug)]
 pub struct LiveFeed {
-    head: watch::Sender<Seq>,
     ring: Mutex<Ring>,
+    /// Tells the watchers of the head; kept by them, so that it ends when the
+    /// database closes.
+    watched: watch::Receiver<Seq>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
+    /// `None` once the database is closed.
+    head: Option<watch::Sender<Seq>>,
     commits: VecDeque<Arc<Committed>>,
     bytes: usize,
 }
@@ -83,17 +87,27 @@ impl LiveFeed {
 
     /// A feed whose latest commit is `head`, with nothing in the ring.
     pub fn new(head: Seq) -> Self {
-        Self { head: watch::Sender::new(head), ring: Mutex::default() }
+        let (sender, watched) = watch::channel(head);
+        let ring = Ring { head: Some(sender), commits: VecDeque::new(), bytes: 0 };
+        Self { ring: Mutex::new(ring), watched }
     }
 
     /// The latest seq that is durable.
     pub fn head(&self) -> Seq {
-        *self.head.borrow()
+        *self.watched.borrow()
     }
 
-    /// Watches the head. The channel closes when the adapter is dropped.
+    /// Watches the head. The channel ends when the database is closed.
     pub fn watch(&self) -> watch::Receiver<Seq> {
-        self.head.subscribe()
+        let mut watch = self.watched.clone();
+        watch.mark_unchanged();
+        watch
+    }
+
+    /// Ends all watches: the database is closed. What the ring holds can still be
+    /// taken.
+    pub fn close(&self) {
+        self.ring().head = None;
     }
 
     /// Adds commits that are durable now, in the order of their seqs, and wakes
@@ -104,16 +118,16 @@ impl LiveFeed {
     /// If the seqs don't follow the head without a gap: a bug of the adapter that
     /// would lose changes.
     pub fn push(&self, commits: impl IntoIterator<Item = Arc<Committed>>) {
+        let mut ring = self.ring();
         let mut head = self.head();
-        {
-            let mut ring = self.ring();
-            for commit in commits {
-                assert_eq!(commit.seq, head.next(), "commits must be pushed in the order of seqs");
-                head = commit.seq;
-                ring.push(commit);
-            }
+        for commit in commits {
+            assert_eq!(commit.seq, head.next(), "commits must be pushed in the order of seqs");
+            head = commit.seq;
+            ring.push(commit);
         }
-        self.head.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+        if let Some(sender) = &ring.head {
+            sender.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+        }
     }
 
     /// At most `count` commits after a seq, or `None` if the ring has lost the first.

@@ -12,16 +12,18 @@
 //! - Registers of equal versions (two files that share a node id) are joined by
 //!   the greater bytes, so that the rule is a join even then.
 //!
-//! A write that its winner's author didn't know of is a **true conflict**: its
-//! version lies above the winner's base. Each such loser is reported. (A delete
-//! has one base for all fields, the greatest version its author saw in the
-//! record; an unseen write to one field below a seen write to another is taken
-//! for seen.)
+//! A write that its winner's author didn't know of is a **true conflict**: it is
+//! another author's, and its version lies above the winner's base, the greatest
+//! version of another author that the winner's had seen there. Each such loser is
+//! reported. (One version stands for all that lie below it: a write that the
+//! winner's author hadn't seen, below one of a third author that it had, is taken
+//! for seen. So is, by a delete or an insert, which have one base for all fields,
+//! an unseen write to one field below a seen one to another.)
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use blaze_codec::{Change, Name, Operation, Record, RecordKey, Value, Version, binary};
+use blaze_codec::{Change, Name, NodeId, Operation, Record, RecordKey, Value, Version, binary};
 
 /// A field's last write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +81,38 @@ pub struct Conflict {
     pub loser: Written,
 }
 
+impl Register {
+    fn knew(&self, other: Version) -> bool {
+        knew(self.version, self.base, other)
+    }
+
+    fn base_for(&self, node: NodeId) -> Version {
+        base_for(self.version, self.base, node)
+    }
+}
+
+impl Life {
+    fn knew(&self, other: Version) -> bool {
+        knew(self.version, self.base, other)
+    }
+
+    fn base_for(&self, node: NodeId) -> Version {
+        base_for(self.version, self.base, node)
+    }
+}
+
+/// Whether the author of a write knew of another one. An author knows its own.
+fn knew(version: Version, base: Version, other: Version) -> bool {
+    other <= base || (other.node == version.node && other < version)
+}
+
+/// The base of a write by `node` on top of another. Who goes on from a write of
+/// its own has seen no more of the others than that write had: with its version
+/// as the base, all that others wrote meanwhile would be taken for seen.
+fn base_for(version: Version, base: Version, node: NodeId) -> Version {
+    if version.node == node { base } else { version }
+}
+
 impl RecordState {
     /// Whether the record exists.
     pub const fn exists(&self) -> bool {
@@ -101,6 +135,18 @@ impl RecordState {
     pub fn version(&self) -> Version {
         let fields = self.fields.values().map(|register| register.version);
         fields.fold(self.life.version, Version::max)
+    }
+
+    /// What a write of `node` to the whole record is based on.
+    pub(crate) fn base(&self, node: NodeId) -> Version {
+        let fields = self.fields.values().map(|register| register.base_for(node));
+        fields.fold(self.life.base_for(node), Version::max)
+    }
+
+    /// What a write of `node` to one field is based on.
+    pub(crate) fn field_base(&self, field: &Name, node: NodeId) -> Version {
+        let register = self.fields.get(field);
+        register.map_or_else(|| self.life.base_for(node), |register| register.base_for(node))
     }
 
     /// Joins an operation in. Returns whether the state changed, and adds the
@@ -166,9 +212,10 @@ impl RecordState {
             return false;
         }
         // What a reader saw and the new life hides is lost, unless its author knew it.
-        for (name, register) in self.fields.iter().filter(|_| self.life.alive) {
+        for (name, register) in self.fields.iter().filter(|(_, register)| self.counts(register)) {
             let hidden = !alive || register.version < theirs.version;
-            let known = register.version <= theirs.base;
+            // A write that knew of this delete is of a later life: it isn't lost.
+            let known = theirs.knew(register.version) || register.knew(theirs.version);
             if let (true, false, Some(_)) = (hidden, known, &register.value) {
                 let inserted = match &operation.change {
                     Change::Insert(record) => record.get(name).cloned(),
@@ -195,39 +242,36 @@ impl RecordState {
             self.report_hidden(name, theirs, report);
             return false;
         }
+        let order = self.fields.get(name).map_or(Ordering::Greater, |ours| compare(&theirs, ours));
+        if order == Ordering::Equal {
+            return false;
+        }
         // An update of a record that a delete ended: kept, for an insert between
         // the two may still come, but not seen.
-        if !self.life.alive && self.life.version > theirs.base {
+        if !self.life.alive && !theirs.knew(self.life.version) {
             report.add(name, (self.life.version, None), theirs.clone());
         }
-        let Some(ours) = self.fields.get_mut(name) else {
-            self.fields.insert(name.clone(), theirs);
-            return true;
-        };
-        let alive = self.life.alive;
-        match compare(&theirs, ours) {
-            Ordering::Equal => false,
-            Ordering::Greater => {
-                let lost = std::mem::replace(ours, theirs);
-                if alive && lost.version > ours.base {
-                    report.add(name, (ours.version, ours.value.clone()), lost);
-                }
-                true
-            }
-            Ordering::Less => {
-                if alive && theirs.version > ours.base {
-                    report.add(name, (ours.version, ours.value.clone()), theirs);
-                }
-                false
-            }
+        let changed = order == Ordering::Greater;
+        let loser = if changed { self.fields.insert(name.clone(), theirs) } else { Some(theirs) };
+        let winner = &self.fields[name];
+        if let Some(loser) = loser.filter(|loser| !winner.knew(loser.version))
+            && self.counts(winner)
+        {
+            report.add(name, (winner.version, winner.value.clone()), loser);
         }
+        changed
+    }
+
+    /// Whether a register is seen, or will be: an author who knew of the delete that
+    /// ended the record wrote to a later life, whose insert is still to come.
+    fn counts(&self, register: &Register) -> bool {
+        self.life.alive || register.knew(self.life.version)
     }
 
     /// A write below the record's life: lost to an insert or a delete whose author
     /// may not have known it.
     fn report_hidden(&self, name: &Name, theirs: Register, report: &mut Report) {
-        // A life that only updates were seen of has version zero and hides nothing.
-        if theirs.version <= self.life.base {
+        if self.life.knew(theirs.version) {
             return;
         }
         let ours = self.fields.get(name).filter(|_| self.life.alive);

@@ -174,7 +174,7 @@ impl Stamper<'_> {
             }
             WriteKind::Insert(record) | WriteKind::Put(record) => {
                 let change = Change::Insert(record.clone());
-                Ok(vec![self.operation(write, state, state.version(), change)])
+                Ok(vec![self.operation(write, state, state.base(self.node), change)])
             }
             WriteKind::Update(fields) => {
                 let differs = |(name, value): &(&Name, &Option<Value>)| {
@@ -185,7 +185,7 @@ impl Stamper<'_> {
                 Ok(self.update(write, state, fields))
             }
             WriteKind::Delete if state.exists() => {
-                Ok(vec![self.operation(write, state, state.version(), Change::Delete)])
+                Ok(vec![self.operation(write, state, state.base(self.node), Change::Delete)])
             }
             WriteKind::Delete => Ok(Vec::new()),
         }
@@ -200,8 +200,7 @@ impl Stamper<'_> {
     ) -> Vec<Operation> {
         let mut by_base: BTreeMap<Version, Vec<(Name, Option<Value>)>> = BTreeMap::new();
         for (name, value) in fields {
-            let base = state.fields.get(&name).map_or(state.life.version, |field| field.version);
-            by_base.entry(base).or_default().push((name, value));
+            by_base.entry(state.field_base(&name, self.node)).or_default().push((name, value));
         }
         let by_base = by_base.into_iter();
         by_base
@@ -218,7 +217,7 @@ impl Stamper<'_> {
     ) -> Operation {
         let seen = state.version();
         // What was seen may come from a peer whose clock is ahead.
-        self.clock.observe(seen.hlc);
+        self.clock.observe(seen.hlc.max(seen.epoch));
         let hlc = self.clock.tick(self.wall_ms);
         let epoch = match self.role {
             Role::Server => hlc,

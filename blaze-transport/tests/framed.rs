@@ -1,17 +1,26 @@
 //! The framing adapter over streams that are cut, slow, small, corrupt or cancelled.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use blaze_transport::{
     FRAME_BYTES_MAX, FrameLimits, FrameReceiver, FrameSender, FramedReceiver, TransportError,
     framed,
 };
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, empty, sink};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, empty, sink};
 
 /// A receiver of exactly these bytes, after which the stream ends.
-fn receiver(bytes: &[u8]) -> FramedReceiver<impl tokio::io::AsyncRead + Send + Unpin + 'static> {
-    let stream = std::io::Cursor::new(bytes.to_vec());
+fn reading(bytes: &[u8]) -> FramedReceiver<impl AsyncRead + Send + Unpin + 'static> {
+    let stream = io::Cursor::new(bytes.to_vec());
     framed(stream, sink(), FrameLimits::default()).1
 }
 
@@ -48,13 +57,13 @@ async fn every_cut_is_a_break_and_never_an_end() {
     let frames = [Bytes::from_static(b"first"), Bytes::from_static(b"second")];
     let whole = written(&frames).await;
     for cut in 0..whole.len() {
-        let mut receiver = receiver(&whole[..cut]);
-        let mut received = 0;
+        let mut receiver = reading(&whole[..cut]);
+        let mut count = 0;
         let error = loop {
             match receiver.recv().await {
                 Ok(Some(frame)) => {
-                    assert_eq!(frame, frames[received], "cut at {cut}");
-                    received += 1;
+                    assert_eq!(frame, frames[count], "cut at {cut}");
+                    count += 1;
                 }
                 Ok(None) => panic!("cut at {cut} looks like a clean end"),
                 Err(error) => break error,
@@ -72,16 +81,16 @@ async fn every_flipped_bit_is_noticed() {
     for bit in 0..whole.len() * 8 {
         let mut changed = whole.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        let mut receiver = receiver(&changed);
-        let mut received = Vec::new();
+        let mut receiver = reading(&changed);
+        let mut arrived = Vec::new();
         let end = loop {
             match receiver.recv().await {
-                Ok(Some(frame)) => received.push(frame),
+                Ok(Some(frame)) => arrived.push(frame),
                 end => break end,
             }
         };
         assert!(end.is_err(), "bit {bit} was not noticed");
-        assert!(frames.starts_with(&received), "bit {bit} gave a false frame");
+        assert!(frames.starts_with(&arrived), "bit {bit} gave a false frame");
     }
 }
 
@@ -92,7 +101,7 @@ async fn too_large_length_is_refused_before_it_is_awaited() {
     let (_, mut receiver) = framed(far, sink(), FrameLimits::default());
     let mut header = length.to_le_bytes().to_vec();
     header.extend([0; 4]);
-    tokio::io::AsyncWriteExt::write_all(&mut near, &header).await.unwrap();
+    near.write_all(&header).await.unwrap();
     let error = receiver.recv().await.unwrap_err();
     assert!(matches!(error, TransportError::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains(&length.to_string()), "{error}");
@@ -107,14 +116,14 @@ async fn own_limit_holds_for_both_directions() {
     sender.feed(Bytes::from(vec![0; 10])).expect("the sender goes on");
 
     let bytes = written(&[Bytes::from(vec![1; 11])]).await;
-    let (_, mut receiver) = framed(std::io::Cursor::new(bytes), sink(), limits);
+    let (_, mut receiver) = framed(io::Cursor::new(bytes), sink(), limits);
     assert!(matches!(receiver.recv().await, Err(TransportError::Corrupt { .. })));
 }
 
 #[tokio::test]
 async fn buffered_serves_what_one_read_brought() {
     let frames = [Bytes::from_static(b"first"), Bytes::from_static(b"second")];
-    let mut receiver = receiver(&written(&frames).await);
+    let mut receiver = reading(&written(&frames).await);
     assert_eq!(receiver.buffered().unwrap(), None, "nothing was read yet");
     assert_eq!(receiver.recv().await.unwrap().unwrap(), frames[0]);
     assert_eq!(receiver.buffered().unwrap().unwrap(), frames[1]);
@@ -122,45 +131,39 @@ async fn buffered_serves_what_one_read_brought() {
     assert_eq!(receiver.recv().await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn small_frames_leave_in_one_write() {
-    /// Counts writes and takes everything.
-    #[derive(Default)]
-    struct Counter(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+/// Counts writes and takes everything.
+#[derive(Default)]
+struct Counter(Arc<AtomicUsize>);
 
-    impl tokio::io::AsyncWrite for Counter {
-        fn poll_write(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<std::io::Result<usize>> {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> Poll<std::io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> Poll<std::io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
+impl AsyncWrite for Counter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Ok(bytes.len()))
     }
 
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn small_frames_leave_in_one_write() {
     let counter = Counter::default();
-    let writes = std::sync::Arc::clone(&counter.0);
+    let writes = Arc::clone(&counter.0);
     let (mut sender, _) = framed(empty(), counter, FrameLimits::default());
     for _ in 0..100 {
         sender.feed(Bytes::from_static(b"small")).unwrap();
     }
     sender.flush().await.unwrap();
-    assert_eq!(writes.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(writes.load(Ordering::Relaxed), 1);
 }
 
 /// Polls once, then drops the future: over a pipe of a few bytes, every byte is an await point.
@@ -180,11 +183,13 @@ async fn cancelling_at_every_await_loses_and_repeats_nothing() {
         let (mut sender, _) = framed(empty(), near, FrameLimits::default());
         let (_, mut receiver) = framed(far, sink(), FrameLimits::default());
         let frames = frames();
-        let mut received = Vec::new();
+        let mut arrived = Vec::new();
         let mut fed = 0;
         let mut finished = false;
         // Alternates between one poll of each side, so that each is cancelled at every point.
         loop {
+            // A task that never yields is given nothing after a while.
+            tokio::task::yield_now().await;
             if let Some(frame) = frames.get(fed) {
                 sender.feed(frame.clone()).unwrap();
                 fed += 1;
@@ -193,12 +198,12 @@ async fn cancelling_at_every_await_loses_and_repeats_nothing() {
                 finished = poll_once(sender.finish()).await.transpose().unwrap().is_some();
             }
             match poll_once(receiver.recv()).await.transpose().unwrap() {
-                Some(Some(frame)) => received.push(frame),
+                Some(Some(frame)) => arrived.push(frame),
                 Some(None) => break,
                 None => {}
             }
         }
         assert!(finished, "the end came before the finish");
-        assert_eq!(received, frames, "over a pipe of {pipe_bytes} bytes");
+        assert_eq!(arrived, frames, "over a pipe of {pipe_bytes} bytes");
     }
 }

@@ -17,6 +17,19 @@ pub struct ChangesFrame {
 }
 
 /// Whole transactions: everything that a feed has in a range of seqs.
+///
+/// ```
+/// use blaze_codec::Seq;
+/// use blaze_codec::message::{Changes, Message, encode_changes};
+///
+/// let mut payload = Vec::new();
+/// for body in encode_changes(Seq(4), Seq(5), &[]) {
+///     let Message::Changes(frame) = Message::decode(body)? else { continue };
+///     payload.extend_from_slice(&frame.payload);
+/// }
+/// assert_eq!(Changes::decode(&payload)?.through, Seq(5));
+/// # Ok::<(), blaze_codec::DecodeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The range begins after this seq.

@@ -32,6 +32,7 @@ macro_rules! database_conformance {
             a_field_can_be_removed
             writes_of_a_transaction_see_each_other
             a_transaction_too_large_is_refused
+            a_value_over_a_limit_is_refused
             a_scan_pages_in_the_order_of_keys
             deleted_records_are_not_seen
             a_record_may_have_no_fields
@@ -73,6 +74,7 @@ macro_rules! database_conformance {
             a_reader_never_sees_half_a_transaction
             merges_and_commits_run_side_by_side
             a_closed_database_says_so
+            closing_ends_the_watches
             a_dropped_commit_is_whole_or_nothing
             a_dropped_merge_is_whole_or_nothing
         }

@@ -63,6 +63,7 @@ broken! {
     a_late_push: PushedLate breaks what_was_committed_is_visible_at_once,
         concurrent_commits_are_put_in_one_order;
     a_ring_of_before: RingKept breaks the_head_survives_reopening;
+    watches_without_an_end: WatchesKept breaks closing_ends_the_watches;
     a_new_identity: NewIdentity breaks identity_survives_reopening;
 }
 

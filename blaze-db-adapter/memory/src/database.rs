@@ -137,7 +137,7 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut staged = Staged::new();
         let (mut effective, mut conflicts) = (Vec::new(), Vec::new());
         for operation in &operations {
-            store.clock.observe(operation.version.hlc);
+            store.clock.observe(operation.version.hlc.max(operation.version.epoch));
             let state = staged
                 .entry((&operation.collection, &operation.key))
                 .or_insert_with(|| store.state(&operation.collection, &operation.key));
@@ -185,6 +185,7 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn close(&self) -> Result<(), DatabaseError> {
         self.lock().closed = true;
+        self.feed.close();
         Ok(())
     }
 }

@@ -159,7 +159,7 @@ impl Writing {
             operations.extend(made);
         }
         self.clock = clock;
-        let changed = self.store(staged)?;
+        let changed = self.store(&staged)?;
         Ok(Applied { changed, operations, ..Applied::nothing(self.seq) })
     }
 
@@ -170,7 +170,7 @@ impl Writing {
         let mut conflicts = Vec::new();
         for operation in &incoming.operations {
             let Operation { collection, key, .. } = operation;
-            clock.observe(operation.version.hlc);
+            clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = staged.place(self, collection, key)?;
             let changed = staged.records[place].state.merge(operation, &mut conflicts);
             staged.mark(place, changed);
@@ -181,7 +181,7 @@ impl Writing {
             return Err(WriteError::TooMany { found, max }.into());
         }
         self.clock = clock;
-        let changed = self.store(staged)?;
+        let changed = self.store(&staged)?;
         let upsert =
             "INSERT OR REPLACE INTO checkpoints(peer, incarnation, seq) VALUES (?1, ?2, ?3)";
         self.conn.prepare_cached(upsert)?.execute((
@@ -209,7 +209,7 @@ impl Writing {
 
     /// Moves the changed records to the end of the feed, under the next seq. The
     /// last of them keeps the clock.
-    fn store(&mut self, staged: Staged<'_>) -> rusqlite::Result<bool> {
+    fn store(&mut self, staged: &Staged<'_>) -> rusqlite::Result<bool> {
         let Some(&last) = staged.changed.last() else { return Ok(false) };
         let Self { conn, dictionary, .. } = self;
         let insert = "INSERT INTO records(position, collection, live, clock, key, state)
@@ -225,14 +225,13 @@ impl Writing {
             state::encode(&record.state, dictionary, conn, &mut bytes)?;
             let (position, live) = (schema::position(seq, number), record.state.exists());
             let clock = (place == last).then(|| self.clock.last().to_bits().cast_signed());
-            match record.position {
-                Some(old) => update.execute((position, live, clock, &bytes, old))?,
-                None => {
-                    let collection = dictionary.names.intern(conn, record.collection)?;
-                    let collection = collection.cast_signed();
-                    insert.execute((position, collection, live, clock, &record.key, &bytes))?
-                }
-            };
+            if let Some(old) = record.position {
+                update.execute((position, live, clock, &bytes, old))?;
+            } else {
+                let collection = dictionary.names.intern(conn, record.collection)?;
+                let collection = collection.cast_signed();
+                insert.execute((position, collection, live, clock, &record.key, &bytes))?;
+            }
         }
         self.seq = seq;
         self.stored = self.clock.last();

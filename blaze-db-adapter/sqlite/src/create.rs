@@ -92,6 +92,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
+    // Elsewhere a folder can't be opened as a file.
+    let Some(folder) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
     File::open(folder)?.sync_all()
 }

@@ -24,16 +24,12 @@ impl Fault {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => DatabaseError::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                DatabaseError::Corrupt { path: path.to_owned(), reason: damage(&error) }
+                let reason = format!("it is damaged ({error}); restore it from a peer or a backup");
+                DatabaseError::Corrupt { path: path.to_owned(), reason }
             }
             _ => DatabaseError::Failed { action, source: Box::new(error) },
         }
     }
-}
-
-/// What to say of a file in which SQLite found damage.
-pub(crate) fn damage(error: &rusqlite::Error) -> String {
-    format!("it is damaged ({error}); restore it from a peer or a backup")
 }
 
 impl From<rusqlite::Error> for Fault {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,12 +17,14 @@ use blaze_db_adapter::DatabaseError;
 use crate::create::beside;
 use crate::key::Salt;
 use crate::open::unusable;
-use crate::schema::{APPLICATION_ID, FORMAT_VERSION};
+use crate::schema::{self, FORMAT_VERSION};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
-const USER_VERSION_AT: usize = 60;
-const APPLICATION_ID_AT: usize = 68;
+const PAGE_SIZE: Range<usize> = 16..18;
+const USER_VERSION: Range<usize> = 60..64;
+const APPLICATION_ID: Range<usize> = 68..72;
+/// The pages of an encrypted file.
 const PAGE_BYTES: u64 = 4096;
 
 /// What a file is, as far as its first bytes tell.
@@ -99,26 +102,38 @@ fn inspect(path: &Path) -> Result<Header, DatabaseError> {
     if bytes.is_empty() {
         return fresh(path, "empty");
     }
-    let length = metadata.len();
-    if length < PAGE_BYTES {
-        return Err(corrupt(format!("it has {length} bytes, fewer than one page of {PAGE_BYTES}")));
-    }
-    let Some((salt, _)) = bytes.split_first_chunk::<16>().filter(|(magic, _)| *magic != MAGIC)
-    else {
-        return plain(&bytes).map_err(corrupt);
+    let (header, page_bytes) = match bytes.first_chunk::<16>() {
+        Some(MAGIC) => plain(&bytes).map_err(corrupt)?,
+        Some(salt) => (Header::Opaque(*salt), PAGE_BYTES),
+        None => return Err(corrupt(format!("it is cut off after {} bytes", bytes.len()))),
     };
-    Ok(Header::Opaque(*salt))
+    // SQLite would read the rest of the last page as zeros. After a crash while the
+    // log was written back that is right, for the log has the page.
+    let length = metadata.len();
+    if length % page_bytes != 0 && log_bytes(path) == 0 {
+        return Err(corrupt(format!(
+            "it is cut off: its {length} bytes are not whole pages of {page_bytes}"
+        )));
+    }
+    Ok(header)
 }
 
 /// A plain SQLite database is checked before SQLite, which might change it, sees it.
-fn plain(header: &[u8]) -> Result<Header, String> {
-    let number = |at: usize| header[at..at + 4].iter().fold(0, |n, b| n << 8 | u32::from(*b));
-    let (application, version) = (number(APPLICATION_ID_AT), number(USER_VERSION_AT));
-    if application != APPLICATION_ID {
+fn plain(header: &[u8]) -> Result<(Header, u64), String> {
+    let Some(header) = header.first_chunk::<HEADER_BYTES>() else {
+        return Err(format!("it is cut off after {} bytes", header.len()));
+    };
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
+    if number(&header[APPLICATION_ID]) != schema::APPLICATION_ID {
         return Err("it is another program's SQLite database".to_owned());
     }
-    check_version(version)?;
-    Ok(Header::Plain)
+    check_version(number(&header[USER_VERSION]))?;
+    // 65,536 doesn't fit and is written as 1.
+    let page_bytes = match number(&header[PAGE_SIZE]) {
+        1 => 65_536,
+        bytes => u64::from(bytes.max(512)),
+    };
+    Ok((Header::Plain, page_bytes))
 }
 
 /// Checks that a file's format is one that this program knows.
@@ -137,15 +152,16 @@ pub(crate) fn check_version(found: u32) -> Result<(), String> {
 /// A file to be made, unless the rest of an older one lies beside it: SQLite would
 /// take that for the new file's log, or delete it.
 fn fresh(path: &Path, state: &str) -> Result<Header, DatabaseError> {
-    let wal = beside(path, "-wal");
-    match std::fs::metadata(&wal) {
-        Ok(metadata) if metadata.len() > 0 => Err(DatabaseError::Corrupt {
-            path: path.to_owned(),
-            reason: format!(
-                "it is {state}, but {} holds commits of it; restore the file, or remove both",
-                wal.display()
-            ),
-        }),
-        _ => Ok(Header::New),
+    if log_bytes(path) == 0 {
+        return Ok(Header::New);
     }
+    let reason = format!(
+        "it is {state}, but {} holds commits of it; restore the file, or remove both",
+        beside(path, "-wal").display()
+    );
+    Err(DatabaseError::Corrupt { path: path.to_owned(), reason })
+}
+
+fn log_bytes(path: &Path) -> u64 {
+    std::fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len())
 }

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::create::{self, create};
-use crate::fault::{Fault, damage};
+use crate::fault::Fault;
 use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
 use crate::lock::Lock;
@@ -59,10 +59,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     // First of all: nothing of a file that isn't ours to open is touched.
     let mut claim = Claim::new(&path)?;
     agree(&claim, password.is_some())?;
-    let lock = match options.read_only {
-        true => None,
-        false => Some(Lock::take(&path)?),
-    };
+    let lock = if options.read_only { None } else { Some(Lock::take(&path)?) };
     if claim.header() == Header::New {
         if options.read_only {
             return Err(setting("the path", format!("there is no database at {}", path.display())));
@@ -125,17 +122,15 @@ impl Opener {
     fn check(&self, database: &str) -> Result<Meta, DatabaseError> {
         let path = || self.path().to_owned();
         let corrupt = |reason: String| DatabaseError::Corrupt { path: path(), reason };
-        let failed = |error| Fault::Sqlite(error).into_error("open its file", self.path());
+        let failed = |error: rusqlite::Error| match (error.sqlite_error_code(), &self.key) {
+            // The first page's checksum, which the key is part of.
+            (Some(ErrorCode::NotADatabase), Some(_)) => {
+                DatabaseError::WrongPassword { path: path() }
+            }
+            _ => Fault::Sqlite(error).into_error("open its file", self.path()),
+        };
         let conn = self.reader().map_err(failed)?;
-        if let Err(error) = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
-            return Err(match (error.sqlite_error_code(), &self.key) {
-                (Some(ErrorCode::NotADatabase), Some(_)) => {
-                    DatabaseError::WrongPassword { path: path() }
-                }
-                (Some(ErrorCode::NotADatabase), None) => corrupt(damage(&error)),
-                _ => failed(error),
-            });
-        }
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
         let number = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
         if number("application_id").map_err(failed)? != APPLICATION_ID {
             return Err(corrupt("it is another program's SQLCipher database".to_owned()));

@@ -104,9 +104,10 @@ pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
 ///
 /// After 2^43 commits: 28 years of ten thousand a second.
 pub(crate) fn position(seq: Seq, number: usize) -> i64 {
-    assert!(number < 1 << NUMBER_BITS, "commits are checked for their number of records");
+    let number = i64::try_from(number).ok().filter(|number| *number < 1 << NUMBER_BITS);
+    let number = number.expect("commits are checked for their number of records");
     let seq = i64::try_from(seq.0).ok().filter(|seq| *seq < 1 << (63 - NUMBER_BITS));
-    seq.expect("there are fewer than 2^43 commits") << NUMBER_BITS | number as i64
+    seq.expect("there are fewer than 2^43 commits") << NUMBER_BITS | number
 }
 
 /// The greatest rowid that a record of a commit up to `seq` can have.

@@ -1,6 +1,5 @@
 //! The thread that owns the writing connection, and its group commit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,8 +29,9 @@ const CLOSE_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Shared {
     pub(crate) feed: LiveFeed,
     role: Mutex<Role>,
-    /// Transactions of SQLite that were committed, for tests of grouping.
-    pub(crate) transactions: AtomicU64,
+    /// Transactions of SQLite that were committed, to see the grouping.
+    #[cfg(test)]
+    pub(crate) transactions: std::sync::atomic::AtomicU64,
 }
 
 /// A handle on the writer's thread, which ends when the handle is dropped.
@@ -53,18 +53,23 @@ struct Job {
     reply: oneshot::Sender<Result<Done, DatabaseError>>,
 }
 
-/// What the thread owns; connections go before the lock.
+/// What the thread owns; the connection goes before the lock.
 struct Thread {
     writing: Option<Writing>,
     opener: Arc<Opener>,
     wall: WallClock,
     shared: Arc<Shared>,
-    _lock: Lock,
+    lock: Option<Lock>,
 }
 
 impl Shared {
     pub(crate) fn new(feed: LiveFeed, role: Role) -> Self {
-        Self { feed, role: Mutex::new(role), transactions: AtomicU64::new(0) }
+        Self {
+            feed,
+            role: Mutex::new(role),
+            #[cfg(test)]
+            transactions: std::sync::atomic::AtomicU64::default(),
+        }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -82,7 +87,7 @@ impl Writer {
         lock: Lock,
     ) -> Result<Self, DatabaseError> {
         let (messages, inbox) = mpsc::channel();
-        let mut thread = Thread { writing: Some(writing), opener, wall, shared, _lock: lock };
+        let mut thread = Thread { writing: Some(writing), opener, wall, shared, lock: Some(lock) };
         let builder = std::thread::Builder::new().name("blaze-sqlite".to_owned());
         let started = builder.spawn(move || thread.run(&inbox));
         let failed = |source: std::io::Error| DatabaseError::Failed {
@@ -186,7 +191,8 @@ impl Thread {
         let results = results
             .map_err(|error| Fault::Sqlite(error).into_error("commit", self.opener.path()))?;
         self.writing = Some(writing);
-        self.shared.transactions.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        self.shared.transactions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(results)
     }
 
@@ -229,14 +235,18 @@ impl Thread {
 
     /// Writes the log back into the file and closes it.
     fn close(&mut self) -> Result<(), DatabaseError> {
-        let Some(conn) = self.writing.take().map(Writing::into_connection) else { return Ok(()) };
+        self.shared.feed.close();
+        let conn = self.writing.take().map(Writing::into_connection);
         let finish = |conn: Connection| {
             conn.busy_timeout(CLOSE_WAIT)?;
             // A reader in another process may still need the log: then it stays.
             conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
             conn.close().map_err(|(_, error)| error)
         };
-        finish(conn).map_err(|error| Fault::Sqlite(error).into_error("close", self.opener.path()))
+        let finished = conn.map_or(Ok(()), finish);
+        // Before the answer, so that who has it can open the file again.
+        self.lock = None;
+        finished.map_err(|error| Fault::Sqlite(error).into_error("close", self.opener.path()))
     }
 }
 

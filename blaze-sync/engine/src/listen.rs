@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use blaze_codec::Mode;
 use blaze_sync_protocol::Side;
-use blaze_transport::Listener;
-use tokio::sync::Semaphore;
+use blaze_transport::{Connection, Endpoint, Listener, Transport};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::drive;
@@ -19,43 +19,73 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// An endpoint at which a node accepts peers.
 pub(crate) struct Acceptor {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) transport: Arc<dyn Transport>,
     pub(crate) allowed: Vec<Mode>,
     pub(crate) cancel: CancellationToken,
 }
 
 impl Acceptor {
-    /// Accepts until it is cancelled or the listener fails for good.
-    pub(crate) async fn run(self, mut listener: Box<dyn Listener>) {
-        let endpoint = listener.endpoint().clone();
+    /// Accepts until it is cancelled. A listener that fails for good is replaced
+    /// by a new one at the same endpoint as soon as that can be had.
+    pub(crate) async fn run(self, first: Box<dyn Listener>) {
+        let endpoint = first.endpoint().clone();
         let places = Arc::new(Semaphore::new(self.shared.options.connections_max));
+        let mut listener = Some(first);
+        while let Some(open) = listener.take() {
+            let open = self.accept(open, &endpoint, &places).await;
+            // Whatever could not be removed is reported to whoever listens next.
+            let _ = open.close().await;
+            listener = self.listen_again(&endpoint).await;
+        }
+    }
+
+    /// Accepts until it is cancelled or the listener fails for good.
+    async fn accept(
+        &self,
+        mut listener: Box<dyn Listener>,
+        endpoint: &Endpoint,
+        places: &Arc<Semaphore>,
+    ) -> Box<dyn Listener> {
         loop {
             // Peers beyond the limit wait in the listener's queue.
-            let place = tokio::select! {
-                () = self.cancel.cancelled() => break,
-                place = Arc::clone(&places).acquire_owned() => place,
+            let accepted = async {
+                let place = Arc::clone(places).acquire_owned().await;
+                (place, listener.accept().await)
             };
-            let Ok(place) = place else { break };
             let accepted = tokio::select! {
-                () = self.cancel.cancelled() => break,
-                accepted = listener.accept() => accepted,
+                () = self.cancel.cancelled() => return listener,
+                accepted = accepted => accepted,
             };
-            let connection = match accepted {
-                Ok(connection) => connection,
-                Err(error) if error.is_retryable() => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Err(_) => break,
-            };
-            let entry = self.shared.links.add(endpoint.clone(), Direction::Incoming);
-            let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
-            let side = Side::Acceptor { allowed: self.allowed.clone() };
-            self.shared.tasks.spawn(async move {
-                drive(&shared, connection, side, &entry, &cancel).await;
-                drop(place);
-            });
+            match accepted {
+                (Ok(place), Ok(connection)) => self.spawn(connection, endpoint.clone(), place),
+                (_, Err(error)) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
+                _ => return listener,
+            }
         }
-        // Whatever could not be removed is reported to whoever listens next.
-        let _ = listener.close().await;
+    }
+
+    fn spawn(&self, connection: Connection, endpoint: Endpoint, place: OwnedSemaphorePermit) {
+        let entry = self.shared.links.add(endpoint, Direction::Incoming);
+        let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
+        let side = Side::Acceptor { allowed: self.allowed.clone() };
+        self.shared.tasks.spawn(async move {
+            drive(&shared, connection, side, &entry, &cancel).await;
+            drop(place);
+        });
+    }
+
+    /// Tries until it listens again; `None` if it is cancelled meanwhile.
+    async fn listen_again(&self, endpoint: &Endpoint) -> Option<Box<dyn Listener>> {
+        for failures in 1.. {
+            let wait = self.shared.options.backoff.wait(failures, fastrand::f64());
+            tokio::select! {
+                () = self.cancel.cancelled() => return None,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if let Ok(listener) = self.transport.listen(endpoint).await {
+                return Some(listener);
+            }
+        }
+        None
     }
 }

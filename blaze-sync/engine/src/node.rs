@@ -131,6 +131,7 @@ impl Node {
         let reached = listener.endpoint().clone();
         let acceptor = Acceptor {
             shared: Arc::clone(&self.shared),
+            transport,
             allowed: allowed.to_vec(),
             cancel: self.shared.cancel.child_token(),
         };

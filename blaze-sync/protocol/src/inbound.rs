@@ -109,8 +109,15 @@ impl Inbound {
             return Err(SessionError::Violation { rule: "changes follow what was sent before" });
         }
         for operation in &operations {
-            HlcClock::check_drift(operation.version.hlc, wall_ms)?;
-            HlcClock::check_drift(operation.version.epoch, wall_ms)?;
+            let version = operation.version;
+            HlcClock::check_drift(version.hlc, wall_ms)?;
+            // An epoch is a clock that the writer had seen; one above its own would
+            // outrank every server for good.
+            if version.epoch > version.hlc || operation.base >= version {
+                return Err(SessionError::Violation {
+                    rule: "a version lies above what its writer saw",
+                });
+            }
         }
         self.received = through;
         match self.pending.back_mut() {

@@ -1,6 +1,6 @@
 //! What a commit does, and what it refuses.
 
-use blaze_codec::message::TRANSACTION_BYTES_MAX;
+use blaze_codec::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use blaze_codec::{Change, RecordKey, Seq, Value, record};
 use blaze_db_adapter::{DatabaseError, Origin, Write, WriteError};
 
@@ -198,6 +198,19 @@ pub async fn a_transaction_too_large_is_refused<H: Harness>(harness: &H) {
     assert!(found > max, "{found} bytes exceed {max}");
     assert_eq!(database.feed().head(), Seq::ZERO);
     assert_eq!(database.write([insert("notes", 1, record! {})]).await.seq(), Seq(1));
+}
+
+/// A value that breaks a limit, and could not be sent, is refused.
+pub async fn a_value_over_a_limit_is_refused<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    let deep = (0..=DEPTH_MAX).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    let error = refused(&database, insert("notes", 1, record! { "deep" => deep.clone() })).await;
+    assert!(matches!(error, WriteError::Value { .. }), "{error:?}");
+    database.write([insert("notes", 1, record! {})]).await;
+    let error = refused(&database, set("notes", 1, "deep", deep)).await;
+    assert!(matches!(error, WriteError::Value { .. }), "{error:?}");
+    assert_eq!(database.record("notes", 1).await, Some(record! {}));
+    assert_eq!(database.feed().head(), Seq(1));
 }
 
 async fn refused<H: Harness>(database: &Subject<'_, H>, write: Write) -> WriteError {

@@ -37,6 +37,20 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
     assert_eq!(database.feed().head(), Seq(1));
 }
 
+/// Closing ends the watches of the head, those that begin later too, so that
+/// nobody waits for a commit that can't come.
+pub async fn closing_ends_the_watches<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    database.write([insert("notes", 1, record! {})]).await;
+    let watch = database.feed().watch();
+    assert!(watch.has_changed().is_ok(), "the database is open");
+    database.close().await.expect("a database closes");
+    for watch in [watch, database.feed().watch()] {
+        assert!(watch.has_changed().is_err(), "the database is closed");
+        assert_eq!(*watch.borrow(), Seq(1));
+    }
+}
+
 /// A commit whose future is dropped at any point happens whole or not at all, and
 /// the commits after it work.
 pub async fn a_dropped_commit_is_whole_or_nothing<H: Harness>(harness: &H) {

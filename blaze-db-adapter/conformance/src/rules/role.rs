@@ -12,13 +12,13 @@ pub async fn versions_carry_the_epoch<H: Harness>(harness: &H) {
     let server = Subject::with(harness, clock.settings(Role::Server)).await;
     let client = Subject::with(harness, clock.settings(Role::Client)).await;
     let writes = [insert("notes", 1, record! { "a" => 1, "b" => 1 })];
-    let served = server.write(writes).await.operations()[0].version;
-    assert_eq!(served.epoch, served.hlc);
+    let known = server.write(writes).await.operations()[0].version;
+    assert_eq!(known.epoch, known.hlc);
     client.pull(&server).await;
     let writes = [set("notes", 1, "b", 2), insert("notes", 2, record! {})];
     let written: Vec<Version> =
         client.write(writes).await.operations().iter().map(|write| write.version).collect();
-    assert_eq!(written[0].epoch, served.epoch, "the record's epoch, not only the field's");
+    assert_eq!(written[0].epoch, known.epoch, "the record's epoch, not only the field's");
     assert_eq!(written[1].epoch, Hlc::ZERO, "a record that no server wrote");
 }
 

@@ -48,9 +48,10 @@ pub async fn keys_of_every_kind_are_kept<H: Harness>(harness: &H) {
     for (number, key) in (0..).zip(&keys) {
         database.write([insert("notes", key, record! { "number" => number })]).await;
     }
-    let database = match H::REOPENS {
-        true => database.reopen(Settings::default()).await.expect("the harness reopens"),
-        false => database,
+    let database = if H::REOPENS {
+        database.reopen(Settings::default()).await.expect("the harness reopens")
+    } else {
+        database
     };
     for (number, key) in (0..).zip(&keys) {
         assert_eq!(database.record("notes", key).await, Some(record! { "number" => number }));

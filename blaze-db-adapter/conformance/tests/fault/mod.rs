@@ -45,6 +45,7 @@ pub(crate) enum Fault {
     StaysOpen,
     PushedLate,
     RingKept,
+    WatchesKept,
     NewIdentity,
 }
 
@@ -325,6 +326,9 @@ impl DatabaseAdapter for FaultyDatabase {
 
     async fn close(&self) -> Result<(), DatabaseError> {
         self.closed.store(true, Ordering::SeqCst);
+        if self.fault != Fault::WatchesKept {
+            self.feed.close();
+        }
         Ok(())
     }
 }

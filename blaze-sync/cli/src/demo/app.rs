@@ -129,14 +129,14 @@ impl App {
 
     async fn import(&self, collection: &str, input: Option<PathBuf>) -> Result<Reply> {
         let started = Instant::now();
-        let rows: Box<dyn Iterator<Item = Result<(Option<RecordKey>, Record)>> + Send> =
-            match input {
-                Some(path) => {
-                    let reader = rows::Reader::open(&path, None)?;
-                    Box::new(reader.map(|row| row.map_err(Into::into)))
-                }
-                None => Box::new(super::sample_rows()),
-            };
+        let rows: Box<dyn Iterator<Item = Result<(Option<RecordKey>, Record)>> + Send> = match input
+        {
+            Some(path) => {
+                let reader = rows::Reader::open(&path, None)?;
+                Box::new(reader.map(|row| row.map_err(Into::into)))
+            }
+            None => Box::new(super::sample_rows()),
+        };
         let mut rows = rows.fuse().peekable();
         let mut count = 0;
         while rows.peek().is_some() {

@@ -9,10 +9,10 @@ use blaze_sync::Endpoint;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::Args;
 use super::child::App;
 use super::compare::{Comparison, compare};
 use super::wire::{Command, ConflictLine, Reply};
-use super::Args;
 
 /// Edits that the second app makes while the first imports.
 const EDITS: u64 = 300;
@@ -102,8 +102,16 @@ impl Demo {
         let mut field = self.start("field", &self.field).await?;
         field.ask(Command::Connect { endpoint: self.endpoint.clone() }).await?;
         field.ask(Command::AwaitLink).await?;
-        self.tell(&format!("office  process {}, listens, owns {}", office.pid(), self.office.file()));
-        self.tell(&format!("field   process {}, connects, owns {}", field.pid(), self.field.file()));
+        self.tell(&format!(
+            "office  process {}, listens, owns {}",
+            office.pid(),
+            self.office.file()
+        ));
+        self.tell(&format!(
+            "field   process {}, connects, owns {}",
+            field.pid(),
+            self.field.file()
+        ));
 
         self.import(&mut office, &mut field).await?;
         self.measure(&mut office, &mut field).await?;
@@ -213,7 +221,9 @@ impl Demo {
     /// Kills the second app in mid-stream, and starts it again.
     async fn crash(&mut self, office: &mut App, mut field: App) -> Result<App> {
         self.title("Field is killed (SIGKILL) while office keeps writing");
-        field.tell(&Command::AwaitChanges { collection: "stream".into(), count: KILLED_AFTER }).await?;
+        field
+            .tell(&Command::AwaitChanges { collection: "stream".into(), count: KILLED_AFTER })
+            .await?;
         field.ready().await?;
         office
             .tell(&Command::Edit {
@@ -322,7 +332,8 @@ impl Demo {
     /// A bar that appears on a terminal only, and not for work of under a second.
     fn progress(&self, what: &'static str) -> ProgressBar {
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {human_pos} {msg} ({elapsed})") {
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {human_pos} {msg} ({elapsed})")
+        {
             bar.set_style(style);
         }
         bar.with_message(what)

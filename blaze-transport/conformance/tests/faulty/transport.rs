@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use blaze_transport::{
 };
 use blaze_transport_memory::MemoryTransport;
 use bytes::Bytes;
+use tokio::time::timeout;
 
 /// What is wrong with a transport that otherwise works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,13 +207,9 @@ impl FrameSender for FaultySender {
                 }
             }
             Fault::QueueIsUnbounded => {
-                // Whoever cannot send now is helped out of the way, with all that is queued.
-                if tokio::time::timeout(std::time::Duration::ZERO, self.inner.flush())
-                    .await
-                    .is_err()
-                {
-                    return Ok(());
-                }
+                // What cannot leave now stays queued, and the caller is told that it left.
+                let flushed = timeout(Duration::ZERO, self.inner.flush()).await;
+                return flushed.unwrap_or(Ok(()));
             }
             _ => {}
         }

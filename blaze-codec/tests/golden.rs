@@ -1,0 +1,262 @@
+//! The bytes of the format, as files: whatever changes them fails here.
+//!
+//! A file of `tests/golden` holds entries of three lines: `# name`, the bytes in
+//! hexadecimal, and what they decode to. To add one, add a sample below and run
+//! this test: it fails and prints the entry. Check it by hand against
+//! `FORMAT.md`, then paste it at the end of the file. An entry that exists is
+//! never changed: other bytes are another format version.
+
+use std::fmt::Debug;
+use std::fmt::Write;
+use std::path::Path;
+
+use blaze_codec::frame::FrameCodec;
+use blaze_codec::message::{Ack, Changes, Goodbye, Hello, Message, Reason, Resume, encode_changes};
+use blaze_codec::view::BatchRef;
+use blaze_codec::{
+    Change, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Timestamp, Uuid,
+    Value, Version, batch, binary, record,
+};
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { panic!("odd: {text}") };
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    pairs.iter().map(|pair| byte(pair)).collect()
+}
+
+/// Compares a file's entries, in their order, with the samples, both ways.
+fn check<T: Debug + PartialEq>(
+    file: &str,
+    samples: Vec<(&str, T)>,
+    encode: impl Fn(&T) -> Vec<u8>,
+    decode: impl Fn(&[u8]) -> T,
+) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut entries = text.split_terminator("\n\n");
+    let mut missing = String::new();
+    for (name, sample) in samples {
+        let expected = format!("# {name}\n{}\n{sample:?}", hex(&encode(&sample)));
+        let Some(entry) = entries.next() else {
+            write!(missing, "{expected}\n\n").unwrap();
+            continue;
+        };
+        assert_eq!(entry.trim_end(), expected, "{file}");
+        let bytes = unhex(entry.lines().nth(1).unwrap());
+        let decoded = decode(&bytes);
+        assert_eq!(decoded, sample, "{name}");
+        assert_eq!(encode(&decoded), bytes, "{name}");
+    }
+    assert!(missing.is_empty(), "{file} lacks these entries:\n{missing}");
+    assert_eq!(entries.next(), None, "{file} has entries without a sample");
+}
+
+fn name(name: &str) -> Name {
+    Name::new(name).unwrap()
+}
+
+fn version(epoch: u64, ms: u64, node: u8) -> Version {
+    let node = NodeId::from_bytes([node; 16]);
+    Version { epoch: Hlc::from_millis(epoch), hlc: Hlc::from_millis(ms), node }
+}
+
+#[test]
+fn values() {
+    let uuid = Uuid::from_u128(0x0192_3456_789a_7bcd_8ef0_1234_5678_9abc);
+    let map = |fields: &[(&str, i64)]| {
+        Value::Map(fields.iter().map(|(field, int)| (name(field), Value::Int(*int))).collect())
+    };
+    let many: Vec<_> = ('a'..='p').map(String::from).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), 0)).collect();
+    let samples = vec![
+        ("null", Value::Null),
+        ("false", false.into()),
+        ("true", true.into()),
+        ("the smallest int in a tag", (-16).into()),
+        ("zero", 0.into()),
+        ("the greatest int in a tag", 111.into()),
+        ("the first int below", (-17).into()),
+        ("the first int above", 112.into()),
+        ("the smallest int", i64::MIN.into()),
+        ("the greatest int", i64::MAX.into()),
+        ("a float", 1.5.into()),
+        ("negative zero", (-0.0).into()),
+        ("a nan with a payload", f64::from_bits(0xfff8_0000_0000_0001).into()),
+        ("an empty text", "".into()),
+        ("a short text", "héllo".into()),
+        ("the longest text in a tag", "x".repeat(63).into()),
+        ("a long text", "x".repeat(64).into()),
+        ("empty bytes", Value::Bytes(Bytes::new())),
+        ("short bytes", vec![0_u8, 0xff].into()),
+        ("long bytes", vec![7_u8; 16].into()),
+        ("a uuid", uuid.into()),
+        ("a timestamp", Timestamp(1_700_000_000_000).into()),
+        ("a timestamp before 1970", Timestamp(-1).into()),
+        ("an empty array", Value::Array(vec![])),
+        ("a short array", vec![Value::Null, 1.into(), "a".into()].into()),
+        ("a long array", vec![Value::Bool(true); 16].into()),
+        ("an empty map", map(&[])),
+        ("a short map", map(&[("a", 1), ("b", -1)])),
+        ("a long map", map(&many)),
+        ("nested", vec![map(&[("a", 1)]), vec![Value::Null].into()].into()),
+    ];
+    let encode = |value: &Value| {
+        let mut bytes = Vec::new();
+        binary::encode_value(value, &mut bytes);
+        bytes
+    };
+    check("values.txt", samples, encode, |bytes| binary::decode_value(bytes).unwrap().0);
+}
+
+fn operation(key: impl Into<RecordKey>, stamps: [Version; 2], change: Change) -> Operation {
+    let [version, base] = stamps;
+    Operation { collection: name("notes"), key: key.into(), version, base, change }
+}
+
+/// The worked example of `FORMAT.md`.
+fn example() -> Vec<Operation> {
+    let (first, second) = (version(0, 1, 0xaa), version(0, 2, 0xaa));
+    vec![
+        operation(
+            7,
+            [first, Version::ZERO],
+            Change::Insert(record! { "done" => false, "title" => "hi" }),
+        ),
+        operation(7, [second, first], Change::Update(vec![(name("done"), Some(true.into()))])),
+    ]
+}
+
+#[test]
+fn the_worked_example_is_true() {
+    let text = include_str!("../FORMAT.md");
+    let (_, section) = text.split_once("### Worked example").unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    // The bytes stand in the first column, the explanation after two spaces.
+    let columns = block.lines().filter_map(|line| line.split("  ").next());
+    let written: String = columns.flat_map(str::split_whitespace).collect();
+    let mut bytes = Vec::new();
+    batch::encode(&example(), &mut bytes);
+    assert_eq!(written, hex(&bytes));
+}
+
+#[test]
+fn batches() {
+    let insert = || Change::Insert(record! { "n" => 1 });
+    let keys = [
+        RecordKey::Uuid(Uuid::from_u128(1)),
+        RecordKey::Int(-300),
+        RecordKey::Text("key".into()),
+        RecordKey::Bytes(vec![0, 0xff]),
+    ];
+    let stamp = [version(0, 1, 1), Version::ZERO];
+    let kinds = keys.into_iter().map(|key| operation(key, stamp, insert())).collect();
+    let changes = vec![
+        operation(1, stamp, Change::Insert(record! {})),
+        operation(2, stamp, Change::Update(vec![])),
+        operation(3, stamp, Change::Update(vec![(name("a"), None), (name("b"), Some(2.into()))])),
+        operation(4, stamp, Change::Delete),
+    ];
+    let old = version(3, 3, 2);
+    let stamps = [
+        [version(0, 9, 1), Version::ZERO],
+        [version(0, 9, 1), old],
+        [version(0, 9, 1), old],
+        [version(10, 10, 1), version(10, 4, 1)],
+        [version(10, 11, 2), version(3, 4, 3)],
+        [version(12, 11, 3), Version::ZERO],
+    ];
+    let stamps = stamps.map(|stamp| operation(1, stamp, Change::Delete)).to_vec();
+    let samples = vec![
+        ("empty", vec![]),
+        ("the worked example", example()),
+        ("kinds of keys", kinds),
+        ("kinds of changes", changes),
+        ("ways to tell versions", stamps),
+    ];
+    let encode = |operations: &Vec<Operation>| {
+        let mut bytes = Vec::new();
+        batch::encode(operations, &mut bytes);
+        bytes
+    };
+    check("batches.txt", samples, encode, |bytes| {
+        let views = BatchRef::new(bytes).unwrap();
+        let decoded = batch::decode(bytes).unwrap();
+        assert!(views.iter().map(|view| view.to_operation()).eq(decoded.iter().cloned()));
+        decoded
+    });
+}
+
+#[test]
+fn messages() {
+    let hello = Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        node: NodeId::from_bytes([0xaa; 16]),
+        incarnation: Incarnation(300),
+        database: "notes".into(),
+        name: "laptop".into(),
+        role: Role::Client,
+        mode: Mode::Bidirectional,
+        head: Seq(5),
+        wall_ms: 1_700_000_000_000,
+    };
+    let resume = |incarnation| Resume { incarnation, after: Seq(4), credit: 1 << 20 };
+    let reasons = [
+        ("goodbye: shutdown", Reason::Shutdown),
+        ("goodbye: protocol version", Reason::ProtocolVersion),
+        ("goodbye: database", Reason::Database),
+        ("goodbye: mode", Reason::Mode),
+        ("goodbye: same node", Reason::SameNode),
+        ("goodbye: clock drift", Reason::ClockDrift),
+        ("goodbye: violation", Reason::Violation),
+        ("goodbye: timeout", Reason::Timeout),
+        ("goodbye: storage", Reason::Storage),
+        ("goodbye: busy", Reason::Busy),
+    ];
+    let goodbye = |reason| Message::Goodbye(Goodbye { reason, message: "bye".into() });
+    let changes = encode_changes(Seq(4), Seq(5), &example()).remove(0);
+    let mut samples = vec![
+        ("hello", Message::Hello(hello)),
+        ("resume from a seq", Message::Resume(resume(Some(Incarnation(300))))),
+        ("resume from nothing", Message::Resume(resume(None))),
+        ("changes", Message::decode(changes).unwrap()),
+        ("ack", Message::Ack(Ack { through: Seq(5), credit: 200 })),
+        ("ping", Message::Ping(1)),
+        ("pong", Message::Pong(1)),
+    ];
+    samples.extend(reasons.map(|(name, reason)| (name, goodbye(reason))));
+    check(
+        "messages.txt",
+        samples,
+        |message| message.encode().to_vec(),
+        |bytes| {
+            let message = Message::decode(bytes.to_vec().into()).unwrap();
+            if let Message::Changes(frame) = &message {
+                assert_eq!(Changes::decode(&frame.payload).unwrap().operations, example());
+            }
+            message
+        },
+    );
+}
+
+#[test]
+fn frames() {
+    let samples = vec![("a ping", Message::Ping(1).encode())];
+    let encode = |body: &Bytes| {
+        let mut stream = BytesMut::new();
+        FrameCodec::new().encode(body.clone(), &mut stream).unwrap();
+        stream.to_vec()
+    };
+    check("frames.txt", samples, encode, |bytes| {
+        FrameCodec::new().decode(&mut BytesMut::from(bytes)).unwrap().unwrap()
+    });
+}

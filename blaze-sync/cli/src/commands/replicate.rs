@@ -1,0 +1,101 @@
+//! A database, its links and what is told of them, until a signal ends it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use blaze_sync::{Database, Mode, Role, Topology};
+use blaze_transport_unix::default_endpoint;
+
+use super::report::{Events, Report};
+use super::signals::Signals;
+use crate::args::CreateArgs;
+
+/// The exit code of a process that ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// What to do with a database.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The node's name; by default the file's, without its extension.
+    pub(super) name: Option<String>,
+    /// The node's role; by default what the database holds.
+    pub(super) role: Option<Role>,
+    /// Where to accept peers.
+    pub(super) listen: Vec<String>,
+    /// Whether to accept them at the default endpoint.
+    pub(super) default_listen: bool,
+    /// The modes that they may ask for.
+    pub(super) allow: Vec<Mode>,
+    /// Where to connect to.
+    pub(super) connect: Vec<String>,
+    /// Whether to connect to the default endpoint.
+    pub(super) default_connect: bool,
+    /// What the links made carry.
+    pub(super) mode: Mode,
+    /// Whether to report in JSON.
+    pub(super) json: bool,
+}
+
+/// Keeps a database in sync until a signal comes.
+pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
+    // Before all else, so that no signal finds the database open and nobody listening.
+    let mut signals = Signals::new()?;
+    let db = database.open().await?;
+    let mut report = Report::new(plan.json);
+    let topology = Topology::new();
+    let result = tokio::select! {
+        result = run(&database.write.path, &db, &topology, &plan, &mut report) => result,
+        () = signals.next() => Ok(()),
+    };
+    let close = async {
+        topology.close().await;
+        // What was merged last is told as well.
+        let told = report.drain().await;
+        db.close().await?;
+        told
+    };
+    let closed = tokio::select! {
+        closed = close => closed,
+        // Whoever asks twice doesn't want to wait for a peer that doesn't answer.
+        () = signals.next() => std::process::exit(INTERRUPTED),
+    };
+    result.and(closed)?;
+    report.closed()
+}
+
+/// Makes the links, and tells what happens for as long as nothing fails.
+async fn run(
+    path: &Path,
+    db: &Database,
+    topology: &Topology,
+    plan: &Plan,
+    report: &mut Report,
+) -> Result<()> {
+    let identity = db.identity();
+    let role = plan.role.unwrap_or(identity.role);
+    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = plan.name.clone().or_else(stem).unwrap_or_default();
+    let node = topology.register(db.clone(), &name, role).await?;
+    report.started(&name, role, &identity)?;
+    report.follow(Events {
+        links: topology.links(node)?,
+        conflicts: topology.conflicts(node)?,
+        changes: db.observe_all(db.head()),
+    });
+
+    let default = |wanted: bool| {
+        let endpoint = wanted.then(|| default_endpoint(&identity.database)).transpose();
+        let endpoint = endpoint.context("there is no default endpoint here; name one")?;
+        anyhow::Ok(endpoint.map(|endpoint| endpoint.to_string()))
+    };
+    for endpoint in plan.listen.iter().cloned().chain(default(plan.default_listen)?) {
+        let endpoint = topology.listen_for(node, &endpoint, &plan.allow).await?;
+        report.listening(&endpoint)?;
+    }
+    for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
+        topology.connect(node, &endpoint, plan.mode).await?;
+    }
+    loop {
+        report.next().await?;
+    }
+}

@@ -1,0 +1,279 @@
+//! What is told of links and conflicts, to people or to programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use blaze_sync::{
+    Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId, Observer,
+    Origin, Role, Value,
+};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use crate::keys;
+use crate::output::{BAD, GOOD, NAME, NOTABLE, Out, count, printable};
+
+/// What is told of a node.
+pub(super) struct Events {
+    pub(super) links: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
+    pub(super) conflicts: broadcast::Receiver<Conflict>,
+    pub(super) changes: Observer,
+}
+
+/// Tells what happens, a line each, and counts for the end.
+pub(super) struct Report {
+    out: Out,
+    json: bool,
+    started: Instant,
+    events: Option<Events>,
+    links: BTreeMap<LinkId, LinkStatus>,
+    /// What was last told of a link, to people.
+    told: BTreeMap<LinkId, String>,
+    peers: BTreeSet<NodeId>,
+    received: u64,
+    conflicts: u64,
+}
+
+impl Report {
+    pub(super) fn new(json: bool) -> Self {
+        Self {
+            out: if json { Out::raw() } else { Out::styled() },
+            json,
+            started: Instant::now(),
+            events: None,
+            links: BTreeMap::new(),
+            told: BTreeMap::new(),
+            peers: BTreeSet::new(),
+            received: 0,
+            conflicts: 0,
+        }
+    }
+
+    pub(super) fn started(&mut self, name: &str, role: Role, identity: &Identity) -> Result<()> {
+        let database = &identity.database;
+        if self.json {
+            return self.object(&json!({
+                "event": "started", "name": name, "role": role.to_string(),
+                "database": database, "node": identity.node.to_string(),
+            }));
+        }
+        let text =
+            format!("{NAME}{name}{NAME:#} is a {role} of database {database:?}; ctrl-C ends it");
+        self.line(&text)
+    }
+
+    pub(super) fn listening(&mut self, endpoint: &Endpoint) -> Result<()> {
+        if self.json {
+            let endpoint = endpoint.to_string();
+            return self.object(&json!({ "event": "listening", "endpoint": endpoint }));
+        }
+        self.line(&format!("listening at {NAME}{endpoint}{NAME:#}"))
+    }
+
+    /// Follows these events from now on.
+    pub(super) fn follow(&mut self, mut events: Events) {
+        events.links.mark_changed();
+        self.events = Some(events);
+    }
+
+    /// Waits for something to happen, and tells it.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told, or if nothing can happen any more.
+    pub(super) async fn next(&mut self) -> Result<()> {
+        let events = self.events.as_mut().context("nothing is followed")?;
+        tokio::select! {
+            result = events.links.changed() => {
+                result.context("the links are gone")?;
+                let links = events.links.borrow_and_update().clone();
+                self.links(&links)
+            }
+            conflict = events.conflicts.recv() => match conflict {
+                Ok(conflict) => self.conflict(&conflict),
+                Err(RecvError::Lagged(missed)) => self.missed(missed),
+                Err(RecvError::Closed) => Err(anyhow!("the node is gone")),
+            },
+            change = events.changes.next() => {
+                if matches!(change?.origin, Some(Origin::Peer(_))) {
+                    self.received += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells what has happened already.
+    pub(super) async fn drain(&mut self) -> Result<()> {
+        while self.events.is_some() {
+            tokio::select! {
+                biased;
+                result = self.next() => result?,
+                () = std::future::ready(()) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is new since the last call.
+    fn links(&mut self, links: &BTreeMap<LinkId, LinkStatus>) -> Result<()> {
+        let before = std::mem::replace(&mut self.links, links.clone());
+        for (id, status) in links {
+            if before.get(id).is_none_or(|before| before.state != status.state) {
+                self.link(status)?;
+            }
+        }
+        for (id, gone) in before.iter().filter(|(id, _)| !links.contains_key(id)) {
+            if !matches!(gone.state, LinkState::Closed { .. }) {
+                let state = LinkState::Closed { reason: "the connection ended".into() };
+                self.link(&LinkStatus { state, ..gone.clone() })?;
+            }
+            self.told.remove(id);
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, status: &LinkStatus) -> Result<()> {
+        if let Some(peer) = status.peer.as_ref().filter(|_| status.is_connected()) {
+            self.peers.insert(peer.node);
+        }
+        if self.json {
+            return self.object(&link_object(status));
+        }
+        let text = link_text(status);
+        // Every attempt that fails as the last one did would repeat it.
+        let Some(text) = text.filter(|text| self.told.get(&status.id) != Some(text)) else {
+            return Ok(());
+        };
+        self.line(&text)?;
+        self.told.insert(status.id, text);
+        Ok(())
+    }
+
+    fn conflict(&mut self, conflict: &Conflict) -> Result<()> {
+        self.conflicts += 1;
+        let Conflict { collection, key, field, winner, loser } = conflict;
+        let key = keys::to_text(key);
+        if self.json {
+            return self.object(&json!({
+                "event": "conflict", "collection": collection, "key": key, "field": field,
+                "kept": winner.value, "kept_from": winner.version.node.to_string(),
+                "lost": loser.value, "lost_from": loser.version.node.to_string(),
+            }));
+        }
+        let place = printable(format_args!("{collection}/{key} {field}"));
+        let (kept, lost) = (value_text(winner.value.as_ref())?, value_text(loser.value.as_ref())?);
+        self.line(&format!("{NOTABLE}conflict{NOTABLE:#} in {place}: kept {kept}, lost {lost}"))
+    }
+
+    /// Tells that conflicts came faster than they could be told.
+    fn missed(&mut self, missed: u64) -> Result<()> {
+        self.conflicts += missed;
+        if self.json {
+            return self.object(&json!({ "event": "conflicts_missed", "count": missed }));
+        }
+        self.line(&format!("{NOTABLE}{} more{NOTABLE:#}, not shown", count(missed, "conflict")))
+    }
+
+    /// Tells what there was in all.
+    pub(super) fn closed(&mut self) -> Result<()> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let (received, peers) = (self.received, self.peers.len() as u64);
+        if self.json {
+            return self.object(&json!({
+                "event": "closed", "seconds": seconds, "peers": peers,
+                "changes_received": received, "conflicts": self.conflicts,
+            }));
+        }
+        self.line(&format!(
+            "closed after {seconds:.1} s: {}, {} received, {}",
+            count(peers, "peer"),
+            count(received, "change"),
+            count(self.conflicts, "conflict"),
+        ))
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        writeln!(self.out, "{text}")?;
+        Ok(self.out.flush()?)
+    }
+
+    fn object(&mut self, object: &serde_json::Value) -> Result<()> {
+        self.out.json(object)?;
+        Ok(self.out.flush()?)
+    }
+}
+
+fn link_text(status: &LinkStatus) -> Option<String> {
+    let endpoint = printable(&status.endpoint);
+    let peer = status.peer.as_ref();
+    let name = printable(peer.map_or("a peer", |peer| &peer.name));
+    Some(match &status.state {
+        // Whoever connects to us is worth a line once we know who it is.
+        LinkState::Connecting if status.direction == Direction::Incoming => return None,
+        LinkState::Connecting => format!("connecting to {endpoint}"),
+        LinkState::Syncing => {
+            let details = peer.map(|peer| format!(" ({}, {})", peer.role, peer.mode));
+            let details = details.unwrap_or_default();
+            format!("{GOOD}connected{GOOD:#} to {NAME}{name}{NAME:#}{details} at {endpoint}")
+        }
+        LinkState::Live => {
+            format!(
+                "{GOOD}in sync{GOOD:#} with {NAME}{name}{NAME:#}; changes follow as they happen"
+            )
+        }
+        LinkState::Waiting { reason, refused, .. } => {
+            let (style, what) =
+                if *refused { (BAD, "refused") } else { (NOTABLE, "not connected") };
+            let reason = printable(reason);
+            format!("{style}{what}{style:#} at {endpoint}: {reason}; trying again")
+        }
+        LinkState::Closed { reason } if peer.is_some() => {
+            format!(
+                "{NOTABLE}disconnected{NOTABLE:#} from {NAME}{name}{NAME:#}: {}",
+                printable(reason)
+            )
+        }
+        LinkState::Closed { reason } => {
+            format!("{BAD}refused{BAD:#} a peer at {endpoint}: {}", printable(reason))
+        }
+        _ => return None,
+    })
+}
+
+fn link_object(status: &LinkStatus) -> serde_json::Value {
+    let (state, reason) = match &status.state {
+        LinkState::Connecting => ("connecting", None),
+        LinkState::Syncing => ("syncing", None),
+        LinkState::Live => ("live", None),
+        LinkState::Waiting { reason, .. } => ("waiting", Some(reason)),
+        LinkState::Closed { reason } => ("closed", Some(reason)),
+        _ => ("other", None),
+    };
+    let direction = match status.direction {
+        Direction::Outgoing => "outgoing",
+        Direction::Incoming => "incoming",
+    };
+    let peer = status.peer.as_ref().map(|peer| {
+        json!({
+            "name": peer.name, "node": peer.node.to_string(), "role": peer.role.to_string(),
+            "mode": peer.mode.to_string(),
+        })
+    });
+    json!({
+        "event": "link", "state": state, "reason": reason.map(ToString::to_string),
+        "refused": matches!(status.state, LinkState::Waiting { refused: true, .. }),
+        "direction": direction, "endpoint": status.endpoint.to_string(), "peer": peer,
+    })
+}
+
+/// A value as JSON, or that there is none.
+fn value_text(value: Option<&Value>) -> Result<String> {
+    Ok(match value {
+        Some(value) => printable(serde_json::to_string(value)?),
+        None => "its removal".to_owned(),
+    })
+}

@@ -1,0 +1,129 @@
+//! `blaze serve` and `blaze connect`: keep a database in sync until interrupted.
+
+use anyhow::Result;
+use blaze_sync::{Mode, Role};
+
+use super::replicate::{Plan, replicate};
+use crate::args::{CreateArgs, modes, roles};
+
+const ENDPOINTS: &str = "\
+Endpoints:
+  unix:/PATH           other apps of this user on this device
+  tcp://127.0.0.1:PORT this device only, as it isn't encrypted
+  The default is a socket in a private directory of this user, named after the database:
+  $XDG_RUNTIME_DIR/blaze/main.sock, or below ~/.local/state if there is no such directory.
+";
+
+/// What both commands have.
+#[derive(Debug, clap::Args)]
+struct NodeArgs {
+    /// What peers call this node; the file's name without its extension if it isn't given
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// server: its writes beat those of clients that hadn't seen them. The database keeps it; a
+    /// new one is a client
+    #[arg(long, value_parser = roles())]
+    role: Option<Role>,
+
+    /// What the links that this side makes carry: read-only only receives, write-only only sends
+    #[arg(long, default_value = "bidirectional", value_parser = modes())]
+    mode: Mode,
+
+    /// Print a JSON object a line: "listening", "link", "conflict", "closed" in "event"
+    #[arg(long)]
+    json: bool,
+}
+
+/// Keeps a database in sync with whoever connects, until it is interrupted
+///
+/// The database is made if there is none. Links that come and go, and conflicts, are printed.
+/// ctrl-C and SIGTERM say goodbye to the peers and close the database; a second one ends at once.
+/// Meanwhile the database can be read by other commands, but not written.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = long_help(true))]
+pub(crate) struct Args {
+    #[command(flatten)]
+    database: CreateArgs,
+
+    /// Accept peers here; may be given several times
+    #[arg(long, value_name = "ENDPOINT")]
+    listen: Vec<String>,
+
+    /// Connect to a peer here as well; may be given several times
+    #[arg(long, value_name = "ENDPOINT")]
+    connect: Vec<String>,
+
+    /// The modes that peers who connect may ask for; may be given several times, all if not given
+    #[arg(long, value_name = "MODE", value_parser = modes())]
+    allow: Vec<Mode>,
+
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Keeps a database in sync with another one, until it is interrupted
+///
+/// The database is made if there is none. If nothing listens at the endpoint yet, or the
+/// connection is lost, it is tried again. ctrl-C and SIGTERM say goodbye and close the database; a
+/// second one ends at once. Meanwhile the database can be read by other commands, but not written.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = long_help(false))]
+pub(crate) struct ConnectArgs {
+    #[command(flatten)]
+    database: CreateArgs,
+
+    /// Where the peers listen
+    #[arg(value_name = "ENDPOINT")]
+    endpoints: Vec<String>,
+
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+fn long_help(serve: bool) -> String {
+    let examples = if serve {
+        "\
+Examples:
+  blaze serve notes.blaze
+  blaze serve notes.blaze --listen unix:$HOME/sockets/notes.sock --role server
+  blaze serve notes.blaze --listen tcp://127.0.0.1:7117 --allow read-only
+  blaze serve middle.blaze --listen unix:/run/user/1000/middle.sock \\
+      --connect unix:/run/user/1000/office.sock"
+    } else {
+        "\
+Examples:
+  blaze connect copy.blaze
+  blaze connect copy.blaze unix:$HOME/sockets/notes.sock --mode read-only
+  blaze connect copy.blaze tcp://127.0.0.1:7117 --name kitchen
+  blaze connect copy.blaze --json | jq -r 'select(.event == \"conflict\")'"
+    };
+    format!("{ENDPOINTS}\n{examples}")
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<()> {
+        let Self { database, listen, connect, allow, node } = self;
+        let all = vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
+        let allow = if allow.is_empty() { all } else { allow };
+        let default_listen = listen.is_empty() && connect.is_empty();
+        let plan = Plan { listen, default_listen, allow, connect, ..node.plan() };
+        replicate(&database, plan).await
+    }
+}
+
+impl ConnectArgs {
+    pub(crate) async fn run(self) -> Result<()> {
+        let Self { database, endpoints, node } = self;
+        let default_connect = endpoints.is_empty();
+        let plan = Plan { default_connect, connect: endpoints, ..node.plan() };
+        replicate(&database, plan).await
+    }
+}
+
+impl NodeArgs {
+    fn plan(self) -> Plan {
+        let Self { name, role, mode, json } = self;
+        Plan { name, role, mode, json, ..Plan::default() }
+    }
+}

@@ -1,0 +1,126 @@
+//! Opening a database as the options say.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow, bail};
+use blaze_sync::{Database, DatabaseError, Durability, Error};
+
+use crate::args::{AccessArgs, CreateArgs, ReadArgs, WriteArgs};
+use crate::output;
+use crate::password::{self, Password};
+
+impl ReadArgs {
+    /// Opens the database for reading, beside a process that may be writing.
+    pub(crate) async fn open(&self) -> Result<Database> {
+        Opening { path: &self.path, access: &self.access, durability: None }.open(None).await
+    }
+}
+
+impl WriteArgs {
+    /// Opens a database that is there.
+    pub(crate) async fn open(&self) -> Result<Database> {
+        if is_new(&self.path) {
+            bail!("there is no database at {}", self.path.display());
+        }
+        self.opening().open(None).await
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        Opening { path: &self.path, access: &self.access, durability: Some(self.durability) }
+    }
+}
+
+impl CreateArgs {
+    /// Opens a database, and makes it if there is none.
+    pub(crate) async fn open(&self) -> Result<Database> {
+        let Self { write, encrypt } = self;
+        let path = &write.path;
+        if !is_new(path) {
+            let asked = if *encrypt && password::given(&write.access)?.is_none() {
+                Some(password::ask(path)?)
+            } else {
+                None
+            };
+            return write.opening().open(asked).await;
+        }
+        let password = match password::given(&write.access)? {
+            None if *encrypt => Some(password::choose(path)?),
+            given => given,
+        };
+        let encrypted = if password.is_some() { "encrypted" } else { "not encrypted" };
+        let db = write.opening().open(password).await?;
+        output::note(format_args!("made {}, {encrypted}", path.display()));
+        Ok(db)
+    }
+}
+
+/// A database about to be opened.
+struct Opening<'a> {
+    path: &'a Path,
+    access: &'a AccessArgs,
+    /// `None` to only read.
+    durability: Option<Durability>,
+}
+
+impl Opening<'_> {
+    /// Opens it with this password, else with one that is given by other means, else
+    /// with none, and asks for one if it turns out that one is needed.
+    async fn open(&self, password: Option<Password>) -> Result<Database> {
+        let mut password = match password {
+            None => password::given(self.access)?,
+            some => some,
+        };
+        let mut database = self.access.database.clone();
+        loop {
+            let error = match self.attempt(password.as_ref(), database.as_deref()).await {
+                Ok(db) => return Ok(db),
+                Err(Error::Database(error)) => error,
+                Err(error) => return Err(error.into()),
+            };
+            match (error, &password) {
+                (DatabaseError::PasswordRequired { .. }, None) => {
+                    password = Some(password::ask(self.path)?);
+                }
+                // Nobody asked for another name: it is what the file says.
+                (DatabaseError::OtherDatabase { found, .. }, _) if database.is_none() => {
+                    database = Some(found);
+                }
+                (error @ DatabaseError::OtherDatabase { .. }, _) => {
+                    return Err(anyhow!("{error}; leave --database out"));
+                }
+                (
+                    error @ (DatabaseError::WrongPassword { .. }
+                    | DatabaseError::NotEncrypted { .. }),
+                    Some(password),
+                ) => return Err(anyhow!("{error} (it was taken from {})", password.source())),
+                (error, _) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        password: Option<&Password>,
+        database: Option<&str>,
+    ) -> Result<Database, Error> {
+        let mut options = Database::open(self.path);
+        if let Some(password) = password {
+            options = options.password(password.text());
+        }
+        if let Some(database) = database {
+            options = options.name(database);
+        }
+        match self.durability {
+            Some(durability) => options.durability(durability).await,
+            None => options.read_only(true).await,
+        }
+    }
+}
+
+/// Whether opening this path for writing would make a database.
+fn is_new(path: &Path) -> bool {
+    std::fs::metadata(path).map_or_else(
+        |error| error.kind() == std::io::ErrorKind::NotFound,
+        |metadata| metadata.is_file() && metadata.len() == 0,
+    )
+}

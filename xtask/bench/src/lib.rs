@@ -1,0 +1,3 @@
+//! What the benchmarks of Blaze share: the data that they write.
+
+pub mod issues;
