@@ -30,7 +30,7 @@ pub enum Error {
     Typed(#[from] TypedError),
     /// No transport was added for an endpoint's scheme.
     #[error(
-        "no transport for {scheme:?} endpoints; there are: {known}; add one with `with_transport`"
+        "no transport for {scheme:?} endpoints; there are: {known}; hand one to `with_transports`"
     )]
     NoTransport {
         /// The endpoint's scheme.

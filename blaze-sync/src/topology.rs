@@ -76,7 +76,7 @@ impl Topology {
     pub fn new() -> Self {
         Self::with_transports(
             vec![
-                Arc::new(MemoryTransport::new()),
+                Arc::new(MemoryTransport::global()),
                 Arc::new(UnixTransport::new()),
                 Arc::new(TcpTransport::plaintext_loopback()),
             ],
@@ -287,13 +287,11 @@ impl Topology {
         mode: Mode,
     ) -> Result<Link, Error> {
         let known = self.nodes().local.get(&to).cloned();
-        let endpoint = match known {
-            Some(endpoint) => endpoint,
-            None => {
-                let name = format!("mem:{}", Uuid::now_v7());
-                let endpoint = self.listen(to, &name).await?;
-                self.nodes().local.entry(to).or_insert(endpoint).clone()
-            }
+        let endpoint = if let Some(endpoint) = known {
+            endpoint
+        } else {
+            let endpoint = self.listen(to, &format!("mem:{}", Uuid::now_v7())).await?;
+            self.nodes().local.entry(to).or_insert(endpoint).clone()
         };
         self.connect(from, &endpoint.to_string(), mode).await
     }

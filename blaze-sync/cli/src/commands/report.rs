@@ -211,20 +211,15 @@ fn link_text(status: &LinkStatus) -> Option<String> {
     let endpoint = printable(&status.endpoint);
     let peer = status.peer.as_ref();
     let name = printable(peer.map_or("a peer", |peer| &peer.name));
+    let details = peer.map(|peer| format!(" ({}, {})", peer.role, peer.mode)).unwrap_or_default();
     Some(match &status.state {
         // Whoever connects to us is worth a line once we know who it is.
         LinkState::Connecting if status.direction == Direction::Incoming => return None,
         LinkState::Connecting => format!("connecting to {endpoint}"),
         LinkState::Syncing => {
-            let details = peer.map(|peer| format!(" ({}, {})", peer.role, peer.mode));
-            let details = details.unwrap_or_default();
             format!("{GOOD}connected{GOOD:#} to {NAME}{name}{NAME:#}{details} at {endpoint}")
         }
-        LinkState::Live => {
-            format!(
-                "{GOOD}in sync{GOOD:#} with {NAME}{name}{NAME:#}; changes follow as they happen"
-            )
-        }
+        LinkState::Live => format!("{GOOD}in sync{GOOD:#} with {NAME}{name}{NAME:#}{details}"),
         LinkState::Waiting { reason, refused, .. } => {
             let (style, what) =
                 if *refused { (BAD, "refused") } else { (NOTABLE, "not connected") };
