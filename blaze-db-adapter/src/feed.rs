@@ -82,8 +82,8 @@ struct Ring {
 
 impl LiveFeed {
     /// The most bytes of changes that the ring holds, but for a last commit
-    /// larger than that: 16 MiB.
-    pub const BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// larger than that: 4 MiB.
+    pub const BYTES_MAX: usize = 4 * 1024 * 1024;
 
     /// A feed whose latest commit is `head`, with nothing in the ring.
     pub fn new(head: Seq) -> Self {

@@ -50,8 +50,8 @@ pub use blaze_codec::{
     record,
 };
 pub use blaze_db_adapter::{
-    CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability, Identity, Observed,
-    Observer, Origin, Write, WriteError, WriteKind, Written,
+    ChangeSet, ChangesLimit, CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability,
+    Identity, Observed, Observer, Origin, RecordState, Write, WriteError, WriteKind, Written,
 };
 pub use blaze_sync_engine::{
     Acknowledged, Backoff, Direction, Limits, Link, LinkId, LinkState, LinkStatus, NodeOptions,
@@ -61,7 +61,7 @@ pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{Endpoint, EndpointError, Transport, TransportError};
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
-pub use blaze_transport_unix::UnixTransport;
+pub use blaze_transport_unix::{UnixTransport, default_endpoint};
 pub use collection::{Collection, ToRecord};
 pub use database::{Database, OpenDatabase};
 pub use error::Error;

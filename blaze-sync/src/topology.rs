@@ -240,6 +240,15 @@ impl Topology {
         Ok(self.engine(node)?.links())
     }
 
+    /// A node's links that end, each with its last status and why.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub fn ended(&self, node: NodeKey) -> Result<broadcast::Receiver<LinkStatus>, Error> {
+        Ok(self.engine(node)?.ended())
+    }
+
     /// The losers of true conflicts at a node, as they are merged.
     ///
     /// # Errors

@@ -34,6 +34,11 @@ impl Connector {
     /// Keeps the link up until it is cancelled, beginning with the first attempt's
     /// outcome.
     pub(crate) async fn run(self, first: Result<Connection, TransportError>) {
+        self.keep_up(first).await;
+        self.entry.end(report(&SessionError::Closed));
+    }
+
+    async fn keep_up(&self, first: Result<Connection, TransportError>) {
         let mut failures = 0;
         let mut attempt = first;
         loop {

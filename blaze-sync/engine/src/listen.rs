@@ -9,7 +9,7 @@ use blaze_transport::{Connection, Endpoint, Listener, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::drive;
+use crate::driver::{drive, report};
 use crate::node::Shared;
 use crate::status::Direction;
 
@@ -69,7 +69,8 @@ impl Acceptor {
         let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
         let side = Side::Acceptor { allowed: self.allowed.clone() };
         self.shared.tasks.spawn(async move {
-            drive(&shared, connection, side, &entry, &cancel).await;
+            let error = drive(&shared, connection, side, &entry, &cancel).await;
+            entry.end(report(&error));
             drop(place);
         });
     }

@@ -144,6 +144,12 @@ impl Node {
         self.shared.links.watch()
     }
 
+    /// The links that end, each with its last status and why. A link that this
+    /// node makes ends only when it is closed.
+    pub fn ended(&self) -> broadcast::Receiver<LinkStatus> {
+        self.shared.links.ended()
+    }
+
     /// The losers of true conflicts, as they are merged. A subscriber that falls
     /// behind by more than 1,024 is told how many it missed.
     pub fn conflicts(&self) -> broadcast::Receiver<Conflict> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use blaze_codec::{NodeId, Seq};
 use blaze_sync_protocol::{Event, Peer};
 use blaze_transport::Endpoint;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Names a link of a node, for as long as the node lives.
@@ -89,16 +89,28 @@ pub struct Acknowledged {
     pub through: Seq,
 }
 
+/// Ended links that are kept for a subscriber that doesn't keep up.
+const ENDED_KEPT: usize = 256;
+
 /// The links of a node.
 #[derive(Debug)]
 pub(crate) struct Links {
     next: AtomicU64,
+    ended: broadcast::Sender<LinkStatus>,
     statuses: watch::Sender<BTreeMap<LinkId, LinkStatus>>,
 }
 
 impl Links {
     pub(crate) fn new() -> Self {
-        Self { next: AtomicU64::new(0), statuses: watch::Sender::new(BTreeMap::new()) }
+        Self {
+            next: AtomicU64::new(0),
+            ended: broadcast::Sender::new(ENDED_KEPT),
+            statuses: watch::Sender::new(BTreeMap::new()),
+        }
+    }
+
+    pub(crate) fn ended(&self) -> broadcast::Receiver<LinkStatus> {
+        self.ended.subscribe()
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<BTreeMap<LinkId, LinkStatus>> {
@@ -164,6 +176,18 @@ impl LinkEntry {
                 _ => {}
             }
         });
+    }
+}
+
+impl LinkEntry {
+    /// Takes the link out, and tells why it ended.
+    pub(crate) fn end(self, reason: String) {
+        self.state(LinkState::Closed { reason: reason.into() });
+        let status = self.links.statuses.borrow().get(&self.id).cloned();
+        if let Some(status) = status {
+            // Nobody may be listening.
+            let _ = self.links.ended.send(status);
+        }
     }
 }
 

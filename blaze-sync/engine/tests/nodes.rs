@@ -140,11 +140,14 @@ async fn another_database_is_refused_and_both_say_why() {
     let a = node("a");
     let b = with_database("b", MemoryOptions::new().database("other").build());
     listen(&a, &transport, "a").await;
+    let mut ended = a.ended();
     let mut link = connect(&b, transport.clone(), "a", Mode::Bidirectional).await;
     let refused = |state: &LinkState| matches!(state, LinkState::Waiting { refused: true, .. });
     let status = link.wait_for(|status| refused(&status.state)).await.unwrap();
     let LinkState::Waiting { reason, .. } = status.state else { unreachable!() };
     assert!(reason.contains("\"other\" is not served here"), "{reason}");
+    let LinkState::Closed { reason } = ended.recv().await.unwrap().state else { unreachable!() };
+    assert!(reason.contains("\"other\", this side \"main\""), "{reason}");
 }
 
 #[tokio::test]

@@ -21,9 +21,9 @@ const RECORDS: usize = 1_000;
 struct Work {
     inserts: Vec<Operation>,
     updates: Vec<Operation>,
-    empty: Vec<RecordState>,
-    inserted: Vec<RecordState>,
-    updated: Vec<RecordState>,
+    blank: Vec<RecordState>,
+    living: Vec<RecordState>,
+    edited: Vec<RecordState>,
 }
 
 impl Work {
@@ -31,12 +31,12 @@ impl Work {
         let mut generator = Generator::new(SEED);
         let inserts = generator.inserts(RECORDS);
         let updates = generator.updates(&inserts);
-        let empty = vec![RecordState::default(); RECORDS];
-        let mut inserted = empty.clone();
-        merge(&mut inserted, &inserts);
-        let mut updated = inserted.clone();
-        merge(&mut updated, &updates);
-        Self { inserts, updates, empty, inserted, updated }
+        let blank = vec![RecordState::default(); RECORDS];
+        let mut living = blank.clone();
+        merge(&mut living, &inserts);
+        let mut edited = living.clone();
+        merge(&mut edited, &updates);
+        Self { inserts, updates, blank, living, edited }
     }
 
     fn writes(operations: &[Operation]) -> Vec<Write> {
@@ -78,10 +78,10 @@ fn rule(criterion: &mut Criterion, work: &Work) {
     let mut group = criterion.benchmark_group("merge rule");
     group.throughput(Throughput::Elements(RECORDS as u64));
     for (name, states, operations) in [
-        ("insert", &work.empty, &work.inserts),
-        ("update", &work.inserted, &work.updates),
-        ("stale insert", &work.updated, &work.inserts),
-        ("known update", &work.updated, &work.updates),
+        ("insert", &work.blank, &work.inserts),
+        ("update", &work.living, &work.updates),
+        ("stale insert", &work.edited, &work.inserts),
+        ("known update", &work.edited, &work.updates),
     ] {
         group.bench_function(name, |bencher| {
             let merge = |states: &mut Vec<RecordState>| merge(states, black_box(operations));
@@ -95,7 +95,7 @@ fn stamper(criterion: &mut Criterion, work: &Work) {
     let mut group = criterion.benchmark_group("stamper");
     group.throughput(Throughput::Elements(RECORDS as u64));
     for (name, states, operations) in
-        [("insert", &work.empty, &work.inserts), ("update", &work.inserted, &work.updates)]
+        [("insert", &work.blank, &work.inserts), ("update", &work.living, &work.updates)]
     {
         let writes = Work::writes(operations);
         group.bench_function(name, |bencher| {

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use blaze_sync::{Database, Mode, Role, Topology};
-use blaze_transport_unix::default_endpoint;
+use blaze_sync::{Database, Mode, Role, Topology, default_endpoint};
 
 use super::report::{Events, Report};
 use super::signals::Signals;
@@ -38,9 +37,9 @@ pub(super) struct Plan {
 
 /// Keeps a database in sync until a signal comes.
 pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
-    // Before all else, so that no signal finds the database open and nobody listening.
-    let mut signals = Signals::new()?;
     let db = database.open().await?;
+    // Not before: ctrl-C at the question for a password ends the process, as everywhere.
+    let mut signals = Signals::new()?;
     let mut report = Report::new(plan.json);
     let topology = Topology::new();
     let result = tokio::select! {
@@ -79,6 +78,7 @@ async fn run(
     report.started(&name, role, &identity)?;
     report.follow(Events {
         links: topology.links(node)?,
+        ended: topology.ended(node)?,
         conflicts: topology.conflicts(node)?,
         changes: db.observe_all(db.head()),
     });

@@ -19,6 +19,7 @@ use crate::output::{BAD, GOOD, NAME, NOTABLE, Out, count, printable};
 /// What is told of a node.
 pub(super) struct Events {
     pub(super) links: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
+    pub(super) ended: broadcast::Receiver<LinkStatus>,
     pub(super) conflicts: broadcast::Receiver<Conflict>,
     pub(super) changes: Observer,
 }
@@ -92,6 +93,11 @@ impl Report {
                 let links = events.links.borrow_and_update().clone();
                 self.links(&links)
             }
+            ended = events.ended.recv() => match ended {
+                Ok(ended) => self.link(&ended),
+                Err(RecvError::Lagged(_)) => Ok(()),
+                Err(RecvError::Closed) => Err(anyhow!("the node is gone")),
+            },
             conflict = events.conflicts.recv() => match conflict {
                 Ok(conflict) => self.conflict(&conflict),
                 Err(RecvError::Lagged(missed)) => self.missed(missed),
@@ -122,17 +128,13 @@ impl Report {
     fn links(&mut self, links: &BTreeMap<LinkId, LinkStatus>) -> Result<()> {
         let before = std::mem::replace(&mut self.links, links.clone());
         for (id, status) in links {
-            if before.get(id).is_none_or(|before| before.state != status.state) {
+            let told = before.get(id).is_some_and(|before| before.state == status.state);
+            // How a link ended is told once, when it has.
+            if !told && !matches!(status.state, LinkState::Closed { .. }) {
                 self.link(status)?;
             }
         }
-        for (id, gone) in before.iter().filter(|(id, _)| !links.contains_key(id)) {
-            if !matches!(gone.state, LinkState::Closed { .. }) {
-                let state = LinkState::Closed { reason: "the connection ended".into() };
-                self.link(&LinkStatus { state, ..gone.clone() })?;
-            }
-            self.told.remove(id);
-        }
+        self.told.retain(|id, _| links.contains_key(id));
         Ok(())
     }
 

@@ -5,8 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Result;
-use blaze_db_adapter::{ChangeSet, ChangesLimit, RecordState};
-use blaze_sync::{Database, Name, RecordKey, Seq};
+use blaze_sync::{ChangeSet, ChangesLimit, Database, Name, RecordKey, RecordState, Seq};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
@@ -51,8 +50,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<()> {
-        let mut signals = Signals::new()?;
         let db = self.database.open().await?;
+        let mut signals = Signals::new()?;
         let mut out = if self.json { Out::raw() } else { Out::styled() };
         let seen = self.since.map_or_else(|| db.head(), Seq);
         if self.json {

@@ -3,6 +3,7 @@
 mod app;
 mod child;
 mod compare;
+mod figures;
 mod story;
 mod wire;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::Endpoint;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::Args;
 use super::child::App;
 use super::compare::{Comparison, compare};
+use super::figures::{human, per_second, quantile, thousands};
 use super::wire::{Command, ConflictLine, Reply};
 
 /// Edits that the second app makes while the first imports.
@@ -32,7 +33,7 @@ struct Figures {
     rows_imported: u64,
     import_seconds: f64,
     operations_while_importing: u64,
-    operations_per_second: f64,
+    operations_per_second: u64,
     latency_p50_us: f64,
     latency_p99_us: f64,
     latency_samples: usize,
@@ -136,7 +137,7 @@ impl Demo {
     async fn import(&mut self, office: &mut App, field: &mut App) -> Result<()> {
         self.title("Office imports rows while field edits notes");
         let input = self.args.input.clone().map(std::path::absolute).transpose()?;
-        let bar = self.progress("rows imported");
+        let bar = progress("rows imported");
         let started = Instant::now();
         let import = Command::Import { collection: "rows".into(), input };
         office.tell(&import).await?;
@@ -182,7 +183,7 @@ impl Demo {
             tokio::try_join!(office.commit(Command::Probe { count: PROBES }), field.done(|_| ()))?;
         let Reply::Latencies(mut latencies) = reply else { bail!("field answered {reply:?}") };
         latencies.sort_unstable();
-        let (p50, p99) = (quantile(&latencies, 0.5), quantile(&latencies, 0.99));
+        let (p50, p99) = (quantile(&latencies, 500), quantile(&latencies, 990));
         self.tell(&format!(
             "median {}, 99th percentile {}, of {} commits, one in flight",
             human(p50),
@@ -210,10 +211,10 @@ impl Demo {
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
         let conflicts = conflicts(office, field).await?;
         self.tell(&format!(
-            "{DUELS} times at once, {} of them before either had heard of the other; the later write won each, and no loser went unreported",
+            "{DUELS} rounds: {} writes lost to one that their author had not heard of, and each was reported",
             conflicts.len()
         ));
-        self.tell_conflict(conflicts.iter().next_back());
+        self.tell_conflict(conflicts.first());
         self.figures.conflicts.extend(conflicts);
         Ok(())
     }
@@ -285,11 +286,11 @@ impl Demo {
         if self.figures.differences.is_empty() {
             let counts: Vec<_> = collections
                 .iter()
-                .map(|info| format!("{} {}", thousands(info.records as f64), info.name))
+                .map(|info| format!("{} {}", thousands(info.records), info.name))
                 .collect();
             self.tell(&format!(
                 "yes: {} records compared one by one ({}); nothing was lost",
-                thousands(records as f64),
+                thousands(records),
                 counts.join(", ")
             ));
         }
@@ -328,22 +329,21 @@ impl Demo {
             ));
         }
     }
-
-    /// A bar that appears on a terminal only, and not for work of under a second.
-    fn progress(&self, what: &'static str) -> ProgressBar {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {human_pos} {msg} ({elapsed})")
-        {
-            bar.set_style(style);
-        }
-        bar.with_message(what)
-    }
 }
 
 impl Place {
     fn file(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
+}
+
+/// A counter that is shown on a terminal only.
+fn progress(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {human_pos} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
 }
 
 /// What both apps report, each conflict once.
@@ -360,36 +360,5 @@ async fn conflicts(a: &mut App, b: &mut App) -> Result<BTreeSet<ConflictLine>> {
 fn random_password() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn quantile(sorted: &[Duration], fraction: f64) -> Duration {
-    let last = sorted.len().saturating_sub(1);
-    let index = (last as f64 * fraction).round() as usize;
-    sorted.get(index).copied().unwrap_or_default()
-}
-
-fn per_second(count: u64, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64().max(1e-9)
-}
-
-fn human(duration: Duration) -> String {
-    let us = duration.as_secs_f64() * 1e6;
-    match us {
-        us if us < 1e3 => format!("{us:.0} µs"),
-        us if us < 1e6 => format!("{:.1} ms", us / 1e3),
-        us => format!("{:.2} s", us / 1e6),
-    }
-}
-
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }

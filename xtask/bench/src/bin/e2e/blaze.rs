@@ -1,6 +1,6 @@
 //! The workloads on Blaze, by the same API that an app uses.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use blaze_sync::{
     Change, Database, LinkState, Mode, NodeKey, Observer, Record, RecordKey, Role, Seq, Topology,
     Transaction, Value, record,
@@ -209,14 +209,12 @@ async fn follow(
 async fn observe(observer: &mut Observer, count: usize) -> Result<Vec<u64>> {
     let mut latencies_ns = Vec::with_capacity(count);
     for _ in 0..count {
-        let observed = observer.next().await?;
+        let change = observer.next().await?.change;
         let now = monotonic_ns();
-        let Change::Insert(record) = observed.change else {
-            anyhow::bail!("an insert was expected, not {:?}", observed.change)
+        let Change::Insert(record) = change else {
+            bail!("an insert was expected, not {change:?}")
         };
-        let Some(&Value::Int(sent)) = record.get(SENT) else {
-            anyhow::bail!("a record without its stamp")
-        };
+        let Some(&Value::Int(sent)) = record.get(SENT) else { bail!("a record without its stamp") };
         latencies_ns.push(now - sent.cast_unsigned());
     }
     Ok(latencies_ns)

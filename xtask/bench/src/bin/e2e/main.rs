@@ -1,1 +1,47 @@
-fn main() {}
+//! Replicas in sync over real transports, each in a process of its own, measured
+//! against the floor: the same commits over a bare blocking socket.
+
+mod args;
+mod blaze;
+mod figures;
+mod floor;
+mod machine;
+mod marks;
+mod plan;
+mod process;
+mod report;
+mod rounds;
+mod spec;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::args::Args;
+use crate::machine::Machine;
+use crate::marks::Mark;
+use crate::report::Report;
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    if let Some(spec) = &args.worker {
+        worker::run(spec)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let machine = Machine::look(&args.directory())?;
+    let measured = rounds::measure(&args)?;
+    let marks = Mark::judge(&measured);
+    let failed = marks.iter().any(Mark::fails);
+    let report = Report { machine, runtime: args.runtime, rounds: args.rounds(), measured, marks };
+    let text = if args.json { report.json()? } else { report.markdown() };
+    println!("{text}");
+    if let Some(path) = &args.write {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    Ok(if args.check && failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

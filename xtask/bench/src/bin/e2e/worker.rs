@@ -16,19 +16,15 @@ const WORKERS: usize = 2;
 /// Tells a worker that the other one is done.
 pub(crate) type Finish = oneshot::Receiver<()>;
 
-/// Does what the spec says, and then waits to be killed: a source that closed
-/// would race with what is still on its way.
+/// Does what the spec says, reports, and then goes on until it is killed: the
+/// other worker may still wait for what a session has to say.
 pub(crate) fn run(spec: &str) -> Result<()> {
     let finish = watch_input();
     let spec: Spec = serde_json::from_str(spec).context("a worker's spec is JSON")?;
-    let outcome = match spec.system {
-        System::Floor => floor::run(&spec, finish),
-        System::Blaze => run_blaze(spec, finish),
-    };
-    say(&match outcome {
-        Ok(outcome) => Message::Done(outcome),
-        Err(error) => Message::Failed { error: format!("{error:#}") },
-    })?;
+    match spec.system {
+        System::Floor => report(floor::run(&spec, finish))?,
+        System::Blaze => run_blaze(spec, finish)?,
+    }
     loop {
         std::thread::park();
     }
@@ -36,13 +32,23 @@ pub(crate) fn run(spec: &str) -> Result<()> {
 
 /// The sessions run in tasks, and so does the workload: what a runtime blocks on
 /// is no task and would be woken across threads.
-fn run_blaze(spec: Spec, finish: Finish) -> Result<Outcome> {
+fn run_blaze(spec: Spec, finish: Finish) -> Result<()> {
     let mut builder = match spec.runtime {
         RuntimeKind::Multi => tokio::runtime::Builder::new_multi_thread(),
         RuntimeKind::Current => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.worker_threads(WORKERS).enable_all().build()?;
-    runtime.block_on(async { tokio::spawn(blaze::run(spec, finish)).await? })
+    runtime.block_on(async {
+        report(tokio::spawn(blaze::run(spec, finish)).await?)?;
+        std::future::pending().await
+    })
+}
+
+fn report(outcome: Result<Outcome>) -> Result<()> {
+    say(&match outcome {
+        Ok(outcome) => Message::Done(outcome),
+        Err(error) => Message::Failed { error: format!("{error:#}") },
+    })
 }
 
 /// Says something to the benchmark.

@@ -15,8 +15,15 @@ const QUEUE_FRAMES: usize = 64;
 /// Carries frames in both directions.
 pub(super) enum Pipe {
     /// Each frame is its length in 4 bytes and its bytes, in one write.
-    Stream { reader: BufReader<Box<dyn Read + Send>>, writer: Box<dyn Write + Send>, out: Vec<u8> },
-    Queue { sender: mpsc::SyncSender<Vec<u8>>, receiver: mpsc::Receiver<Vec<u8>> },
+    Stream {
+        reader: BufReader<Box<dyn Read + Send>>,
+        writer: Box<dyn Write + Send>,
+        out: Vec<u8>,
+    },
+    Queue {
+        sender: mpsc::SyncSender<Vec<u8>>,
+        receiver: mpsc::Receiver<Vec<u8>>,
+    },
 }
 
 pub(super) enum Listener {

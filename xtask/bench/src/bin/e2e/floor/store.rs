@@ -107,7 +107,8 @@ impl RowStore {
             Self::Nothing => Ok(0),
             Self::Memory(map) => Ok(map.len()),
             Self::Sqlite(conn) => {
-                let count: i64 = conn.query_row("SELECT count(*) FROM rows", [], |row| row.get(0))?;
+                let count: i64 =
+                    conn.query_row("SELECT count(*) FROM rows", [], |row| row.get(0))?;
                 usize::try_from(count).context("a count is not negative")
             }
         }

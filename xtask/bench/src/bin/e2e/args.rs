@@ -1,0 +1,74 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use crate::spec::{RuntimeKind, Store, Transport};
+
+const ROUNDS: usize = 3;
+
+/// Measure how fast a commit reaches another replica, and how many a second do.
+///
+/// Each case runs in processes of its own, after its floor: the same commits over
+/// a bare blocking socket, without Blaze. Rounds of all cases are repeated, and
+/// medians over the rounds are printed as Markdown.
+#[derive(Debug, Parser)]
+#[command(name = "e2e")]
+pub(crate) struct Args {
+    /// Smaller counts, one round, fewer cases: under a minute.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Measure only these.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<Kind>,
+    /// Measure only over these transports.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) transport: Vec<Transport>,
+    /// Measure only with these stores.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) store: Vec<Store>,
+    /// How often each case is measured [default: 3, with --quick 1].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Blaze's tokio runtime.
+    #[arg(long, default_value = "multi")]
+    pub(crate) runtime: RuntimeKind,
+    /// Where the databases lie while it runs [default: the system's temporary directory].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Print JSON instead of Markdown.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Save what is printed, such as in docs/bench/e2e.md.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Fail if an entry mark is missed.
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[arg(long, hide = true)]
+    pub(crate) worker: Option<String>,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// From an insert until the replica's observer has it, one in flight.
+    Latency,
+    /// Operations a second, acknowledged.
+    Stream,
+    /// The first sync of an empty replica.
+    Sync,
+    /// From connecting until the first change is visible.
+    Connect,
+}
+
+impl Args {
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS }).max(1)
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
