@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
-use crate::reader::{Reader, owned_name};
+use crate::reader::{Reader, capacity, owned_name};
 use crate::{DecodeError, Name, Timestamp, Value};
 
 const NULL: u8 = 0x00;
@@ -325,7 +325,7 @@ pub(crate) fn read_values(
     count: usize,
     depth: usize,
 ) -> Result<Vec<Value>, DecodeError> {
-    let mut values = Vec::with_capacity(reader.capacity::<Value>(count));
+    let mut values = Vec::with_capacity(capacity::<Value>(count));
     for _ in 0..count {
         values.push(read_value(reader, depth)?);
     }

@@ -126,13 +126,6 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    /// How many of `count` elements to reserve memory for: no more than what
-    /// fits into four times the bytes left. Whatever really is more grows as it comes.
-    pub(crate) const fn capacity<T>(&self, count: usize) -> usize {
-        let proven = self.remaining().saturating_mul(4) / size_of::<T>();
-        if count < proven { count } else { proven }
-    }
-
     pub(crate) fn text(&mut self, bytes: usize) -> Result<&'a str, DecodeError> {
         let at = self.at;
         std::str::from_utf8(self.take(bytes)?)
@@ -164,6 +157,17 @@ impl<'a> Reader<'a> {
         DecodeError::Truncated { at: self.at, needed: wanted - self.remaining() }
     }
 }
+
+/// How many of `count` elements to reserve memory for. Claims can be nested, so
+/// what the bytes left could hold is no proof: whatever really is more than a few
+/// grows as it comes.
+pub(crate) const fn capacity<T>(count: usize) -> usize {
+    let few = RESERVE_BYTES_MAX / size_of::<T>();
+    if count < few { count } else { few }
+}
+
+/// The most memory that is reserved for elements which haven't been read.
+const RESERVE_BYTES_MAX: usize = 4 * 1024;
 
 /// The name of a text that [`Reader::name`] read.
 pub(crate) fn owned_name(text: &str) -> Result<Name, DecodeError> {

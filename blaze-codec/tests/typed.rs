@@ -257,3 +257,16 @@ fn an_array_that_is_too_long_is_refused() {
     let record = record! { "pair" => vec![Value::Int(1), 2.into(), 3.into()] };
     assert!(from_record::<BTreeMap<String, (u8, u8)>>(&record).is_err());
 }
+
+#[test]
+fn bytes_fit_an_array_of_their_length_only() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Pair {
+        pair: [u8; 2],
+    }
+    let pair = record! { "pair" => vec![1_u8, 2] };
+    assert_eq!(from_record::<Pair>(&pair).unwrap().pair, [1, 2]);
+    for other in [vec![1_u8], vec![1, 2, 3]] {
+        assert!(from_record::<Pair>(&record! { "pair" => other }).is_err());
+    }
+}

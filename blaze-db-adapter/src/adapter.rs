@@ -173,7 +173,8 @@ pub struct Incoming {
 pub struct Merged {
     /// The commit it made; `None` if everything was known.
     pub committed: Option<Arc<Committed>>,
-    /// The losers of true conflicts.
+    /// The losers of true conflicts. They are told once, here, and not stored: a
+    /// process that ends between the commit and this has not been told of them.
     pub conflicts: Vec<Conflict>,
 }
 

@@ -51,11 +51,13 @@ impl Committed {
     }
 
     /// The frames' bodies that carry it, encoded when first asked for, once for
-    /// all sessions.
+    /// all sessions; none if nothing changed.
     pub fn frames(&self) -> &[Bytes] {
-        self.frames.get_or_init(|| {
-            let after = Seq(self.seq.0 - 1);
-            message::encode_changes(after, self.seq, &self.operations)
+        self.frames.get_or_init(|| match self.seq.0.checked_sub(1) {
+            Some(after) if !self.operations.is_empty() => {
+                message::encode_changes(Seq(after), self.seq, &self.operations)
+            }
+            _ => Vec::new(),
         })
     }
 }

@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 
 use blaze_codec::{Change, Name, NodeId, Operation, Record, RecordKey, Value, Version, binary};
 
+use crate::size;
+
 /// A field's last write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
@@ -201,7 +203,9 @@ impl RecordState {
         let updates = updates
             .into_iter()
             .map(|((version, base), fields)| operation(version, base, Change::Update(fields)));
-        life.into_iter().chain(updates).collect()
+        let mut operations = Vec::with_capacity(1);
+        life.into_iter().chain(updates).for_each(|whole| split(whole, &mut operations));
+        operations
     }
 
     fn join_life(&mut self, operation: &Operation, alive: bool, report: &mut Report) -> bool {
@@ -278,6 +282,33 @@ impl RecordState {
         let winner =
             ours.map_or((self.life.version, None), |ours| (ours.version, ours.value.clone()));
         report.add(name, winner, theirs);
+    }
+}
+
+/// Below this no limit of an operation can be broken, whatever it holds.
+const SUSPECT_BYTES: usize = 1024 * 1024;
+
+/// Adds an operation, in parts if it breaks a limit that those which it was put
+/// together from kept: a peer may write one version many times, in different fields.
+fn split(operation: Operation, parts: &mut Vec<Operation>) {
+    if size::bytes_max(&operation) <= SUSPECT_BYTES || operation.check().is_ok() {
+        return parts.push(operation);
+    }
+    let part = |change| Operation { change, ..operation.clone() };
+    match &operation.change {
+        Change::Insert(record) if record.len() > 1 => {
+            let mut fields = record.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let first: Record = fields.by_ref().take(record.len() / 2).collect();
+            let rest = fields.map(|(name, value)| (name, Some(value))).collect();
+            split(part(Change::Insert(first)), parts);
+            split(part(Change::Update(rest)), parts);
+        }
+        Change::Update(fields) if fields.len() > 1 => {
+            let (first, rest) = fields.split_at(fields.len() / 2);
+            split(part(Change::Update(first.to_vec())), parts);
+            split(part(Change::Update(rest.to_vec())), parts);
+        }
+        _ => parts.push(operation),
     }
 }
 

@@ -4,7 +4,7 @@ use super::shape::{ChangeKind, FirstUses, KeyKind, Shape, Tables};
 use super::stamp::Stamp;
 use crate::binary::{REMOVED, read_value, skip_value};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
-use crate::reader::Reader;
+use crate::reader::{Reader, capacity};
 use crate::view::KeyRef;
 use crate::{Change, DecodeError, Operation, Uuid, Value};
 
@@ -52,7 +52,7 @@ impl<'a> Cursor<'a> {
 
     /// How many of the operations left to reserve memory for.
     pub(crate) const fn capacity<T>(&self) -> usize {
-        self.reader.capacity::<T>(self.left)
+        capacity::<T>(self.left)
     }
 
     /// Reads the next operation up to its values, which are left unread. After

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::VERSION;
 use crate::limits::{FIELDS_MAX, what};
-use crate::reader::{Reader, owned_name};
+use crate::reader::{Reader, capacity, owned_name};
 use crate::{DecodeError, Name, NodeId};
 
 /// The smallest name: its length and one byte.
@@ -134,7 +134,7 @@ impl Tables {
         let at = reader.at();
         let count = reader.count(SHAPE_BYTES_MIN)?;
         let mut uses = FirstUses::new("use of names", self.names.len());
-        self.shapes.reserve(reader.capacity::<Shape>(count));
+        self.shapes.reserve(capacity::<Shape>(count));
         for _ in 0..count {
             let shape = Shape::read(reader, &self.names, &mut uses, &mut self.fields)?;
             self.shapes.push(shape);
@@ -168,7 +168,7 @@ fn read_table<'a, T: Ord>(
 ) -> Result<Vec<T>, DecodeError> {
     let at = reader.at();
     let count = reader.count(entry_bytes_min)?;
-    let mut entries = Vec::with_capacity(reader.capacity::<T>(count));
+    let mut entries = Vec::with_capacity(capacity::<T>(count));
     for _ in 0..count {
         entries.push(read(reader)?);
     }

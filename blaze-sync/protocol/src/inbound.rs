@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{Ack, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
+use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
 use blaze_codec::{Checkpoint, HlcClock, Incarnation, NodeId, Operation, Seq};
 
 use crate::{Batch, SessionError};
@@ -77,6 +77,11 @@ impl Inbound {
             .granted
             .checked_sub(bytes)
             .ok_or(SessionError::Violation { rule: "changes stay within their credit" })?;
+        if frame.more && bytes != BODY_BYTES_MAX as u64 {
+            return Err(SessionError::Violation {
+                rule: "all pieces but the last fill their frame",
+            });
+        }
         if frame.more || !self.staged.is_empty() {
             self.stage(&frame.payload)?;
             self.staged_cost += bytes;
@@ -227,10 +232,16 @@ mod tests {
 
     #[test]
     fn pieces_give_their_credit_back_before_the_end() {
-        let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
-        let piece = ChangesFrame { more: true, payload: Bytes::from_static(&[0; 60]) };
-        inbound.frame(&piece, 62, 0).unwrap();
+        let whole = BODY_BYTES_MAX as u64;
+        let (peer, mut acked) = (NodeId::from_bytes([2; 16]), Seq::ZERO);
+        let mut inbound = Inbound::new(peer, Incarnation(1), Seq::ZERO, 2 * whole);
+        let payload = Bytes::from(vec![0; BODY_BYTES_MAX - 2]);
+        let piece = ChangesFrame { more: true, payload };
+        inbound.frame(&piece, whole, 0).unwrap();
         assert_eq!(inbound.poll_batch(), None);
-        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(0), credit: 62 }));
+        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(0), credit: whole }));
+
+        let piece = ChangesFrame { more: true, payload: Bytes::from_static(b"too short") };
+        assert!(inbound.frame(&piece, 11, 0).is_err());
     }
 }
