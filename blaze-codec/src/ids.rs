@@ -88,7 +88,7 @@ impl fmt::Display for Seq {
 }
 
 /// A place in a node's feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The life of the feed.
     pub incarnation: Incarnation,

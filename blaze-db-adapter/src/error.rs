@@ -7,7 +7,7 @@ use blaze_codec::DecodeError;
 use crate::WriteError;
 
 /// Why a database couldn't do what was asked. Unless a variant says otherwise,
-/// the database is as it was before the call, and usable.
+/// nothing was changed by the call, and the database is usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
@@ -67,6 +67,21 @@ pub enum DatabaseError {
         /// The file.
         path: PathBuf,
     },
+    /// The commit failed while it was written. Whether it is in the database shows
+    /// when that is opened again; until then it takes no more writes.
+    #[error("the commit failed while it was written; close the database, open it again and see whether it is there")]
+    OutcomeUnknown {
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An earlier input or output error: what the disk holds is uncertain since, so
+    /// nothing more is written. Nothing of this call was committed.
+    #[error("the database takes no more writes after an error ({reason}); close it and open it again")]
+    Halted {
+        /// The error of before.
+        reason: String,
+    },
     /// There is no room. The transaction was not committed.
     #[error("no space left for the database; free some and try again")]
     Full,
@@ -81,7 +96,8 @@ pub enum DatabaseError {
     /// What is stored can't be decoded: the database is damaged.
     #[error("a stored record can't be decoded; restore the database from a peer or a backup")]
     Stored(#[from] DecodeError),
-    /// The database, its disk or its file failed.
+    /// The database, its disk or its file failed. Nothing of a transaction was
+    /// committed.
     #[error("the database failed to {action}")]
     Failed {
         /// What was tried.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use blaze_codec::{NodeId, Operation, Seq, message};
+use blaze_codec::{Checkpoint, NodeId, Operation, Seq, message};
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -14,8 +14,13 @@ use crate::size;
 pub enum Origin {
     /// It was written here.
     Local,
-    /// It was merged from this peer.
-    Peer(NodeId),
+    /// It was merged from a peer's feed.
+    Peer {
+        /// The peer.
+        node: NodeId,
+        /// The place in its feed that was reached by it.
+        checkpoint: Checkpoint,
+    },
 }
 
 /// A commit: the operations that changed something.
@@ -83,9 +88,9 @@ struct Ring {
 }
 
 impl LiveFeed {
-    /// The most bytes of changes that the ring holds, but for a last commit
-    /// larger than that: 4 MiB.
-    pub const BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// The most bytes of changes that the ring holds: 8 MiB. A commit larger than
+    /// that is read from the database.
+    pub const BYTES_MAX: usize = 8 * 1024 * 1024;
 
     /// A feed whose latest commit is `head`, with nothing in the ring.
     pub fn new(head: Seq) -> Self {
@@ -154,8 +159,10 @@ impl Ring {
     fn push(&mut self, commit: Arc<Committed>) {
         self.bytes += commit.bytes_max;
         self.commits.push_back(commit);
-        while self.bytes > LiveFeed::BYTES_MAX && self.commits.len() > 1 {
-            self.bytes -= self.commits.pop_front().map_or(0, |oldest| oldest.bytes_max);
+        while self.bytes > LiveFeed::BYTES_MAX
+            && let Some(oldest) = self.commits.pop_front()
+        {
+            self.bytes -= oldest.bytes_max;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The nodes of this process, and their links.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +43,9 @@ impl From<Mode> for ExportPolicy {
 /// The databases of this process that take part, and their links to each other,
 /// to other apps and to other devices. Cheap to clone; clones are one topology.
 ///
-/// Its tasks run on the tokio runtime in which its methods are called.
+/// Its tasks run on the tokio runtime in which its methods are called. When the
+/// last clone is dropped, its links end without waiting; [`close`](Self::close)
+/// waits.
 #[derive(Debug, Clone)]
 pub struct Topology {
     inner: Arc<Inner>,
@@ -51,6 +53,8 @@ pub struct Topology {
 
 #[derive(Debug)]
 struct Inner {
+    /// Tells endpoints of one topology from those of another in this process.
+    id: Uuid,
     transports: Vec<Arc<dyn Transport>>,
     options: NodeOptions,
     nodes: Mutex<Nodes>,
@@ -60,8 +64,8 @@ struct Inner {
 struct Nodes {
     graph: Graph,
     engines: BTreeMap<NodeKey, Node>,
-    /// Where each node is reached by [`Topology::connect_local`].
-    local: BTreeMap<NodeKey, Endpoint>,
+    /// Where nodes listen for other nodes of this process.
+    listening: BTreeSet<(NodeKey, String)>,
 }
 
 impl Default for Topology {
@@ -86,7 +90,8 @@ impl Topology {
 
     /// A topology with these transports, one a scheme, and these options for its nodes.
     pub fn with_transports(transports: Vec<Arc<dyn Transport>>, options: NodeOptions) -> Self {
-        Self { inner: Arc::new(Inner { transports, options, nodes: Mutex::default() }) }
+        let (id, nodes) = (Uuid::now_v7(), Mutex::default());
+        Self { inner: Arc::new(Inner { id, transports, options, nodes }) }
     }
 
     /// Adds a database under a name for people, and sets its role.
@@ -162,9 +167,8 @@ impl Topology {
         to: NodeKey,
         mode: Mode,
     ) -> Result<Link, Error> {
-        self.nodes().graph.add_link(from, to, mode)?;
-        let linked = self.connect_in_memory(from, to, mode).await;
-        self.unless_linked(from, to, linked)
+        let endpoint = format!("mem:{}-{to:?}", self.inner.id);
+        self.connect_here(from, to, &endpoint, mode).await
     }
 
     /// Links two databases through a Unix domain socket at a path: `to` listens
@@ -183,16 +187,12 @@ impl Topology {
         mode: Mode,
     ) -> Result<Link, Error> {
         let endpoint = Endpoint::unix(path)?.to_string();
-        self.nodes().graph.add_link(from, to, mode)?;
-        let linked = async {
-            self.listen_for(to, &endpoint, &[mode]).await?;
-            self.connect(from, &endpoint, mode).await
-        };
-        let linked = linked.await;
-        self.unless_linked(from, to, linked)
+        self.connect_here(from, to, &endpoint, mode).await
     }
 
-    /// Links a node to another device.
+    /// Links a node to another device. The transports of [`Topology::new`] reach
+    /// this device only; hand one that reaches further to
+    /// [`with_transports`](Self::with_transports).
     ///
     /// # Errors
     ///
@@ -207,8 +207,9 @@ impl Topology {
     }
 
     /// Waits until each connected peer of a node has everything that is committed
-    /// there now, durably, and tells who that is. Without peers it returns at
-    /// once with nobody.
+    /// there now, durably, and tells who that is. Links that are being connected
+    /// are waited for; without peers it returns at once with nobody: look at the
+    /// result.
     ///
     /// # Errors
     ///
@@ -258,7 +259,8 @@ impl Topology {
         Ok(self.engine(node)?.conflicts())
     }
 
-    /// The graph of this process's nodes and every peer that they have met.
+    /// The graph of this process's nodes and the peers that they are linked to, by
+    /// the names that those call themselves.
     pub fn graph(&self) -> Graph {
         let nodes = self.nodes();
         let mut graph = nodes.graph.clone();
@@ -281,7 +283,8 @@ impl Topology {
         graph
     }
 
-    /// Ends all links with a goodbye and stops listening. The databases stay open.
+    /// Ends all links with a goodbye and stops listening, for all clones. The
+    /// databases stay open; the nodes can't be linked again.
     pub async fn close(&self) {
         let engines: Vec<Node> = self.nodes().engines.values().cloned().collect();
         for engine in engines {
@@ -289,32 +292,22 @@ impl Topology {
         }
     }
 
-    async fn connect_in_memory(
+    /// Links two nodes of this process at an endpoint where `to` listens, or will.
+    async fn connect_here(
         &self,
         from: NodeKey,
         to: NodeKey,
+        endpoint: &str,
         mode: Mode,
     ) -> Result<Link, Error> {
-        let known = self.nodes().local.get(&to).cloned();
-        let endpoint = if let Some(endpoint) = known {
-            endpoint
-        } else {
-            let endpoint = self.listen(to, &format!("mem:{}", Uuid::now_v7())).await?;
-            self.nodes().local.entry(to).or_insert(endpoint).clone()
-        };
-        self.connect(from, &endpoint.to_string(), mode).await
-    }
-
-    fn unless_linked(
-        &self,
-        from: NodeKey,
-        to: NodeKey,
-        linked: Result<Link, Error>,
-    ) -> Result<Link, Error> {
-        if linked.is_err() {
-            self.nodes().graph.remove_link(from, to)?;
+        // What can't be added to the picture of what is there can't be linked.
+        self.graph().add_link(from, to, mode)?;
+        let place = (to, endpoint.to_owned());
+        if !self.nodes().listening.contains(&place) {
+            self.listen(to, endpoint).await?;
+            self.nodes().listening.insert(place);
         }
-        linked
+        self.connect(from, endpoint, mode).await
     }
 
     fn engine(&self, node: NodeKey) -> Result<Node, Error> {

@@ -184,7 +184,15 @@ async fn a_failed_link_can_be_made_again() {
     let b = topology.register(Database::in_memory(), "b", Role::Client).await.unwrap();
     let missing = "/nonexistent-directory/blaze.sock";
     assert!(topology.connect_cross_app(a, b, missing, Mode::Bidirectional).await.is_err());
-    let mut link = topology.connect_local(a, b, Mode::Bidirectional).await.unwrap();
-    within(link.wait_for(|status| status.state == LinkState::Live)).await.unwrap();
+    for _ in 0..2 {
+        let mut link = topology.connect_local(a, b, Mode::Bidirectional).await.unwrap();
+        within(link.wait_for(|status| status.state == LinkState::Live)).await.unwrap();
+        let again = topology.connect_local(a, b, Mode::Bidirectional).await;
+        assert!(matches!(again.unwrap_err(), Error::Topology(_)), "linked already");
+        link.close().await;
+        // The other side learns of it a moment later.
+        let mut links = topology.links(b).unwrap();
+        within(links.wait_for(std::collections::BTreeMap::is_empty)).await.unwrap();
+    }
     assert!(Endpoint::unix("relative").is_err());
 }

@@ -82,4 +82,7 @@ pub enum Reason {
     Storage,
     /// Too many sessions.
     Busy,
+    /// A database was restored from an older backup: its peers hold more of its
+    /// feed than there is.
+    FeedWentBack,
 }

@@ -145,11 +145,18 @@ impl DatabaseAdapter for MemoryDatabase {
                 effective.push(operation.clone());
             }
         }
-        store.checkpoints.insert(peer, checkpoint);
+        // A late merge of an earlier session doesn't take the checkpoint back.
+        let goes_on = |held: &Checkpoint| {
+            held.incarnation != checkpoint.incarnation || held.seq < checkpoint.seq
+        };
+        if store.checkpoints.get(&peer).is_none_or(goes_on) {
+            store.checkpoints.insert(peer, checkpoint);
+        }
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }
-        let committed = self.install(&mut store, Origin::Peer(peer), effective, staged);
+        let origin = Origin::Peer { node: peer, checkpoint };
+        let committed = self.install(&mut store, origin, effective, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }
 

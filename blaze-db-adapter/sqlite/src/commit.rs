@@ -12,7 +12,7 @@ use blaze_db_adapter::{
 use rusqlite::Connection;
 
 use crate::dictionary::Dictionary;
-use crate::fault::Fault;
+use crate::fault::{Fault, Undone};
 use crate::open::Opener;
 use crate::{schema, state};
 
@@ -33,7 +33,7 @@ pub(crate) enum Done {
 }
 
 /// The writing connection and what it knows of the file. To be dropped after any
-/// [`Fault::Sqlite`]: it may be ahead of the file then.
+/// error of SQLite: it may be ahead of the file then.
 #[derive(Debug)]
 pub(crate) struct Writing {
     conn: Connection,
@@ -108,8 +108,21 @@ impl Writing {
     /// Does what is asked in one transaction of SQLite, durable on return. A
     /// request that can't be done has an error of its own and changes nothing.
     ///
-    /// On [`Fault::Sqlite`] nothing at all was committed.
+    /// # Errors
+    ///
+    /// If SQLite fails, so that none of them is done, or all or none of them.
     pub(crate) fn run<'a>(
+        &mut self,
+        requests: impl Iterator<Item = &'a Request>,
+    ) -> Result<Vec<Result<Applied, DatabaseError>>, Undone> {
+        let all = self.write(requests).map_err(|error| Undone::RolledBack(Arc::new(error)))?;
+        let commit = self.conn.prepare_cached("COMMIT");
+        commit.and_then(|mut commit| commit.execute([])).map_err(Undone::in_commit)?;
+        Ok(all)
+    }
+
+    /// All of a group but its end.
+    fn write<'a>(
         &mut self,
         requests: impl Iterator<Item = &'a Request>,
     ) -> rusqlite::Result<Vec<Result<Applied, DatabaseError>>> {
@@ -126,7 +139,6 @@ impl Writing {
             schema::store_floor(&self.conn, self.seq, self.clock.last())?;
             self.stored = self.clock.last();
         }
-        self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(all)
     }
 
@@ -158,7 +170,7 @@ impl Writing {
             staged.mark(place, !made.is_empty());
             operations.extend(made);
         }
-        self.clock = clock;
+        self.advance(clock)?;
         let changed = self.store(&staged)?;
         Ok(Applied { changed, operations, ..Applied::nothing(self.seq) })
     }
@@ -180,16 +192,31 @@ impl Writing {
         if found > max {
             return Err(WriteError::TooMany { found, max }.into());
         }
-        self.clock = clock;
+        self.advance(clock)?;
         let changed = self.store(&staged)?;
-        let upsert =
-            "INSERT OR REPLACE INTO checkpoints(peer, incarnation, seq) VALUES (?1, ?2, ?3)";
+        // A late merge of an earlier session doesn't take the checkpoint back.
+        let upsert = "INSERT INTO checkpoints(peer, incarnation, seq) VALUES (?1, ?2, ?3)
+            ON CONFLICT(peer) DO UPDATE SET incarnation = excluded.incarnation, seq = excluded.seq
+            WHERE incarnation <> excluded.incarnation OR seq < excluded.seq";
         self.conn.prepare_cached(upsert)?.execute((
             incoming.peer.as_bytes(),
             incoming.checkpoint.incarnation.0.cast_signed(),
             incoming.checkpoint.seq.0.cast_signed(),
         ))?;
         Ok(Applied { changed, effective, conflicts, ..Applied::nothing(self.seq) })
+    }
+
+    /// Sets the clock, but never to where the next opening would refuse it.
+    fn advance(&mut self, clock: HlcClock) -> Result<(), DatabaseError> {
+        let (found, max) = (clock.last(), schema::CLOCK_MAX);
+        if found > max {
+            return Err(DatabaseError::Failed {
+                action: "stamp the transaction; set the clock that is wrong",
+                source: format!("its clock is {found}, the greatest allowed {max}").into(),
+            });
+        }
+        self.clock = clock;
+        Ok(())
     }
 
     /// What is known of a record, and where it is.
@@ -279,12 +306,13 @@ impl Applied {
                 let committed = Committed::new(self.head, Origin::Local, self.operations);
                 Done::Commit(Arc::new(committed))
             }
-            Request::Merge(Incoming { peer, operations, .. }) => {
+            Request::Merge(Incoming { peer, checkpoint, operations }) => {
+                let origin = Origin::Peer { node: peer, checkpoint };
                 let committed = self.changed.then(|| {
                     let operations = operations.into_iter().zip(self.effective);
                     let operations = operations.filter(|(_, effective)| *effective);
                     let operations = operations.map(|(operation, _)| operation).collect();
-                    Arc::new(Committed::new(self.head, Origin::Peer(peer), operations))
+                    Arc::new(Committed::new(self.head, origin, operations))
                 });
                 Done::Merge(Merged { committed, conflicts: self.conflicts })
             }

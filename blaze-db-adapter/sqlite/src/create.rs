@@ -2,11 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use blaze_codec::{Incarnation, NodeId, Role};
 use blaze_db_adapter::DatabaseError;
 use rusqlite::Connection;
+use rustix::fs::OFlags;
 
 use crate::fault::Fault;
 use crate::key::Key;
@@ -59,11 +61,12 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
+/// Opens what the name stands for itself, and doesn't wait for who writes to a pipe.
+pub(crate) const UNFOLLOWED: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
 /// A new file is its owner's alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
+    options.mode(0o600).custom_flags(UNFOLLOWED)
 }
 
 fn fill(draft: &Path, key: Option<&Key>, database: &str, role: Role) -> Result<(), DatabaseError> {
@@ -92,7 +95,6 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    // Elsewhere a folder can't be opened as a file.
-    let Some(folder) = path.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
+    let Some(folder) = path.parent() else { return Ok(()) };
     File::open(folder)?.sync_all()
 }

@@ -58,11 +58,10 @@ impl SqliteDatabase {
             }
         };
         let opener = Arc::new(opener);
-        let shared = Arc::new(Shared::new(LiveFeed::new(head), meta.role));
-        let start = |(writing, lock)| {
-            Writer::start(writing, opener.clone(), options.clock.clone(), shared.clone(), lock)
-        };
-        let writer = writing.zip(lock).map(start).transpose()?;
+        let shared = Arc::new(Shared::new(LiveFeed::new(head), meta.role, lock));
+        let start =
+            |writing| Writer::start(writing, opener.clone(), options.clock.clone(), shared.clone());
+        let writer = writing.map(start).transpose()?;
         let readers = Readers::new(opener.clone());
         Ok(Self { writer, readers, shared, opener, meta, durability: options.durability })
     }
@@ -75,6 +74,7 @@ impl SqliteDatabase {
     async fn ask(&self, request: Request) -> Result<Done, DatabaseError> {
         match &self.writer {
             Some(writer) => writer.ask(request).await,
+            None if self.readers.is_closed() => Err(DatabaseError::Closed),
             None => Err(DatabaseError::ReadOnly { path: self.path().to_owned() }),
         }
     }
@@ -152,9 +152,13 @@ impl DatabaseAdapter for SqliteDatabase {
 
     async fn close(&self) -> Result<(), DatabaseError> {
         self.readers.close().await;
-        match &self.writer {
+        let closed = match &self.writer {
             Some(writer) => writer.close().await,
             None => Ok(()),
-        }
+        };
+        // No connection is left, whatever became of the writer.
+        self.shared.unlock();
+        self.opener.release();
+        closed
     }
 }

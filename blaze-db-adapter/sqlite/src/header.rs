@@ -6,17 +6,18 @@
 //! connection to it; later openers are told what the first one saw.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use blaze_db_adapter::DatabaseError;
 
-use crate::create::beside;
+use crate::create::{UNFOLLOWED, beside};
 use crate::key::Salt;
-use crate::open::unusable;
+use crate::open::{setting, unusable};
 use crate::schema::{self, FORMAT_VERSION};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -38,27 +39,51 @@ pub(crate) enum Header {
     Opaque(Salt),
 }
 
-/// The databases to which this process has connections.
-static OPEN: Mutex<BTreeMap<PathBuf, (usize, Header)>> = Mutex::new(BTreeMap::new());
+/// What was seen of a file; locked while it is looked at.
+type Seen = Mutex<Option<Header>>;
+
+/// The files to which this process has connections, by device and inode: a file
+/// that takes the name of another is looked at anew.
+static OPEN: Mutex<BTreeMap<FileId, Weak<Seen>>> = Mutex::new(BTreeMap::new());
+
+type FileId = (u64, u64);
 
 /// Keeps a file from being opened besides SQLite; dropped after the connections.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
     header: Header,
+    seen: Mutex<Option<Arc<Seen>>>,
 }
 
 impl Claim {
     /// Looks at the file at `path`, which is absolute and without symbolic links.
     pub(crate) fn new(path: &Path) -> Result<Self, DatabaseError> {
-        let mut open = open();
-        let (claims, header) = match open.get(path) {
-            Some(&(claims, header)) if header != Header::New => (claims, header),
-            // Nobody has a connection to a file that isn't there.
-            other => (other.map_or(0, |(claims, _)| *claims), inspect(path)?),
+        let claim =
+            |header, seen| Ok(Self { path: path.to_owned(), header, seen: Mutex::new(seen) });
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return claim(fresh(path, "missing")?, None);
+            }
+            Err(error) => return Err(unusable(path, &error)),
         };
-        open.insert(path.to_owned(), (claims + 1, header));
-        Ok(Self { path: path.to_owned(), header })
+        check_file(path, &metadata)?;
+        let seen = seen(id(&metadata));
+        let mut known = lock(&seen);
+        let header = match *known {
+            Some(header) => header,
+            None => inspect(path, id(&metadata))?,
+        };
+        // Nobody has a connection to an empty file, which another will replace.
+        *known = Some(header).filter(|header| *header != Header::New);
+        drop(known);
+        claim(header, Some(seen))
+    }
+
+    /// Lets the file be looked at anew; no connection is left.
+    pub(crate) fn release(&self) {
+        lock(&self.seen).take();
     }
 
     pub(crate) fn header(&self) -> Header {
@@ -70,31 +95,51 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let mut open = open();
-        let Some((claims, _)) = open.get_mut(&self.path) else { return };
-        *claims -= 1;
-        if *claims == 0 {
-            open.remove(&self.path);
-        }
+/// What those who have the file open share.
+fn seen(id: FileId) -> Arc<Seen> {
+    let mut open = lock(&OPEN);
+    open.retain(|_, seen| seen.strong_count() > 0);
+    if let Some(seen) = open.get(&id).and_then(Weak::upgrade) {
+        return seen;
     }
+    let seen = Arc::default();
+    open.insert(id, Arc::downgrade(&seen));
+    seen
 }
 
-fn open() -> MutexGuard<'static, BTreeMap<PathBuf, (usize, Header)>> {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn inspect(path: &Path) -> Result<Header, DatabaseError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return fresh(path, "missing"),
-        Err(error) => return Err(unusable(path, &error)),
-    };
+fn id(metadata: &Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Checks that it is a file, and under one name: a second one would have a lock of
+/// its own, and a log of its own.
+fn check_file(path: &Path, metadata: &Metadata) -> Result<(), DatabaseError> {
+    let path = path.display();
+    if !metadata.is_file() {
+        return Err(setting("the path", format!("{path} is not a regular file; name another")));
+    }
+    let names = metadata.nlink();
+    if names > 1 {
+        let reason = format!(
+            "{path} is one of {names} names (hard links) of one file, which has only one log; remove the others, or open a copy"
+        );
+        return Err(setting("the path", reason));
+    }
+    Ok(())
+}
+
+fn inspect(path: &Path, id: FileId) -> Result<Header, DatabaseError> {
+    let file = OpenOptions::new().read(true).custom_flags(UNFOLLOWED).open(path);
+    let file = file.map_err(|error| unusable(path, &error))?;
     let corrupt = |reason: String| DatabaseError::Corrupt { path: path.to_owned(), reason };
     let metadata = file.metadata().map_err(|error| unusable(path, &error))?;
-    if !metadata.is_file() {
-        return Err(corrupt("it is not a regular file".to_owned()));
+    if self::id(&metadata) != id {
+        let reason = format!("{} was replaced while it was opened; try again", path.display());
+        return Err(setting("the path", reason));
     }
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     let read = file.take(HEADER_BYTES as u64).read_to_end(&mut bytes);
@@ -105,15 +150,14 @@ fn inspect(path: &Path) -> Result<Header, DatabaseError> {
     let (header, page_bytes) = match bytes.first_chunk::<16>() {
         Some(MAGIC) => plain(&bytes).map_err(corrupt)?,
         Some(salt) => (Header::Opaque(*salt), PAGE_BYTES),
-        None => return Err(corrupt(format!("it is cut off after {} bytes", bytes.len()))),
+        None => return Err(corrupt(cut_off(&format!("it has {} bytes", bytes.len())))),
     };
     // SQLite would read the rest of the last page as zeros. After a crash while the
     // log was written back that is right, for the log has the page.
     let length = metadata.len();
     if length % page_bytes != 0 && log_bytes(path) == 0 {
-        return Err(corrupt(format!(
-            "it is cut off: its {length} bytes are not whole pages of {page_bytes}"
-        )));
+        let found = format!("its {length} bytes are not whole pages of {page_bytes}");
+        return Err(corrupt(cut_off(&found)));
     }
     Ok(header)
 }
@@ -121,11 +165,11 @@ fn inspect(path: &Path) -> Result<Header, DatabaseError> {
 /// A plain SQLite database is checked before SQLite, which might change it, sees it.
 fn plain(header: &[u8]) -> Result<(Header, u64), String> {
     let Some(header) = header.first_chunk::<HEADER_BYTES>() else {
-        return Err(format!("it is cut off after {} bytes", header.len()));
+        return Err(cut_off(&format!("it has {} bytes", header.len())));
     };
     let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
     if number(&header[APPLICATION_ID]) != schema::APPLICATION_ID {
-        return Err("it is another program's SQLite database".to_owned());
+        return Err("it is another program's SQLite database; name another file".to_owned());
     }
     check_version(number(&header[USER_VERSION]))?;
     // 65,536 doesn't fit and is written as 1.
@@ -134,6 +178,10 @@ fn plain(header: &[u8]) -> Result<(Header, u64), String> {
         bytes => u64::from(bytes.max(512)),
     };
     Ok((Header::Plain, page_bytes))
+}
+
+fn cut_off(found: &str) -> String {
+    format!("it is cut off: {found}; restore it from a peer or a backup")
 }
 
 /// Checks that a file's format is one that this program knows.

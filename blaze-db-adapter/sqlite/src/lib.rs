@@ -33,7 +33,7 @@
 //!
 //! | table | |
 //! |---|---|
-//! | `meta(name, value)` | `node`, `incarnation`, `database`, `role`, `floor` |
+//! | `meta(name, value)` | `node`, `incarnation`, `database`, `role`, `floor`, `boot` |
 //! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
 //! | `nodes(id, value)` | node ids, likewise |
 //! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |
@@ -49,6 +49,15 @@
 //! writes no page for them. What no row can tell (a merge whose operations all
 //! lost moved the clock on) is written to `floor`: seq and clock, 8 bytes each,
 //! big-endian; the greater of the two counts.
+//!
+//! `boot` is there while the file is open at durability `Process`: the run of the
+//! machine (Linux's boot id, elsewhere empty). Found in another run, or empty, it
+//! tells that the machine may have lost commits, and the opener draws a new
+//! `incarnation`.
+//!
+//! After a failed commit, or another error of the disk, nothing is written until the
+//! database is opened again: SQLite would go on, but after a failed sync nobody
+//! knows what the disk holds.
 //!
 //! `state` is everything known of the record. A *number* is an unsigned LEB128
 //! varint, a *value* is `BlazeBinary`'s:
@@ -79,6 +88,7 @@ mod dictionary;
 mod fault;
 mod header;
 mod key;
+mod life;
 mod lock;
 mod open;
 mod options;

@@ -1,13 +1,14 @@
 //! The lock file: one process at a time writes.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use blaze_db_adapter::DatabaseError;
 
 use crate::create::{beside, private};
-use crate::open::unusable;
+use crate::open::{setting, unusable};
 
 /// Held for as long as this process may write. The file itself stays: whoever
 /// deletes a lock file lets two others lock two different ones.
@@ -22,7 +23,13 @@ impl Lock {
         let lock = beside(path, ".lock");
         let mut options = OpenOptions::new();
         private(options.read(true).write(true).create(true).truncate(false));
+        if lock.is_symlink() {
+            let reason = format!("{} is a symbolic link; remove it", lock.display());
+            return Err(setting("the lock file", reason));
+        }
         let mut file = options.open(&lock).map_err(|error| unusable(&lock, &error))?;
+        let metadata = file.metadata().map_err(|error| unusable(&lock, &error))?;
+        check(&lock, &metadata)?;
         let failed = |source| failed("lock its file", source);
         match file.try_lock() {
             Ok(()) => {}
@@ -35,6 +42,22 @@ impl Lock {
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Checks that the file is one that this user made for it: another user's could be
+/// locked by them, and one with other names is perhaps worth something.
+fn check(lock: &Path, metadata: &Metadata) -> Result<(), DatabaseError> {
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let found = if !metadata.is_file() {
+        "is not a regular file; remove it".to_owned()
+    } else if owner != user {
+        format!("belongs to uid {owner}, but this process runs as uid {user}; run it as {owner}")
+    } else if metadata.nlink() > 1 {
+        format!("has {} names (hard links); remove it", metadata.nlink())
+    } else {
+        return Ok(());
+    };
+    Err(setting("the lock file", format!("{} {found}", lock.display())))
 }
 
 fn holder(mut file: File) -> String {

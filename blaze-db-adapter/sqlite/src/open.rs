@@ -1,7 +1,9 @@
 //! Opening: the checks, the lock, the key, and the settings of a connection.
 
+use std::fmt::Write;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use blaze_db_adapter::{DatabaseError, Durability};
 use rusqlite::config::DbConfig;
@@ -11,6 +13,7 @@ use crate::create::{self, create};
 use crate::fault::Fault;
 use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
+use crate::life;
 use crate::lock::Lock;
 use crate::options::SqliteOptions;
 use crate::schema::{self, APPLICATION_ID, Meta};
@@ -24,12 +27,18 @@ const LOG_BYTES_KEPT: u64 = 64 * 1024 * 1024;
 /// Memory for pages: the writer's, and each reader's.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
 const READER_CACHE_KIB: u32 = 4 * 1024;
+/// How long a commit waits for another program that holds SQLite's lock. Only one
+/// that isn't ours does, with a transaction of its own: all writes stall meanwhile.
+const WRITER_WAIT: Duration = Duration::from_millis(250);
 /// As SQLCipher and SQLite make them by default; the quota is counted in them.
 const PAGE_BYTES: u64 = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
+    /// Reads where SQLite can make no files of its own. Only for a file without a
+    /// log, which nobody writes.
+    ReadSealed,
     Write,
 }
 
@@ -39,6 +48,7 @@ pub(crate) struct Opener {
     key: Option<Key>,
     durability: Durability,
     pages_max: Option<u64>,
+    reading: Access,
     claim: Claim,
 }
 
@@ -79,8 +89,16 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
         _ => None,
     };
     let pages_max = options.size_bytes_max.map(|bytes| (bytes / PAGE_BYTES).max(1));
-    let opener = Opener { key, durability: options.durability, pages_max, claim };
-    let meta = opener.check(&options.database)?;
+    let sealed = options.read_only && is_sealed(&path);
+    let reading = if sealed { Access::ReadSealed } else { Access::Read };
+    let opener = Opener { key, durability: options.durability, pages_max, reading, claim };
+    let mut meta = opener.check(&options.database)?;
+    if lock.is_some() {
+        let begun = opener.writer().map_err(Fault::from);
+        let begun = begun.and_then(|conn| life::begin(&conn, options.durability));
+        let drawn = begun.map_err(|fault| fault.into_error("open its file", opener.path()))?;
+        meta.incarnation = drawn.unwrap_or(meta.incarnation);
+    }
     Ok(Opened { opener, meta, lock })
 }
 
@@ -89,9 +107,14 @@ impl Opener {
         self.claim.path()
     }
 
+    /// Lets the file be opened afresh; no connection is left.
+    pub(crate) fn release(&self) {
+        self.claim.release();
+    }
+
     /// A connection that sees what is committed.
     pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
-        let conn = connect(self.path(), self.key.as_ref(), Access::Read)?;
+        let conn = connect(self.path(), self.key.as_ref(), self.reading)?;
         conn.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB}"))?;
         Ok(conn)
     }
@@ -99,6 +122,10 @@ impl Opener {
     /// The connection that commits.
     pub(crate) fn writer(&self) -> rusqlite::Result<Connection> {
         let conn = connect(self.path(), self.key.as_ref(), Access::Write)?;
+        conn.busy_timeout(WRITER_WAIT)?;
+        // Unless it is closed on purpose, the log stays for whoever opens next: after
+        // an error it must not be written back, and dropping must be quick.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The mode is kept in the file; whoever changed it there is overruled.
         conn.pragma_update(None, "journal_mode", "WAL")?;
         let synchronous = match self.durability {
@@ -127,15 +154,25 @@ impl Opener {
             (Some(ErrorCode::NotADatabase), Some(_)) => {
                 DatabaseError::WrongPassword { path: path() }
             }
-            _ => Fault::Sqlite(error).into_error("open its file", self.path()),
+            (Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly), _) => setting(
+                "the path",
+                format!(
+                    "this user may not make or open the files that SQLite needs beside {}; close the database where it is written, or allow it to write the folder",
+                    self.path().display()
+                ),
+            ),
+            _ => Fault::from(error).into_error("open its file", self.path()),
         };
         let conn = self.reader().map_err(failed)?;
         conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
-        let number = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
-        if number("application_id").map_err(failed)? != APPLICATION_ID {
-            return Err(corrupt("it is another program's SQLCipher database".to_owned()));
+        let number = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        if number("application_id").map_err(failed)?.cast_unsigned() != APPLICATION_ID {
+            let reason = "it is another program's SQLCipher database; name another file";
+            return Err(corrupt(reason.to_owned()));
         }
-        check_version(number("user_version").map_err(failed)?).map_err(corrupt)?;
+        let version = number("user_version").map_err(failed)?;
+        check_version(version.cast_unsigned()).map_err(corrupt)?;
+        schema::check(&conn).map_err(failed)?.map_err(corrupt)?;
         let meta = schema::meta(&conn).map_err(failed)?.map_err(corrupt)?;
         if meta.database != database {
             return Err(DatabaseError::OtherDatabase {
@@ -154,17 +191,25 @@ pub(crate) fn connect(
     key: Option<&Key>,
     access: Access,
 ) -> rusqlite::Result<Connection> {
-    let access = match access {
-        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let readable = flags | OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let conn = match access {
+        Access::Read => Connection::open_with_flags(path, readable)?,
+        Access::ReadSealed => {
+            Connection::open_with_flags(sealed_uri(path), readable | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        Access::Write => {
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?
+        }
     };
-    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // SQLCipher would write to standard error what is returned as an error anyway.
     conn.execute_batch("PRAGMA cipher_log_level = NONE")?;
     if let Some(key) = key {
         conn.execute_batch(key.pragma())?;
     }
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     conn.execute_batch(
         "PRAGMA trusted_schema = OFF;
          PRAGMA cell_size_check = ON;
@@ -189,7 +234,7 @@ pub(crate) fn unusable(path: &Path, error: &io::Error) -> DatabaseError {
     setting("the path", reason)
 }
 
-fn setting(setting: &'static str, reason: impl Into<String>) -> DatabaseError {
+pub(crate) fn setting(setting: &'static str, reason: impl Into<String>) -> DatabaseError {
     DatabaseError::Setting { setting, reason: reason.into() }
 }
 
@@ -211,7 +256,17 @@ fn check(options: &SqliteOptions) -> Result<(), DatabaseError> {
 /// to, and the lock must lie there too.
 fn resolve(path: &Path) -> Result<PathBuf, DatabaseError> {
     let resolved = match path.canonicalize() {
-        Err(error) if error.kind() == ErrorKind::NotFound => in_folder(path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => match path.read_link() {
+            // A file that took the link's place would not be where the link says.
+            Ok(target) => {
+                let (path, target) = (path.display(), target.display());
+                let reason = format!(
+                    "{path} is a symbolic link to {target}, which doesn't exist; name that, or remove the link"
+                );
+                return Err(setting("the path", reason));
+            }
+            Err(_) => in_folder(path)?,
+        },
         other => other.map_err(|error| unusable(path, &error))?,
     };
     if resolved.is_dir() {
@@ -239,6 +294,28 @@ fn in_folder(path: &Path) -> Result<PathBuf, DatabaseError> {
     Ok(resolved.join(name))
 }
 
+/// Whether SQLite could make no files beside the database, and needs none, as
+/// there is no log to be read.
+fn is_sealed(path: &Path) -> bool {
+    let locked = path
+        .parent()
+        .is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err());
+    locked && !create::beside(path, "-wal").exists()
+}
+
+/// The name that tells SQLite that nobody writes the file.
+fn sealed_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => write!(uri, "%{byte:02x}").expect("strings don't fail"),
+        }
+    }
+    uri + "?immutable=1"
+}
+
 /// Whether a password is given if, and only if, the file needs one.
 fn agree(claim: &Claim, password: bool) -> Result<(), DatabaseError> {
     let path = claim.path().to_owned();
@@ -248,3 +325,6 @@ fn agree(claim: &Claim, password: bool) -> Result<(), DatabaseError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

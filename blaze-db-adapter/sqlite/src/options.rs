@@ -48,6 +48,10 @@ impl SqliteOptions {
 
     /// What a commit survives. Default: [`Durability::Disk`].
     ///
+    /// At [`Durability::Process`] a database that was not closed before the machine
+    /// went down, or was started anew, begins a new incarnation when it is opened
+    /// next: peers can't know which of its last commits it lost.
+    ///
     /// [`Durability::Memory`] is refused: a file can't offer less than
     /// [`Durability::Process`], and nothing is gained by calling it so.
     pub fn durability(self, durability: Durability) -> Self {
@@ -76,6 +80,12 @@ impl SqliteOptions {
     ///
     /// The file is neither made nor changed. The live feed stands still: it tells
     /// only of commits made through the same [`SqliteDatabase`].
+    ///
+    /// SQLite reads the log `PATH-wal` by an index in `PATH-shm`, and makes both if
+    /// they aren't there. Where this user may not write the folder (a read-only mount,
+    /// say), a database without a log is read without them, and nobody may write it
+    /// meanwhile; one that was not closed is refused with
+    /// [`DatabaseError::Setting`] if its index can't be used.
     pub fn read_only(self, read_only: bool) -> Self {
         Self { read_only, ..self }
     }
@@ -95,11 +105,15 @@ impl SqliteOptions {
     ///
     /// [`DatabaseError`]; a file that was there is untouched, whatever is wrong:
     ///
-    /// - `Setting`: the path, the durability, the password or the name can't work;
+    /// - `Setting`: the path (a folder, a pipe, a link to nothing, one of several
+    ///   names of a file), its lock file, the durability, the password or the name
+    ///   can't work;
     /// - `PasswordRequired`, `NotEncrypted`, `WrongPassword`: the file and the
     ///   password don't go together. A wrong password and damage to the first
     ///   page of an encrypted file look the same;
-    /// - `Corrupt`: it is another program's, damaged, or of a newer format;
+    /// - `Corrupt`: it is another program's, damaged, of a newer format, or has a
+    ///   table, an index, a trigger or a view that Blaze didn't make;
+    /// - `Stored`: a value in it is none that Blaze stores;
     /// - `OtherDatabase`: it is a replica of another database;
     /// - `InUse`: another process, or this one, writes to it.
     pub async fn open(self) -> Result<SqliteDatabase, DatabaseError> {

@@ -56,9 +56,11 @@ impl Readers {
             };
             let result = query(&mut reading).map_err(failed);
             // After an error a new connection starts afresh.
-            if result.is_ok() {
-                lock(&idle).push(reading);
+            match result {
+                Ok(_) => lock(&idle).push(reading),
+                Err(_) => drop(reading),
             }
+            // Who has all of them knows that no connection is left.
             drop(permit);
             result
         });
@@ -68,6 +70,10 @@ impl Readers {
             // The runtime is shutting down.
             Err(_) => Err(DatabaseError::Closed),
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
     }
 
     /// Waits for the reads under way; later ones are refused.

@@ -1,10 +1,11 @@
 //! The tables, and what is said of the database in `meta`.
 
 use blaze_codec::{Hlc, Incarnation, NodeId, Role, Seq};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::Fault;
+use blaze_db_adapter::DatabaseError;
 
 /// "Blaz": tells this program's files from those of others.
 pub(crate) const APPLICATION_ID: u32 = 0x426c_617a;
@@ -13,6 +14,14 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// Bits of a position that number the records of one commit.
 const NUMBER_BITS: u32 = 20;
+/// The greatest seq that a position can have.
+const SEQ_MAX: Seq = Seq((1 << (63 - NUMBER_BITS)) - 1);
+/// The latest clock that is believed, in the year 6429: with one near the end of
+/// its range, versions could no longer ascend.
+pub(crate) const CLOCK_MAX: Hlc = Hlc::from_millis(1 << 47);
+
+/// The name in `meta` of what [`boot`] gives.
+const BOOT: &str = "boot";
 
 const TABLES: &str = "
     CREATE TABLE meta(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -57,6 +66,30 @@ pub(crate) fn create(conn: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     conn.execute_batch("COMMIT")
 }
 
+/// Checks that the schema is the one that [`create`] makes and nothing else, or says
+/// what is wrong: a trigger or a view would act in our name.
+pub(crate) fn check(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let model = Connection::open_in_memory()?;
+    model.execute_batch(TABLES)?;
+    let (found, expected) = (objects(conn)?, objects(&model)?);
+    if let Some([kind, name, _]) = found.iter().find(|object| !expected.contains(object)) {
+        return Ok(Err(format!("its {kind} {name:?} is none that this program makes")));
+    }
+    if let Some([kind, name, _]) = expected.iter().find(|object| !found.contains(object)) {
+        return Ok(Err(format!("its {kind} {name:?} is missing")));
+    }
+    Ok(Ok(()))
+}
+
+/// Kind, name and definition of all that a schema has. What the name and the
+/// definition say of the table needn't be compared besides.
+fn objects(conn: &Connection) -> rusqlite::Result<Vec<[String; 3]>> {
+    let select = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema";
+    let mut select = conn.prepare(select)?;
+    let rows = select.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+    rows.collect()
+}
+
 /// Reads who the replica is, or says what is wrong.
 pub(crate) fn meta(conn: &Connection) -> Result<Result<Meta, String>, rusqlite::Error> {
     let node: Option<[u8; 16]> = value(conn, "node")?;
@@ -70,6 +103,29 @@ pub(crate) fn meta(conn: &Connection) -> Result<Result<Meta, String>, rusqlite::
     };
     let (node, incarnation) = (NodeId::from_bytes(node), Incarnation(incarnation.cast_unsigned()));
     Ok(Ok(Meta { node, incarnation, database, role }))
+}
+
+/// The run of the machine in which the file was opened at durability `Process` and
+/// not closed, if so; empty if it can't be told from others.
+pub(crate) fn boot(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: Option<Value> = value(conn, BOOT)?;
+    Ok(found.map(|found| match found {
+        Value::Text(boot) => boot,
+        _ => String::new(),
+    }))
+}
+
+/// Stores [`boot`].
+pub(crate) fn store_boot(conn: &Connection, boot: Option<&str>) -> rusqlite::Result<()> {
+    match boot {
+        Some(boot) => store(conn, BOOT, boot),
+        None => conn.execute("DELETE FROM meta WHERE name = ?1", [BOOT]).map(drop),
+    }
+}
+
+/// Stores the life of the feed.
+pub(crate) fn store_incarnation(conn: &Connection, life: Incarnation) -> rusqlite::Result<()> {
+    store(conn, "incarnation", life.0.cast_signed())
 }
 
 /// Stores the role of later commits.
@@ -87,15 +143,31 @@ pub(crate) fn store_floor(conn: &Connection, seq: Seq, clock: Hlc) -> rusqlite::
 
 /// The seq and the clock of the latest commit.
 pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
+    let damaged = |found: String| {
+        let path = conn.path().unwrap_or_default().into();
+        let reason = format!("{found}; restore it from a peer or a backup");
+        Fault::Database(DatabaseError::Corrupt { path, reason })
+    };
     let last = "SELECT position, clock FROM records ORDER BY position DESC LIMIT 1";
     let last = conn.prepare_cached(last)?.query_row([], |row| {
         let clock: Option<i64> = row.get(1)?;
-        Ok((seq_of(row.get(0)?), Hlc::from_bits(clock.unwrap_or_default().cast_unsigned())))
+        Ok((row.get(0)?, Hlc::from_bits(clock.unwrap_or_default().cast_unsigned())))
     });
-    let (seq, clock) = last.optional()?.unwrap_or_default();
+    let (position, clock) = last.optional()?.unwrap_or_default();
+    if position < 0 {
+        return Err(damaged(format!("it has a record at {position}")));
+    }
     let floor: [u8; 16] = value(conn, "floor")?.unwrap_or_default();
     let (floor_seq, floor_clock) = (half(floor, 0), Hlc::from_bits(half(floor, 8)));
-    Ok((seq.max(Seq(floor_seq)), clock.max(floor_clock)))
+    let (seq, clock) = (seq_of(position).max(Seq(floor_seq)), clock.max(floor_clock));
+    // The next commit needs a seq as well.
+    if seq >= SEQ_MAX {
+        return Err(damaged(format!("its head is {seq}, which no feed reaches")));
+    }
+    if clock > CLOCK_MAX {
+        return Err(damaged(format!("its clock is {clock}, the greatest allowed {CLOCK_MAX}")));
+    }
+    Ok((seq, clock))
 }
 
 /// The rowid of a commit's record.
@@ -106,8 +178,8 @@ pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
 pub(crate) fn position(seq: Seq, number: usize) -> i64 {
     let number = i64::try_from(number).ok().filter(|number| *number < 1 << NUMBER_BITS);
     let number = number.expect("commits are checked for their number of records");
-    let seq = i64::try_from(seq.0).ok().filter(|seq| *seq < 1 << (63 - NUMBER_BITS));
-    seq.expect("there are fewer than 2^43 commits") << NUMBER_BITS | number
+    assert!(seq <= SEQ_MAX, "there are fewer than 2^43 commits");
+    seq.0.cast_signed() << NUMBER_BITS | number
 }
 
 /// The greatest rowid that a record of a commit up to `seq` can have.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use blaze_codec::Role;
 use blaze_db_adapter::{Committed, DatabaseError, LiveFeed, WallClock};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::commit::{Applied, Done, Request, Writing};
-use crate::fault::Fault;
+use crate::fault::{Fault, Undone};
+use crate::life;
 use crate::lock::Lock;
 use crate::open::Opener;
 
@@ -29,6 +30,9 @@ const CLOSE_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Shared {
     pub(crate) feed: LiveFeed,
     role: Mutex<Role>,
+    /// Kept here, not by the thread: even one that panicked leaves no file to others
+    /// that this database still has open. `None` if it only reads, or is closed.
+    lock: Mutex<Option<Lock>>,
     /// Transactions of SQLite that were committed, to see the grouping.
     #[cfg(test)]
     pub(crate) transactions: std::sync::atomic::AtomicU64,
@@ -53,20 +57,22 @@ struct Job {
     reply: oneshot::Sender<Result<Done, DatabaseError>>,
 }
 
-/// What the thread owns; the connection goes before the lock.
+/// What the thread owns.
 struct Thread {
     writing: Option<Writing>,
     opener: Arc<Opener>,
     wall: WallClock,
     shared: Arc<Shared>,
-    lock: Option<Lock>,
+    /// Why nothing is written any more.
+    halted: Option<String>,
 }
 
 impl Shared {
-    pub(crate) fn new(feed: LiveFeed, role: Role) -> Self {
+    pub(crate) fn new(feed: LiveFeed, role: Role, lock: Option<Lock>) -> Self {
         Self {
             feed,
             role: Mutex::new(role),
+            lock: Mutex::new(lock),
             #[cfg(test)]
             transactions: std::sync::atomic::AtomicU64::default(),
         }
@@ -74,6 +80,11 @@ impl Shared {
 
     pub(crate) fn role(&self) -> Role {
         *self.role.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets others open the file for writing.
+    pub(crate) fn unlock(&self) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -84,12 +95,15 @@ impl Writer {
         opener: Arc<Opener>,
         wall: WallClock,
         shared: Arc<Shared>,
-        lock: Lock,
     ) -> Result<Self, DatabaseError> {
         let (messages, inbox) = mpsc::channel();
-        let mut thread = Thread { writing: Some(writing), opener, wall, shared, lock: Some(lock) };
+        let thread = Thread { writing: Some(writing), opener, wall, shared, halted: None };
         let builder = std::thread::Builder::new().name("blaze-sqlite".to_owned());
-        let started = builder.spawn(move || thread.run(&inbox));
+        let started = builder.spawn(move || {
+            // Before the inbox: who finds that gone finds the connection gone, too.
+            let mut thread = thread;
+            thread.run(&inbox);
+        });
         let failed = |source: std::io::Error| DatabaseError::Failed {
             action: "start its thread",
             source: source.into(),
@@ -154,32 +168,37 @@ impl Thread {
             }
             next = inbox.recv().ok();
         }
-        // Dropped, not closed: the log stays for whoever opens next, as this must be quick.
-        if let Some(conn) = self.writing.take().map(Writing::into_connection) {
-            let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        }
     }
 
-    /// Commits a group. If SQLite fails, each request is tried alone: one that the
-    /// disk has no room for must not fail its neighbours.
+    /// Commits a group. If there is no room for it, each request is tried alone: a
+    /// large one must not fail its neighbours. Any other error fails them all, as it
+    /// would again, after as long a wait or with an outcome as uncertain.
     fn commit(&mut self, mut jobs: Vec<Job>) {
+        // Who no longer waits wants nothing done.
+        jobs.retain(|job| !job.reply.is_closed());
         if jobs.is_empty() {
             return;
         }
         match self.attempt(&jobs) {
             Ok(results) => self.publish(jobs, results),
-            Err(error) if jobs.len() == 1 => {
-                let job = jobs.remove(0);
-                let _ = job.reply.send(Err(error));
+            Err(undone) if undone.is_full() && jobs.len() > 1 => {
+                for job in jobs {
+                    self.commit(vec![job]);
+                }
             }
-            Err(_) => jobs.into_iter().for_each(|job| self.commit(vec![job])),
+            Err(undone) => {
+                self.halted = undone.halts();
+                for job in jobs {
+                    let _ = job.reply.send(Err(undone.clone().into_error(self.opener.path())));
+                }
+            }
         }
     }
 
-    fn attempt(
-        &mut self,
-        jobs: &[Job],
-    ) -> Result<Vec<Result<Applied, DatabaseError>>, DatabaseError> {
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Result<Applied, DatabaseError>>, Undone> {
+        if let Some(reason) = &self.halted {
+            return Err(Undone::Halted(reason.clone()));
+        }
         // What a failed transaction left in memory, the clock and the numbers of
         // names, is read anew from the file, by a new connection: after an I/O error
         // nothing that the old one cached is to be trusted.
@@ -187,24 +206,22 @@ impl Thread {
             Some(writing) => writing,
             None => self.reopen()?,
         };
-        let results = writing.run(jobs.iter().map(|job| &job.request));
-        let results = results
-            .map_err(|error| Fault::Sqlite(error).into_error("commit", self.opener.path()))?;
+        let results = writing.run(jobs.iter().map(|job| &job.request))?;
         self.writing = Some(writing);
         #[cfg(test)]
         self.shared.transactions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(results)
     }
 
-    fn reopen(&self) -> Result<Writing, DatabaseError> {
-        let writing = Writing::open(&self.opener, self.wall.clone())
-            .map_err(|fault| fault.into_error("open its file again", self.opener.path()))?;
+    fn reopen(&self) -> Result<Writing, Undone> {
+        let opened = Writing::open(&self.opener, self.wall.clone());
+        let writing = opened.map_err(|fault| {
+            let error = fault.into_error("open its file", self.opener.path());
+            Undone::NotReopened(Arc::new(error))
+        })?;
         let (found, expected) = (writing.seq(), self.shared.feed.head());
         if found != expected {
-            return Err(DatabaseError::Failed {
-                action: "go on after an error; close it and open it again",
-                source: format!("the file's head is {found}, not {expected}").into(),
-            });
+            return Err(Undone::Halted(format!("the file's head is {found}, not {expected}")));
         }
         Ok(writing)
     }
@@ -228,7 +245,7 @@ impl Thread {
         }
         self.shared.feed.push(commits);
         for (reply, done) in answers {
-            // Who asked may have stopped waiting; it is committed all the same.
+            // Who asked may have stopped waiting since; it is committed all the same.
             let _ = reply.send(done);
         }
     }
@@ -240,13 +257,27 @@ impl Thread {
         let finish = |conn: Connection| {
             conn.busy_timeout(CLOSE_WAIT)?;
             // A reader in another process may still need the log: then it stays.
-            conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+            // It stays as well where there is no room to write it back: what is committed
+            // is in it, and who opens the file next reads it from there.
+            let checkpoint = |()| conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            match life::end(&conn).and_then(checkpoint) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
+                finished => finished?,
+            }
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
             conn.close().map_err(|(_, error)| error)
         };
         let finished = conn.map_or(Ok(()), finish);
         // Before the answer, so that who has it can open the file again.
-        self.lock = None;
+        self.shared.unlock();
         finished.map_err(|error| Fault::Sqlite(error).into_error("close", self.opener.path()))
+    }
+}
+
+impl Drop for Thread {
+    /// However it ends, by a panic too, nobody is left to wait for a commit.
+    fn drop(&mut self) {
+        self.shared.feed.close();
     }
 }
 

@@ -56,6 +56,7 @@ async fn a_read_only_opening_sees_each_commit_and_changes_nothing() {
     let beside = options.clone().read_only(true).open().await.unwrap();
     assert_eq!(beside.identity(), database.identity());
     assert_eq!(beside.feed().head(), Seq(1));
+    let mut watch = beside.feed().watch();
     for round in 2..20 {
         database.commit(vec![put(1, round)]).await.unwrap();
         assert_eq!(value(&beside, 1).await, Some(Value::Int(round)));
@@ -76,6 +77,12 @@ async fn a_read_only_opening_sees_each_commit_and_changes_nothing() {
     beside.close().await.unwrap();
     let closed = beside.read(&name("notes"), &1.into()).await;
     assert!(matches!(closed, Err(DatabaseError::Closed)));
+    let closed = beside.commit(vec![put(1, 0)]).await;
+    assert!(matches!(closed, Err(DatabaseError::Closed)));
+    let closed = beside.set_role(Role::Server).await;
+    assert!(matches!(closed, Err(DatabaseError::Closed)));
+    watch.changed().await.expect_err("closing ends the watches");
+    beside.close().await.expect("closing twice does nothing");
 
     let before = std::fs::read(place.file()).unwrap();
     let alone = options.read_only(true).open().await.expect("no writer is needed");

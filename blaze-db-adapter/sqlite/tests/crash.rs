@@ -37,6 +37,7 @@ async fn writes_until_it_is_killed() {
 #[tokio::test]
 async fn kill_9_loses_no_acknowledged_commit() {
     let place = Place::new();
+    let identity = options(&place.file()).open().await.unwrap().identity();
     let mut before = 0;
     for _ in 0..3 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -62,6 +63,7 @@ async fn kill_9_loses_no_acknowledged_commit() {
         assert!(last >= before + COMMITS - 1, "the child worked");
 
         let database = options(&place.file()).open().await.expect("the file survives");
+        assert_eq!(database.identity(), identity, "peers needn't start over");
         let head = database.feed().head();
         assert!(head >= Seq(last), "head {head}, acknowledged {last}");
         let rounds = i64::try_from(head.0).unwrap();

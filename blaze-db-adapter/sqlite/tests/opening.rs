@@ -264,3 +264,85 @@ async fn options_do_not_show_the_password() {
     let options = SqliteOptions::new("x").password("correct horse");
     assert!(!format!("{options:?}").contains("horse"));
 }
+
+/// Changes the tables of a file that was closed, then opens it.
+async fn changed(sql: &str) -> (Place, DatabaseError) {
+    let place = Place::new();
+    fill(SqliteOptions::new(place.file())).await;
+    let conn = Connection::open(place.file()).unwrap();
+    conn.execute_batch(sql).unwrap();
+    conn.close().unwrap();
+    let error = refused(&place, SqliteOptions::new(place.file())).await;
+    (place, error)
+}
+
+#[tokio::test]
+async fn a_schema_other_than_ours_is_refused() {
+    for (sql, expected) in [
+        ("CREATE TRIGGER t AFTER INSERT ON records BEGIN DELETE FROM names; END", "trigger \"t\""),
+        ("CREATE VIEW v AS SELECT 1", "view \"v\""),
+        ("CREATE TABLE theirs(x)", "table \"theirs\""),
+        ("CREATE INDEX i ON records(state)", "index \"i\""),
+        ("DROP INDEX records_by_key", "index \"records_by_key\" is missing"),
+        ("DROP TABLE checkpoints", "table \"checkpoints\" is missing"),
+        ("ALTER TABLE records ADD COLUMN more", "table \"records\" is none"),
+    ] {
+        let (_, error) = changed(sql).await;
+        assert!(corrupt_reason(&error).contains(expected), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_or_a_clock_that_cannot_be_is_refused() {
+    for (sql, expected) in [
+        ("UPDATE records SET clock = -1 WHERE clock > 0", "clock"),
+        ("UPDATE records SET clock = 0x7fffffffffffffff + 1 WHERE clock > 0", "column"),
+        ("UPDATE records SET clock = 'now' WHERE clock > 0", "column"),
+        ("UPDATE records SET position = 0x7fffffffffffffff WHERE clock > 0", "head"),
+        ("UPDATE records SET position = -1 - position", "record at -"),
+        ("INSERT INTO meta VALUES ('floor', x'00000800000000000000000000000000')", "head"),
+        ("INSERT INTO meta VALUES ('floor', x'0000000000000001ffffffffffffffff')", "clock"),
+    ] {
+        let (place, error) = changed(sql).await;
+        if expected == "column" {
+            assert!(matches!(error, DatabaseError::Stored(_)), "{sql}: {error}");
+        } else {
+            assert!(corrupt_reason(&error).contains(expected), "{sql}: {error}");
+        }
+        let reading = SqliteOptions::new(place.file()).read_only(true).open().await;
+        reading.expect_err("nor can it be read");
+    }
+}
+
+/// Runs with the folder's mode as on a read-only mount; the superuser may write all
+/// the same, and reads as anybody does in a folder of their own.
+async fn read_sealed(place: &Place) -> Result<Option<Value>, DatabaseError> {
+    let mode = |mode| std::fs::set_permissions(place.folder(), PermissionsExt::from_mode(mode));
+    mode(0o500).unwrap();
+    let opened = SqliteOptions::new(place.file()).read_only(true).open().await;
+    let read = match opened {
+        Ok(database) => Ok(value(&database, 1).await),
+        Err(error) => Err(error),
+    };
+    mode(0o700).unwrap();
+    read
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_written_can_be_read() {
+    let place = Place::new();
+    fill(SqliteOptions::new(place.file())).await;
+    let before = place.files();
+    assert_eq!(read_sealed(&place).await.unwrap(), Some(Value::from("x".repeat(100))));
+    assert!(place.files().iter().filter(|(_, bytes)| !bytes.is_empty()).eq(&before));
+
+    // Not without what is in the log, which takes a file more to be read.
+    let database = SqliteOptions::new(place.file()).open().await.unwrap();
+    database.commit(vec![put(1, 2)]).await.unwrap();
+    drop(database);
+    std::fs::remove_file(format!("{}-shm", place.file().display())).unwrap();
+    match read_sealed(&place).await {
+        Ok(read) => assert_eq!(read, Some(Value::Int(2))),
+        Err(error) => assert!(setting_reason(&error).contains("close the database"), "{error}"),
+    }
+}

@@ -8,7 +8,8 @@ use std::time::Duration;
 use blaze_codec::{Checkpoint, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Incoming, Merged};
 use blaze_sync_protocol::{
-    Batch, Input, LocalNode, Moment, Outgoing, Output, Session, SessionConfig, SessionError, Side,
+    Batch, CREDIT_BYTES_MAX, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
+    SessionConfig, SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
 use bytes::Bytes;
@@ -23,8 +24,11 @@ use crate::status::LinkEntry;
 /// Frames that are taken from the connection before the session's outputs are
 /// carried out again.
 const FRAMES_MAX: usize = 256;
-/// How long a goodbye may take.
+/// How long a goodbye may take, and the merge before it.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Bytes that may wait to be sent before nothing more is received: more than the
+/// largest credit, so that two sides that both only send never wait for each other.
+const UNFLUSHED_BYTES_MAX: u64 = 2 * CREDIT_BYTES_MAX;
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send>>;
 
@@ -53,7 +57,7 @@ struct Driver<'a> {
     checkpoint: Option<Pending<Option<Checkpoint>>>,
     read: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
-    unflushed: bool,
+    unflushed_bytes: u64,
 }
 
 impl<'a> Driver<'a> {
@@ -86,7 +90,7 @@ impl<'a> Driver<'a> {
             checkpoint: None,
             read: None,
             merge: None,
-            unflushed: false,
+            unflushed_bytes: 0,
         }
     }
 
@@ -100,7 +104,12 @@ impl<'a> Driver<'a> {
         tokio::pin!(sleep);
         while result.is_ok() {
             result = self.step(receiver.as_mut(), sleep.as_mut(), cancel).await;
+            // It may have come nearer.
+            if self.deadline() < sleep.deadline() {
+                sleep.as_mut().reset(self.deadline());
+            }
         }
+        self.finish_merge().await;
         // What is left to send is the goodbye; a peer that is gone can't take it.
         let goodbye = self.say_goodbye(receiver.as_mut());
         let _ = timeout(GOODBYE, goodbye).await;
@@ -119,9 +128,9 @@ impl<'a> Driver<'a> {
             () = cancel.cancelled() => self.handle(Input::Close),
             // Beside the other branches, for the peer may write as we do: if both
             // sides only wrote, neither would ever read.
-            flushed = self.sender.flush(), if self.unflushed => {
-                self.unflushed = false;
-                flushed.map_err(|_| SessionError::Disconnected)
+            flushed = self.sender.flush(), if self.unflushed_bytes > 0 => {
+                self.unflushed_bytes = 0;
+                flushed.map_err(|error| disconnected(&error))
             }
             merged = pending(&mut self.merge) => {
                 self.merge = None;
@@ -135,7 +144,9 @@ impl<'a> Driver<'a> {
                 self.checkpoint = None;
                 self.answer(checkpoint, Input::Checkpoint)
             }
-            frame = receiver.recv() => self.frames(frame, receiver),
+            frame = receiver.recv(), if self.unflushed_bytes < UNFLUSHED_BYTES_MAX => {
+                self.frames(frame, receiver)
+            }
             changed = self.head.changed() => {
                 let head = *self.head.borrow_and_update();
                 match changed {
@@ -157,33 +168,51 @@ impl<'a> Driver<'a> {
         first: Result<Option<Bytes>, TransportError>,
         receiver: &mut dyn FrameReceiver,
     ) -> Result<(), SessionError> {
+        // What the frames speak of may be newer than what was last seen of the feed.
+        if self.head.has_changed().unwrap_or(false) {
+            let head = *self.head.borrow_and_update();
+            self.handle(Input::Head(head))?;
+        }
         let mut next = first;
-        for _ in 0..FRAMES_MAX {
+        for count in 1.. {
             match next {
                 Ok(Some(frame)) => self.handle(Input::Frame(frame))?,
-                Ok(None) => return self.handle(Input::Disconnected),
-                Err(_) => return Err(SessionError::Disconnected),
+                Ok(None) => return self.handle(Input::Disconnected("the peer closed it".into())),
+                Err(error) => return Err(disconnected(&error)),
+            }
+            if count == FRAMES_MAX || self.unflushed_bytes >= UNFLUSHED_BYTES_MAX {
+                break;
             }
             next = match receiver.buffered() {
-                Ok(None) => return Ok(()),
+                Ok(None) => break,
                 more => more,
             };
         }
-        // The last one was taken from the buffer and must not be lost.
-        match next {
-            Ok(Some(frame)) => self.handle(Input::Frame(frame)),
-            _ => Err(SessionError::Disconnected),
+        Ok(())
+    }
+
+    /// A merge that was begun is not given up with the session: its conflicts are
+    /// told once only.
+    async fn finish_merge(&mut self) {
+        if let Some(merge) = self.merge.take()
+            && let Ok(Ok(merged)) = timeout(GOODBYE, merge).await
+        {
+            self.tell_conflicts(&merged);
         }
     }
 
     fn merged(&mut self, merged: Result<Merged, DatabaseError>) -> Result<(), SessionError> {
         if let Ok(merged) = &merged {
-            for conflict in &merged.conflicts {
-                // Nobody may be listening.
-                let _ = self.shared.conflicts.send(conflict.clone());
-            }
+            self.tell_conflicts(merged);
         }
         self.answer(merged, |_| Input::Merged)
+    }
+
+    fn tell_conflicts(&self, merged: &Merged) {
+        for conflict in &merged.conflicts {
+            // Nobody may be listening.
+            let _ = self.shared.conflicts.send(conflict.clone());
+        }
     }
 
     fn answer<T>(
@@ -191,7 +220,7 @@ impl<'a> Driver<'a> {
         answer: Result<T, DatabaseError>,
         input: impl FnOnce(T) -> Input,
     ) -> Result<(), SessionError> {
-        self.handle(answer.map_or_else(|error| Input::StorageFailed(report(&error)), input))
+        self.handle(answer.map_or_else(|error| storage_failed(&error), input))
     }
 
     fn handle(&mut self, input: Input) -> Result<(), SessionError> {
@@ -214,24 +243,25 @@ impl<'a> Driver<'a> {
     fn output(&mut self, output: Output) -> Result<(), SessionError> {
         match output {
             Output::Send(frame) => {
-                self.sender.feed(frame).map_err(|_| SessionError::Disconnected)?;
-                self.unflushed = true;
+                self.unflushed_bytes += frame.len() as u64;
+                self.sender.feed(frame).map_err(|error| disconnected(&error))?;
             }
             Output::LoadCheckpoint { peer } => {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoint = Some(Box::pin(async move { database.checkpoint(peer).await }));
             }
-            Output::Read { after, bytes } => self.read(after, bytes),
+            Output::Read { after, bytes, known } => self.read(after, bytes, known),
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
-            Output::Event(event) => self.entry.event(event, self.session.received()),
+            Output::Event(event) => self.entry.event(event),
             // Only an error ends a session, and then it is `say_goodbye` that finishes.
             _ => {}
         }
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64) {
-        if let Some(outgoing) = outgoing::from_ring(self.shared.database.feed(), after) {
+    fn read(&mut self, after: Seq, bytes: u64, known: Known) {
+        let feed = self.shared.database.feed();
+        if let Some(outgoing) = outgoing::from_ring(feed, after, known) {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }
@@ -260,8 +290,11 @@ impl<'a> Driver<'a> {
     }
 
     fn deadline(&self) -> Instant {
+        // A timeout that means "never" is looked at again tomorrow.
         let mono_ms = self.session.poll_timeout().unwrap_or(0);
-        self.started + Duration::from_millis(mono_ms)
+        let tomorrow = Instant::now() + Duration::from_secs(24 * 60 * 60);
+        let due = self.started.checked_add(Duration::from_millis(mono_ms));
+        due.map_or(tomorrow, |due| due.min(tomorrow))
     }
 }
 
@@ -277,6 +310,16 @@ async fn pending<T>(slot: &mut Option<Pending<T>>) -> Result<T, DatabaseError> {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
+}
+
+fn disconnected(error: &TransportError) -> SessionError {
+    SessionError::Disconnected { reason: report(error) }
+}
+
+fn storage_failed(error: &DatabaseError) -> Input {
+    // A disk that was full may have room again; a database that was closed stays so.
+    let retryable = !matches!(error, DatabaseError::Closed | DatabaseError::ReadOnly { .. });
+    Input::StorageFailed { reason: report(error), retryable }
 }
 
 /// An error and its causes, in one line.

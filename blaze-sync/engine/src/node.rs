@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blaze_codec::{Mode, Seq};
+use blaze_codec::{Mode, NodeId, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
 use blaze_sync_protocol::Limits;
 use blaze_transport::{Endpoint, Transport, TransportError};
 use tokio::sync::{broadcast, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::Backoff;
 use crate::connect::Connector;
 use crate::listen::Acceptor;
-use crate::status::{Acknowledged, Direction, Link, LinkId, LinkStatus, Links};
+use crate::status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, Links};
 
 /// Conflicts that are kept for a subscriber that doesn't keep up.
 const CONFLICTS_KEPT: usize = 1024;
@@ -45,10 +45,13 @@ impl Default for NodeOptions {
 
 /// A database that takes part, and its links. Cheap to clone.
 ///
-/// Its tasks run on the tokio runtime in which its methods are called.
+/// Its tasks run on the tokio runtime in which its methods are called. When the
+/// last clone is dropped, its links end without waiting; [`close`](Self::close)
+/// waits.
 #[derive(Debug, Clone)]
 pub struct Node {
     shared: Arc<Shared>,
+    _guard: Arc<DropGuard>,
 }
 
 #[derive(Debug)]
@@ -65,17 +68,18 @@ pub(crate) struct Shared {
 impl Node {
     /// A node of this database, with a name for people and no links.
     pub fn new(database: Arc<dyn DatabaseAdapter>, name: &str, options: NodeOptions) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                database,
-                name: name.to_owned(),
-                options,
-                links: Arc::new(Links::new()),
-                conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
-                tasks: TaskTracker::new(),
-                cancel: CancellationToken::new(),
-            }),
-        }
+        let cancel = CancellationToken::new();
+        let guard = Arc::new(cancel.clone().drop_guard());
+        let shared = Arc::new(Shared {
+            database,
+            name: name.to_owned(),
+            options,
+            links: Arc::new(Links::new()),
+            conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
+            tasks: TaskTracker::new(),
+            cancel,
+        });
+        Self { shared, _guard: guard }
     }
 
     /// The database.
@@ -101,6 +105,7 @@ impl Node {
         endpoint: Endpoint,
         mode: Mode,
     ) -> Result<Link, TransportError> {
+        self.check_open()?;
         let first = transport.connect(&endpoint).await;
         let first = match first {
             Err(error) if !error.is_retryable() => return Err(error),
@@ -127,6 +132,7 @@ impl Node {
         endpoint: &Endpoint,
         allowed: &[Mode],
     ) -> Result<Endpoint, TransportError> {
+        self.check_open()?;
         let listener = transport.listen(endpoint).await?;
         let reached = listener.endpoint().clone();
         let acceptor = Acceptor {
@@ -151,43 +157,71 @@ impl Node {
     }
 
     /// The losers of true conflicts, as they are merged. A subscriber that falls
-    /// behind by more than 1,024 is told how many it missed.
+    /// behind by more than 1,024 is told how many it missed. A loser that arrives
+    /// again, over another link or after a reconnect, may be told again.
     pub fn conflicts(&self) -> broadcast::Receiver<Conflict> {
         self.shared.conflicts.subscribe()
     }
 
     /// Waits until each peer that is connected and receives from this node has
-    /// everything up to a seq, durably, and tells who that is. A peer that
-    /// disconnects meanwhile is waited for no longer; without peers it returns at
-    /// once with nobody.
+    /// everything up to a seq, durably, and tells who that is.
+    ///
+    /// A link of this node's that is being connected is waited for, too; one that
+    /// waits for its next attempt is not, nor a peer that disconnects meanwhile.
+    /// Without peers it returns at once with nobody: look at the result.
     pub async fn acknowledged(&self, seq: Seq) -> Vec<Acknowledged> {
         let mut links = self.links();
-        let receives = |status: &LinkStatus| {
-            let peer = status.peer.as_ref().filter(|_| status.is_connected())?;
-            let sends = match status.direction {
-                Direction::Outgoing => peer.mode.connector_sends(),
-                Direction::Incoming => peer.mode.acceptor_sends(),
+        let all = |links: &BTreeMap<LinkId, LinkStatus>| {
+            let connecting = |status: &LinkStatus| {
+                status.direction == Direction::Outgoing && status.state == LinkState::Connecting
             };
-            sends.then(|| (peer.clone(), status.acked.unwrap_or(Seq::ZERO)))
+            !links.values().any(connecting)
+                && receivers(links).values().all(|peer| peer.through >= seq)
         };
-        let all = links
-            .wait_for(|links| links.values().filter_map(receives).all(|(_, acked)| acked >= seq))
-            .await;
-        let Ok(links) = all else { return Vec::new() };
-        let peers = links.values().filter_map(receives);
-        peers
-            .map(|(peer, through)| Acknowledged { node: peer.node, name: peer.name, through })
-            .collect()
+        match links.wait_for(all).await {
+            Ok(links) => receivers(&links).into_values().collect(),
+            Err(_) => Vec::new(),
+        }
     }
 
-    /// Ends all links with a goodbye and stops listening. The database stays open.
+    /// Ends all links with a goodbye and stops listening, for all clones. The
+    /// database stays open; the node can't be linked again.
     pub async fn close(&self) {
         self.shared.cancel.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
 
+    fn check_open(&self) -> Result<(), TransportError> {
+        if self.shared.cancel.is_cancelled() {
+            let error = std::io::Error::other("the node is closed");
+            return Err(TransportError::io("link a node", error));
+        }
+        Ok(())
+    }
+
     fn link(&self, id: LinkId, cancel: &CancellationToken) -> Link {
         Link { id, statuses: self.links(), cancel: cancel.clone() }
     }
+}
+
+/// The connected peers that receive, each once: one that came back before its old
+/// session was found dead has two.
+fn receivers(links: &BTreeMap<LinkId, LinkStatus>) -> BTreeMap<NodeId, Acknowledged> {
+    let mut receivers: BTreeMap<NodeId, Acknowledged> = BTreeMap::new();
+    for status in links.values().filter(|status| status.is_connected()) {
+        let Some(peer) = &status.peer else { continue };
+        let sends = match status.direction {
+            Direction::Outgoing => peer.mode.connector_sends(),
+            Direction::Incoming => peer.mode.acceptor_sends(),
+        };
+        if !sends {
+            continue;
+        }
+        let through = status.acked.unwrap_or(Seq::ZERO);
+        let (node, name) = (peer.node, peer.name.clone());
+        let known = receivers.entry(node).or_insert(Acknowledged { node, name, through });
+        known.through = known.through.max(through);
+    }
+    receivers
 }

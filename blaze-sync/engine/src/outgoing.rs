@@ -3,7 +3,7 @@
 use blaze_codec::message::{TRANSACTION_BYTES_MAX, encode_changes};
 use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
-use blaze_sync_protocol::{Outgoing, OutgoingItem};
+use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
 /// Commits that are taken from the ring at once.
 const COMMITS_MAX: usize = 256;
@@ -12,18 +12,17 @@ const RECORDS_MAX: usize = 4096;
 /// Stored bytes that are read from the database at once.
 const BYTES_MAX: u64 = 512 * 1024;
 
-/// What the ring has after a seq, encoded once for all sessions; `None` if it has
-/// lost the first.
-pub(crate) fn from_ring(feed: &LiveFeed, after: Seq) -> Option<Outgoing> {
+/// What the ring has after a seq, encoded once for all sessions, but for what the
+/// peer knows; `None` if the ring has lost the first.
+pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
         through: commit.seq(),
-        origin: match commit.origin() {
-            Origin::Local => None,
-            Origin::Peer(peer) => Some(peer),
+        frames: match commit.origin() {
+            Origin::Peer { node, checkpoint } if known.covers(node, checkpoint) => Vec::new(),
+            _ => commit.frames().to_vec(),
         },
-        frames: commit.frames().to_vec(),
     };
     Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect() })
 }
@@ -55,7 +54,7 @@ fn encode(
     let frames = encode_changes(after, through, operations);
     let bytes: usize = frames.iter().map(bytes::Bytes::len).sum();
     if bytes <= bytes_max || operations.len() < 2 {
-        items.push(OutgoingItem { after, through, origin: None, frames });
+        items.push(OutgoingItem { after, through, frames });
         return;
     }
     let (first, rest) = operations.split_at(operations.len() / 2);

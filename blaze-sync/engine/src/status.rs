@@ -163,18 +163,16 @@ impl LinkEntry {
         });
     }
 
-    pub(crate) fn event(&self, event: Event, received: Option<Seq>) {
-        self.update(|status| {
-            status.received = received;
-            match event {
-                Event::Established(peer) => {
-                    status.peer = Some(peer);
-                    status.state = LinkState::Syncing;
-                }
-                Event::CaughtUp => status.state = LinkState::Live,
-                Event::PeerAcked(seq) => status.acked = Some(seq),
-                _ => {}
+    pub(crate) fn event(&self, event: Event) {
+        self.update(|status| match event {
+            Event::Established(peer) => {
+                status.peer = Some(peer);
+                status.state = LinkState::Syncing;
             }
+            Event::CaughtUp => status.state = LinkState::Live,
+            Event::PeerAcked(seq) => status.acked = Some(seq),
+            Event::Received(seq) => status.received = Some(seq),
+            _ => {}
         });
     }
 }

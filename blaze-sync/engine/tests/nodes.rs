@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use blaze_codec::{Mode, Name, Record, RecordKey, Seq, record};
+use blaze_codec::message::{Hello, Message, Resume};
+use blaze_codec::{Incarnation, Mode, Name, NodeId, Record, RecordKey, Role, Seq, record};
 use blaze_db_adapter::{Durability, Write, WriteKind};
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions};
-use blaze_sync_engine::{Backoff, Link, LinkState, Node, NodeOptions};
-use blaze_transport::{Connection, Endpoint, FrameReceiver, Listener, Transport, TransportError};
+use blaze_sync_engine::{Backoff, CREDIT_BYTES_MAX, Link, LinkState, Node, NodeOptions};
+use blaze_transport::{
+    Connection, Endpoint, FrameReceiver, FrameSender, Listener, Transport, TransportError,
+};
 use blaze_transport_memory::MemoryTransport;
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 const MODES: [Mode; 3] = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -22,7 +26,8 @@ fn node(name: &str) -> Node {
 }
 
 fn with_database(name: &str, database: MemoryDatabase) -> Node {
-    let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
+    let (first, max) = (Duration::from_millis(1), Duration::from_millis(20));
+    let backoff = Backoff { first, max, ..Backoff::default() };
     let options = NodeOptions { backoff, ..NodeOptions::default() };
     Node::new(Arc::new(database), name, options)
 }
@@ -119,6 +124,230 @@ async fn a_chain_of_five_carries_from_end_to_end() {
 }
 
 #[tokio::test]
+async fn a_write_only_link_becomes_live() {
+    let transport = MemoryTransport::new();
+    let (a, b) = (node("a"), node("b"));
+    listen(&a, &transport, "a").await;
+    let mut link = connect(&b, transport.clone(), "a", Mode::WriteOnly).await;
+    let live = link.wait_for(|status| status.state == LinkState::Live);
+    tokio::time::timeout(DEADLINE, live).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_received_is_told() {
+    let transport = MemoryTransport::new();
+    let (a, b) = (node("a"), node("b"));
+    listen(&a, &transport, "a").await;
+    let mut link = connect(&b, transport.clone(), "a", Mode::ReadOnly).await;
+    for key in 0..10 {
+        put(&a, key, 1).await;
+    }
+    let received = link.wait_for(|status| status.received == Some(Seq(10)));
+    tokio::time::timeout(DEADLINE, received).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_acknowledgement_waits_for_links_that_are_being_connected() {
+    let transport = MemoryTransport::new();
+    let (a, b) = (node("a"), node("b"));
+    listen(&a, &transport, "a").await;
+    connect(&b, transport.clone(), "a", Mode::Bidirectional).await;
+    let seq = put(&b, 1, 1).await;
+    assert_eq!(b.acknowledged(seq).await.len(), 1);
+    assert_eq!(records(&a).await.len(), 1);
+}
+
+/// A session whose other side never says anything more.
+async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connection {
+    let mut connection = transport.connect(&endpoint(name)).await.unwrap();
+    let hello = Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        node,
+        incarnation: Incarnation(1),
+        database: "main".into(),
+        name: "ghost".into(),
+        role: Role::Client,
+        mode: Mode::ReadOnly,
+        head: Seq::ZERO,
+        wall_ms: 0,
+    };
+    let resume = Resume { incarnation: None, after: Seq::ZERO, credit: u64::MAX };
+    for message in [Message::Hello(hello), Message::Resume(resume)] {
+        connection.sender.feed(message.encode()).unwrap();
+    }
+    connection.sender.flush().await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_dead_session_of_a_peer_that_is_back_holds_nothing_up() {
+    let transport = MemoryTransport::new();
+    let id = NodeId::from_bytes([7; 16]);
+    let (a, b) = (node("a"), with_database("b", MemoryOptions::new().node(id).build()));
+    listen(&a, &transport, "a").await;
+    let _ghost = ghost(&transport, "a", id).await;
+    let mut link = connect(&b, transport.clone(), "a", Mode::Bidirectional).await;
+    link.wait_for(|status| status.state == LinkState::Live).await.unwrap();
+    let mut links = a.links();
+    let both =
+        links.wait_for(|links| links.values().filter(|link| link.is_connected()).count() == 2);
+    tokio::time::timeout(DEADLINE, both).await.unwrap().unwrap();
+    let seq = put(&a, 1, 1).await;
+    // Far below the 45 s after which the ghost would be found dead.
+    let acknowledged = tokio::time::timeout(Duration::from_secs(20), a.acknowledged(seq)).await;
+    assert_eq!(acknowledged.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_costs_bounded_memory_whatever_it_grants() {
+    let transport = MemoryTransport::new();
+    let a = node("a");
+    let text = "x".repeat(1 << 20);
+    for key in 0..64 {
+        let write = Write {
+            collection: Name::new("numbers").unwrap(),
+            key: RecordKey::Int(key),
+            kind: WriteKind::Put(record! { "text" => text.as_str() }),
+        };
+        a.database().commit(vec![write]).await.unwrap();
+    }
+    let (fed, most) = (Arc::new(AtomicU64::new(0)), CREDIT_BYTES_MAX + (1 << 20));
+    let counting = Counting { inner: transport.clone(), fed: Arc::clone(&fed) };
+    a.listen(Arc::new(counting), &endpoint("a"), &MODES).await.unwrap();
+    let mut ghost = ghost(&transport, "a", NodeId::from_bytes([7; 16])).await;
+    // Once it answers a ping, it has queued all that it will.
+    ghost.sender.feed(Message::Ping(7).encode()).unwrap();
+    ghost.sender.flush().await.unwrap();
+    let filled = async {
+        while fed.load(Ordering::SeqCst) < CREDIT_BYTES_MAX / 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, filled).await.unwrap();
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(fed.load(Ordering::SeqCst) <= most, "{} bytes fed", fed.load(Ordering::SeqCst));
+}
+
+/// Counts the bytes that are fed to the senders of accepted connections.
+#[derive(Debug)]
+struct Counting {
+    inner: MemoryTransport,
+    fed: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct CountingListener(Box<dyn Listener>, Arc<AtomicU64>);
+
+#[derive(Debug)]
+struct CountingSender(Box<dyn FrameSender>, Arc<AtomicU64>);
+
+#[async_trait]
+impl Transport for Counting {
+    fn scheme(&self) -> &'static str {
+        self.inner.scheme()
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+        self.inner.connect(endpoint).await
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        let listener = self.inner.listen(endpoint).await?;
+        Ok(Box::new(CountingListener(listener, Arc::clone(&self.fed))))
+    }
+}
+
+#[async_trait]
+impl Listener for CountingListener {
+    async fn accept(&mut self) -> Result<Connection, TransportError> {
+        let mut connection = self.0.accept().await?;
+        connection.sender = Box::new(CountingSender(connection.sender, Arc::clone(&self.1)));
+        Ok(connection)
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.0.endpoint()
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), TransportError> {
+        self.0.close().await
+    }
+}
+
+#[async_trait]
+impl FrameSender for CountingSender {
+    fn feed(&mut self, frame: Bytes) -> Result<(), TransportError> {
+        self.1.fetch_add(frame.len() as u64, Ordering::SeqCst);
+        self.0.feed(frame)
+    }
+
+    async fn flush(&mut self) -> Result<(), TransportError> {
+        self.0.flush().await
+    }
+
+    async fn finish(&mut self) -> Result<(), TransportError> {
+        self.0.finish().await
+    }
+}
+
+#[tokio::test]
+async fn a_closed_node_refuses_and_a_dropped_one_lets_go_of_its_database() {
+    let transport = MemoryTransport::new();
+    let a = node("a");
+    a.close().await;
+    assert!(a.listen(Arc::new(transport.clone()), &endpoint("a"), &MODES).await.is_err());
+
+    let b = node("b");
+    listen(&b, &transport, "b").await;
+    let database = Arc::downgrade(b.database());
+    drop(b);
+    let gone = async {
+        while database.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, gone).await.expect("the acceptor keeps the database");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_link_under_writes_is_not_taken_for_a_backup() {
+    let transport = MemoryTransport::new();
+    let (a, b) = (node("a"), node("b"));
+    listen(&a, &transport, "a").await;
+    let mut link = connect(&b, transport.clone(), "a", Mode::Bidirectional).await;
+    link.wait_for(|status| status.state == LinkState::Live).await.unwrap();
+    let stop = CancellationToken::new();
+    let writer = tokio::spawn({
+        let (a, stop) = (a.clone(), stop.clone());
+        async move {
+            for value in 0.. {
+                if stop.is_cancelled() {
+                    return;
+                }
+                put(&a, value % 100, value).await;
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut ended = a.ended();
+    for _ in 0..100 {
+        let mut second = connect(&b, transport.clone(), "a", Mode::ReadOnly).await;
+        let live = second.wait_for(|status| status.state == LinkState::Live);
+        tokio::time::timeout(DEADLINE, live).await.unwrap().unwrap();
+        second.close().await;
+    }
+    stop.cancel();
+    writer.await.unwrap();
+    while let Ok(status) = ended.try_recv() {
+        let LinkState::Closed { reason } = status.state else { continue };
+        assert!(!reason.contains("you hold seq"), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn modes_carry_one_way() {
     let transport = MemoryTransport::new();
     let (source, sink) = (node("source"), node("sink"));
@@ -211,15 +440,26 @@ struct CutReceiver {
     left: u64,
 }
 
+impl CutReceiver {
+    fn count(&mut self, frame: Option<Bytes>) -> Result<Option<Bytes>, TransportError> {
+        if frame.is_some() && self.left == 0 {
+            return Err(TransportError::io("receive", std::io::ErrorKind::ConnectionReset.into()));
+        }
+        self.left -= u64::from(frame.is_some());
+        Ok(frame)
+    }
+}
+
 #[async_trait]
 impl FrameReceiver for CutReceiver {
     async fn recv(&mut self) -> Result<Option<Bytes>, TransportError> {
         let frame = self.inner.recv().await?;
-        if self.left == 0 {
-            return Err(TransportError::io("receive", std::io::ErrorKind::ConnectionReset.into()));
-        }
-        self.left -= 1;
-        Ok(frame)
+        self.count(frame)
+    }
+
+    fn buffered(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let frame = self.inner.buffered()?;
+        self.count(frame)
     }
 }
 

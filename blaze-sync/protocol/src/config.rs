@@ -57,7 +57,7 @@ pub struct SessionConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of changes that the peer may send before they are acknowledged;
-    /// at least one frame. Default: 4 MiB.
+    /// at least two frames. Default: 4 MiB.
     pub window_bytes: u64,
     /// How long both hellos may take, in milliseconds. Default: 5,000.
     pub handshake_ms: u64,
@@ -68,6 +68,10 @@ pub struct Limits {
     /// milliseconds. Default: 45,000.
     pub silence_ms: u64,
 }
+
+/// The most credit that a peer's grants add up to, in bytes: what a peer that reads
+/// nothing can make this side queue.
+pub const CREDIT_BYTES_MAX: u64 = 16 * BODY_BYTES_MAX as u64;
 
 impl Default for Limits {
     fn default() -> Self {

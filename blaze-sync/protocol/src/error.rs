@@ -12,8 +12,11 @@ pub enum SessionError {
     #[error("closed by this side")]
     Closed,
     /// The connection ended without a goodbye.
-    #[error("the connection was lost")]
-    Disconnected,
+    #[error("the connection was lost: {reason}")]
+    Disconnected {
+        /// Why.
+        reason: String,
+    },
     /// The peer ended the session.
     #[error("the peer ended the session: {message}")]
     PeerLeft {
@@ -79,6 +82,16 @@ pub enum SessionError {
         /// The end of the feed.
         head: u64,
     },
+    /// The peer has less of its own feed than is held of it here.
+    #[error(
+        "the peer's feed ends at {head}, and seq {held} of it is held here: the peer's database was restored from an older backup"
+    )]
+    PeerFeedWentBack {
+        /// What is held here.
+        held: u64,
+        /// The end of the peer's feed.
+        head: u64,
+    },
     /// The peer sent what can't be decoded.
     #[error("the peer sent what can't be decoded")]
     Decode(#[from] DecodeError),
@@ -93,6 +106,8 @@ pub enum SessionError {
     Storage {
         /// Why.
         reason: String,
+        /// Whether trying again can help.
+        retryable: bool,
     },
 }
 
@@ -100,16 +115,21 @@ impl SessionError {
     /// Whether connecting again can help without anybody changing something.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            // A disk that was full may have room again, a broken peer be restarted.
-            Self::Disconnected
+            Self::Storage { retryable, .. } => *retryable,
+            // Of two links between the same nodes, one may be ahead for a moment.
+            Self::PeerFeedWentBack { .. }
+            | Self::Disconnected { .. }
             | Self::Timeout { .. }
             | Self::ClockDrift(_)
-            | Self::Storage { .. }
             | Self::Decode(_)
             | Self::Violation { .. } => true,
             Self::PeerLeft { reason, .. } => !matches!(
                 reason,
-                Reason::ProtocolVersion | Reason::Database | Reason::Mode | Reason::SameNode
+                Reason::ProtocolVersion
+                    | Reason::Database
+                    | Reason::Mode
+                    | Reason::SameNode
+                    | Reason::FeedWentBack
             ),
             Self::Closed
             | Self::ProtocolVersion { .. }
@@ -123,7 +143,7 @@ impl SessionError {
     /// What to tell the peer, if it is still there.
     pub(crate) fn goodbye(&self) -> Option<Goodbye> {
         let reason = match self {
-            Self::Disconnected | Self::PeerLeft { .. } => return None,
+            Self::Disconnected { .. } | Self::PeerLeft { .. } => return None,
             Self::Closed => Reason::Shutdown,
             Self::Timeout { .. } => Reason::Timeout,
             Self::ProtocolVersion { .. } => Reason::ProtocolVersion,
@@ -131,30 +151,52 @@ impl SessionError {
             Self::SameNode { .. } => Reason::SameNode,
             Self::Mode { .. } => Reason::Mode,
             Self::ClockDrift(_) => Reason::ClockDrift,
-            Self::FeedWentBack { .. } | Self::Decode(_) | Self::Violation { .. } => {
-                Reason::Violation
-            }
+            Self::FeedWentBack { .. } | Self::PeerFeedWentBack { .. } => Reason::FeedWentBack,
+            Self::Decode(_) | Self::Violation { .. } => Reason::Violation,
             Self::Storage { .. } => Reason::Storage,
         };
-        Some(Goodbye { reason, message: self.peer_message() })
+        Some(Goodbye { reason, message: truncated(self.peer_message()) })
     }
 
     /// The message from the peer's point of view; it tells nothing that the peer
     /// doesn't know, such as which databases exist here.
     fn peer_message(&self) -> String {
         match self {
-            Self::Closed => "the other side closed".to_owned(),
-            Self::Database { theirs, .. } => {
-                format!("the database {theirs:?} is not served here")
+            Self::Closed | Self::Disconnected { .. } | Self::PeerLeft { .. } => {
+                "the other side closed".to_owned()
             }
+            Self::Timeout { silence_ms } => format!("nothing heard from you for {silence_ms} ms"),
+            Self::ProtocolVersion { theirs_min, theirs_max, ours_min, ours_max } => format!(
+                "you speak protocol versions {theirs_min} to {theirs_max}, the other side {ours_min} to {ours_max}; update the older side"
+            ),
+            Self::Database { theirs, .. } => format!("the database {theirs:?} is not served here"),
+            Self::SameNode { .. } => self.to_string(),
+            Self::Mode { mode } => format!("a {mode} link is not allowed by the other side"),
             Self::ClockDrift(drift) => format!(
                 "your clock is ahead: {} ms there, {} ms here, at most {} ms apart are allowed; set both clocks, nothing is lost until then",
                 drift.theirs_ms, drift.ours_ms, drift.allowed_ms
             ),
-            Self::Storage { .. } => "the other side's database failed".to_owned(),
+            Self::FeedWentBack { held, head } => format!(
+                "you hold seq {held} of the other side's feed, which ends at {head}: its database was restored from an older backup"
+            ),
+            Self::PeerFeedWentBack { held, head } => format!(
+                "your feed ends at {head}, and the other side holds seq {held} of it: your database was restored from an older backup"
+            ),
             Self::Decode(error) => format!("what you sent can't be decoded: {error}"),
             Self::Violation { rule } => format!("you broke the protocol: {rule}"),
-            other => other.to_string(),
+            Self::Storage { .. } => "the other side's database failed".to_owned(),
         }
     }
+}
+
+/// The most bytes of a goodbye's message, so that it fits into a control message.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+fn truncated(message: String) -> String {
+    if message.len() <= MESSAGE_BYTES_MAX {
+        return message;
+    }
+    let characters = message.char_indices();
+    let kept = characters.take_while(|(at, _)| *at < MESSAGE_BYTES_MAX - 8);
+    kept.map(|(_, character)| character).chain(['…']).collect()
 }

@@ -11,6 +11,9 @@ use crate::{Batch, SessionError};
 /// forwards may take more bytes than where it was written.
 const STAGED_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX;
 
+/// Operations of several transactions that are merged in one commit at most.
+const GROUP_OPERATIONS_MAX: usize = 64 * 1024;
+
 /// What this side receives of the peer's feed.
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -62,6 +65,12 @@ impl Inbound {
         }
     }
 
+    /// Everything up to here has arrived.
+    pub(crate) const fn received(&self) -> Seq {
+        self.received
+    }
+
+    /// Everything up to here is merged and durable.
     pub(crate) const fn merged(&self) -> Seq {
         self.merged
     }
@@ -126,7 +135,11 @@ impl Inbound {
         }
         self.received = through;
         match self.pending.back_mut() {
-            Some(group) if !large && !group.large => {
+            Some(group)
+                if !large
+                    && !group.large
+                    && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX =>
+            {
                 group.through = through;
                 group.bytes += bytes;
                 group.operations.extend(operations);
@@ -149,11 +162,12 @@ impl Inbound {
         Some(Batch { peer: self.peer, checkpoint, operations })
     }
 
-    /// The batch is merged and durable.
-    pub(crate) fn merged_batch(&mut self) {
-        let Some(group) = self.merging.take() else { return };
+    /// The batch is merged and durable; returns the place that was reached.
+    pub(crate) fn merged_batch(&mut self) -> Option<Seq> {
+        let group = self.merging.take()?;
         self.merged = group.through;
         self.spent += group.bytes;
+        Some(self.merged)
     }
 
     /// The ack that is due: something was merged, or half of a window of pieces

@@ -18,8 +18,8 @@ pub struct Moment {
 pub enum Input {
     /// A frame arrived.
     Frame(Bytes),
-    /// The peer's side of the connection ended.
-    Disconnected,
+    /// The connection ended; the reason is for people.
+    Disconnected(String),
     /// The answer to [`Output::LoadCheckpoint`].
     Checkpoint(Option<Checkpoint>),
     /// The head of the local feed is at this seq.
@@ -28,8 +28,13 @@ pub enum Input {
     Changes(Outgoing),
     /// The answer to [`Output::Merge`]: merged and durable.
     Merged,
-    /// The database failed; the reason is for people.
-    StorageFailed(String),
+    /// The database failed.
+    StorageFailed {
+        /// Why, for people.
+        reason: String,
+        /// Whether trying again can help.
+        retryable: bool,
+    },
     /// The moment of [`Session::poll_timeout`](crate::Session::poll_timeout) has come.
     Timeout,
     /// This side shuts down.
@@ -53,6 +58,8 @@ pub enum Output {
         after: Seq,
         /// About so many bytes; at least one seq if there is any.
         bytes: u64,
+        /// What needn't be encoded, for the peer has it.
+        known: Known,
     },
     /// Merge a batch in one transaction; answer with [`Input::Merged`].
     Merge(Batch),
@@ -87,11 +94,29 @@ pub struct OutgoingItem {
     pub after: Seq,
     /// The range ends with this seq.
     pub through: Seq,
-    /// The node that all of it came from, if it came from one peer.
-    pub origin: Option<NodeId>,
     /// The bodies of the frames, as [`encode_changes`](blaze_codec::message::encode_changes)
-    /// makes them.
+    /// makes them; none if the peer knows all of it.
     pub frames: Vec<Bytes>,
+}
+
+/// What a peer certainly has: its own feed, up to a place. A peer that lost its
+/// file, or went back to a backup, has less, and is sent what came from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The peer.
+    pub node: NodeId,
+    /// The place in its feed.
+    pub checkpoint: Checkpoint,
+}
+
+impl Known {
+    /// Whether the peer has what came from a node's feed when this place in it was
+    /// reached.
+    pub fn covers(&self, node: NodeId, reached: Checkpoint) -> bool {
+        node == self.node
+            && reached.incarnation == self.checkpoint.incarnation
+            && reached.seq <= self.checkpoint.seq
+    }
 }
 
 /// Something that an onlooker wants to know.
@@ -102,7 +127,10 @@ pub enum Event {
     Established(Peer),
     /// The peer has merged, durably, everything up to this seq.
     PeerAcked(Seq),
-    /// Everything that the peer had when the session began is merged here.
+    /// The peer's feed is merged here, durably, up to this seq.
+    Received(Seq),
+    /// Everything that the peer had when the session began is merged here, or it
+    /// sends nothing.
     CaughtUp,
 }
 

@@ -22,7 +22,7 @@ mod io;
 mod outbound;
 mod session;
 
-pub use config::{Limits, LocalNode, SessionConfig, Side};
+pub use config::{CREDIT_BYTES_MAX, Limits, LocalNode, SessionConfig, Side};
 pub use error::SessionError;
-pub use io::{Batch, Event, Input, Moment, Outgoing, OutgoingItem, Output, Peer};
+pub use io::{Batch, Event, Input, Known, Moment, Outgoing, OutgoingItem, Output, Peer};
 pub use session::Session;

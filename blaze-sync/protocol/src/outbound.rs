@@ -3,10 +3,16 @@
 use std::collections::VecDeque;
 
 use blaze_codec::message::{Ack, Resume, encode_changes};
-use blaze_codec::{Incarnation, NodeId, Seq};
+use blaze_codec::{Incarnation, Seq};
 use bytes::Bytes;
 
-use crate::{OutgoingItem, SessionError};
+use crate::{CREDIT_BYTES_MAX, OutgoingItem, SessionError};
+
+/// Seqs that the peer knows anyway are told after so many, so that its checkpoint
+/// keeps up.
+const UNTOLD_MAX: u64 = 64;
+/// They are told at the latest after so long, in milliseconds.
+const UNTOLD_MS: u64 = 1_000;
 
 /// What this side sends of its feed.
 ///
@@ -15,7 +21,6 @@ use crate::{OutgoingItem, SessionError};
 /// here was sent or is known to the peer).
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    peer: NodeId,
     acked: Seq,
     told: Seq,
     read: Seq,
@@ -25,12 +30,13 @@ pub(crate) struct Outbound {
     credit: u64,
     queue: VecDeque<Bytes>,
     reading: bool,
+    /// Since when there is something untold.
+    untold_ms: Option<u64>,
 }
 
 impl Outbound {
     /// Starts where the peer asks.
     pub(crate) fn resume(
-        peer: NodeId,
         resume: Resume,
         own: Incarnation,
         head: Seq,
@@ -45,15 +51,15 @@ impl Outbound {
             return Err(SessionError::FeedWentBack { held: after.0, head: head.0 });
         }
         Ok(Self {
-            peer,
             acked: after,
             told: after,
             read: after,
             head,
             announced: head,
-            credit: resume.credit,
+            credit: resume.credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
             reading: false,
+            untold_ms: None,
         })
     }
 
@@ -70,36 +76,52 @@ impl Outbound {
         Some((self.read, self.credit))
     }
 
-    /// Queues what was read, but for what came from the peer itself.
+    /// Queues what was read, but for what the peer knows anyway.
     pub(crate) fn queue(&mut self, items: Vec<OutgoingItem>) {
         self.reading = false;
         for item in items {
             debug_assert!(item.after <= self.read, "a gap in what was read of the feed");
             self.read = self.read.max(item.through);
-            if item.origin == Some(self.peer) {
+            if item.frames.is_empty() {
                 continue;
             }
             if self.told < item.after {
-                self.bridge(item.after);
+                self.tell(item.after);
             }
             self.told = item.through;
             self.queue.extend(item.frames);
         }
-        if self.told < self.announced && self.read >= self.announced {
-            self.bridge_idle();
+    }
+
+    /// Lets the peer's checkpoint pass what it knows anyway, if it waits for that or
+    /// enough of it has come together.
+    pub(crate) fn poll_untold(&mut self, now_ms: u64) {
+        if self.told == self.read || !self.queue.is_empty() {
+            self.untold_ms = None;
+            return;
+        }
+        let since = *self.untold_ms.get_or_insert(now_ms);
+        let awaited = self.told < self.announced && self.announced <= self.read;
+        let many = self.read.0 - self.told.0 >= UNTOLD_MAX;
+        if awaited || many || now_ms >= since.saturating_add(UNTOLD_MS) {
+            self.tell(self.read);
+            self.untold_ms = None;
         }
     }
 
-    /// Lets the peer's checkpoint pass what it needn't be sent.
-    pub(crate) fn bridge_idle(&mut self) {
-        if self.queue.is_empty() && self.told < self.read {
-            self.bridge(self.read);
-        }
+    /// When [`Self::poll_untold`] is due.
+    pub(crate) fn untold_due_ms(&self) -> Option<u64> {
+        Some(self.untold_ms?.saturating_add(UNTOLD_MS))
     }
 
-    fn bridge(&mut self, through: Seq) {
+    fn tell(&mut self, through: Seq) {
         self.queue.extend(encode_changes(self.told, through, &[]));
         self.told = through;
+    }
+
+    /// Whether credit allows the next frame.
+    pub(crate) fn can_send(&self) -> bool {
+        self.queue.front().is_some_and(|frame| frame.len() as u64 <= self.credit)
     }
 
     /// The next frame, if credit allows it.
@@ -115,7 +137,7 @@ impl Outbound {
             return Err(SessionError::Violation { rule: "an ack covers only what was sent" });
         }
         self.acked = self.acked.max(ack.through);
-        self.credit = self.credit.saturating_add(ack.credit);
+        self.credit = self.credit.saturating_add(ack.credit).min(CREDIT_BYTES_MAX);
         Ok(self.known())
     }
 
@@ -130,17 +152,24 @@ impl Outbound {
 mod tests {
     use super::*;
 
-    const PEER: NodeId = NodeId::from_bytes([1; 16]);
     const OWN: Incarnation = Incarnation(7);
 
     fn outbound(after: u64, head: u64) -> Result<Outbound, SessionError> {
         let resume = Resume { incarnation: Some(OWN), after: Seq(after), credit: 100 };
-        Outbound::resume(PEER, resume, OWN, Seq(head), 100)
+        Outbound::resume(resume, OWN, Seq(head), 100)
     }
 
-    fn item(after: u64, through: u64, origin: Option<NodeId>, bytes: usize) -> OutgoingItem {
+    fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
         let frames = vec![Bytes::from(vec![0; bytes])];
-        OutgoingItem { after: Seq(after), through: Seq(through), origin, frames }
+        OutgoingItem { after: Seq(after), through: Seq(through), frames }
+    }
+
+    fn known(after: u64, through: u64) -> OutgoingItem {
+        OutgoingItem { after: Seq(after), through: Seq(through), frames: Vec::new() }
+    }
+
+    fn told(after: u64, through: u64) -> Bytes {
+        encode_changes(Seq(after), Seq(through), &[])[0].clone()
     }
 
     #[test]
@@ -148,7 +177,7 @@ mod tests {
         let mut out = outbound(0, 3).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100)));
         assert_eq!(out.poll_read(), None, "one read at a time");
-        out.queue(vec![item(0, 1, None, 60), item(1, 2, None, 60)]);
+        out.queue(vec![item(0, 1, 60), item(1, 2, 60)]);
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
         assert_eq!(out.ack(Ack { through: Seq(1), credit: 60 }), Ok(Seq(1)));
@@ -157,30 +186,58 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_the_peer_is_bridged_not_sent() {
+    fn what_the_peer_knows_is_told_not_sent() {
         let mut out = outbound(0, 0).unwrap();
         out.head(Seq(3));
-        out.queue(vec![item(0, 1, Some(PEER), 9), item(1, 2, Some(PEER), 9)]);
-        assert_eq!(out.poll_frame(), None);
+        out.queue(vec![known(0, 1), known(1, 2)]);
+        out.poll_untold(0);
+        assert_eq!(out.poll_frame(), None, "not yet");
         assert_eq!(out.known(), Seq(2));
-        out.queue(vec![item(2, 3, None, 9)]);
-        assert_eq!(out.poll_frame(), Some(encode_changes(Seq(0), Seq(2), &[])[0].clone()));
+        out.queue(vec![item(2, 3, 9)]);
+        assert_eq!(out.poll_frame(), Some(told(0, 2)));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         assert_eq!(out.known(), Seq(0), "sent, not acknowledged");
     }
 
     #[test]
-    fn a_peer_that_waits_to_catch_up_is_told_of_what_it_need_not_be_sent() {
-        let mut out = outbound(0, 1).unwrap();
-        out.queue(vec![item(0, 1, Some(PEER), 9)]);
-        assert_eq!(out.poll_frame(), Some(encode_changes(Seq(0), Seq(1), &[])[0].clone()));
+    fn a_peer_that_waits_to_catch_up_is_told_at_once_behind_what_is_queued() {
+        let mut out = outbound(0, 2).unwrap();
+        out.queue(vec![item(0, 1, 9), known(1, 2)]);
+        out.poll_untold(0);
+        assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
+        out.poll_untold(0);
+        assert_eq!(out.poll_frame(), Some(told(1, 2)));
+    }
+
+    #[test]
+    fn what_is_untold_is_told_when_it_is_much_or_old() {
+        let mut out = outbound(0, 0).unwrap();
+        out.queue(vec![known(0, 1)]);
+        out.poll_untold(5);
+        assert_eq!((out.poll_frame(), out.untold_due_ms()), (None, Some(5 + UNTOLD_MS)));
+        out.poll_untold(5 + UNTOLD_MS);
+        assert_eq!(out.poll_frame(), Some(told(0, 1)));
+        out.queue(vec![known(1, 1 + UNTOLD_MAX)]);
+        out.poll_untold(9_000);
+        assert_eq!(out.poll_frame(), Some(told(1, 1 + UNTOLD_MAX)));
+        assert_eq!(out.untold_due_ms(), None);
+    }
+
+    #[test]
+    fn credit_has_a_limit_whatever_the_peer_grants() {
+        let resume = Resume { incarnation: None, after: Seq(0), credit: u64::MAX };
+        let mut out = Outbound::resume(resume, OWN, Seq(1), 100).unwrap();
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
+        out.ack(Ack { through: Seq(0), credit: u64::MAX }).unwrap();
+        out.queue(Vec::new());
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
     }
 
     #[test]
     fn a_feed_that_went_back_is_refused_and_another_life_starts_over() {
         assert_eq!(outbound(9, 5).unwrap_err(), SessionError::FeedWentBack { held: 9, head: 5 });
         let other = Resume { incarnation: Some(Incarnation(8)), after: Seq(9), credit: 100 };
-        let mut out = Outbound::resume(PEER, other, OWN, Seq(5), 100).unwrap();
+        let mut out = Outbound::resume(other, OWN, Seq(5), 100).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100)));
     }
 

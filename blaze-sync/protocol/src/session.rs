@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
-use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Side};
+use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionError, Side};
 
 /// One side of one link.
 ///
@@ -123,9 +123,12 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<u64> {
         let limits = &self.config.limits;
         match self.phase {
-            Phase::Hello => Some(self.started_ms + limits.handshake_ms),
+            Phase::Hello => Some(self.started_ms.saturating_add(limits.handshake_ms)),
             Phase::Live => {
-                Some((self.sent_ms + limits.heartbeat_ms).min(self.heard_ms + limits.silence_ms))
+                let ping = self.sent_ms.saturating_add(limits.heartbeat_ms);
+                let silence = self.heard_ms.saturating_add(limits.silence_ms);
+                let untold = self.outbound.as_ref().and_then(Outbound::untold_due_ms);
+                Some(ping.min(silence).min(untold.unwrap_or(u64::MAX)))
             }
             Phase::Ended => None,
         }
@@ -144,11 +147,8 @@ impl Session {
     fn handle(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
         match input {
             Input::Frame(body) => self.frame(now, body),
-            Input::Disconnected => Err(SessionError::Disconnected),
-            Input::Checkpoint(checkpoint) => {
-                self.resume(checkpoint, now);
-                Ok(())
-            }
+            Input::Disconnected(reason) => Err(SessionError::Disconnected { reason }),
+            Input::Checkpoint(checkpoint) => self.resume(checkpoint, now),
             Input::Head(head) => {
                 self.config.local.head = self.config.local.head.max(head);
                 if let Some(outbound) = &mut self.outbound {
@@ -163,12 +163,13 @@ impl Session {
                 Ok(())
             }
             Input::Merged => {
-                if let Some(inbound) = &mut self.inbound {
-                    inbound.merged_batch();
-                }
+                let merged = self.inbound.as_mut().and_then(Inbound::merged_batch);
+                self.outputs.extend(merged.map(|seq| Output::Event(Event::Received(seq))));
                 Ok(())
             }
-            Input::StorageFailed(reason) => Err(SessionError::Storage { reason }),
+            Input::StorageFailed { reason, retryable } => {
+                Err(SessionError::Storage { reason, retryable })
+            }
             Input::Timeout => self.timeout(now),
             Input::Close => Err(SessionError::Closed),
         }
@@ -273,28 +274,31 @@ impl Session {
     }
 
     /// Asks for the peer's changes after the checkpoint held of its feed.
-    fn resume(&mut self, checkpoint: Option<Checkpoint>, now: Moment) {
-        let Some(peer) = &self.peer else { return };
+    fn resume(&mut self, checkpoint: Option<Checkpoint>, now: Moment) -> Result<(), SessionError> {
+        let Some(peer) = &self.peer else { return Ok(()) };
         // A checkpoint of another life of the feed says nothing of this one.
         let held = checkpoint.filter(|held| held.incarnation == peer.incarnation);
         let after = held.map_or(Seq::ZERO, |held| held.seq);
-        let window = self.config.limits.window_bytes.max(BODY_BYTES_MAX as u64);
+        if after > peer.head {
+            return Err(SessionError::PeerFeedWentBack { held: after.0, head: peer.head.0 });
+        }
+        let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
         self.inbound = Some(Inbound::new(peer.node, peer.incarnation, after, window));
         self.acked = after;
         let incarnation = held.map(|held| held.incarnation);
         self.send(&Message::Resume(Resume { incarnation, after, credit: window }), now);
+        Ok(())
     }
 
     fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
         let peer = self.peer.as_ref().filter(|peer| self.sends(peer.mode));
         let rule = "a side asks for changes only where the mode allows them";
-        let peer = peer.ok_or(SessionError::Violation { rule })?.node;
+        peer.ok_or(SessionError::Violation { rule })?;
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
         let local = &self.config.local;
-        let outbound =
-            Outbound::resume(peer, resume, local.incarnation, local.head, BODY_BYTES_MAX)?;
+        let outbound = Outbound::resume(resume, local.incarnation, local.head, BODY_BYTES_MAX)?;
         self.outbound = Some(outbound);
         Ok(())
     }
@@ -309,10 +313,9 @@ impl Session {
         if silence_ms >= allowed {
             return Err(SessionError::Timeout { silence_ms });
         }
-        if self.phase == Phase::Live && now.mono_ms >= self.sent_ms + limits.heartbeat_ms {
-            if let Some(outbound) = &mut self.outbound {
-                outbound.bridge_idle();
-            }
+        if self.phase == Phase::Live
+            && now.mono_ms >= self.sent_ms.saturating_add(limits.heartbeat_ms)
+        {
             self.send(&Message::Ping(now.mono_ms), now);
         }
         Ok(())
@@ -329,13 +332,24 @@ impl Session {
             self.outputs.extend(batch.map(Output::Merge));
         }
         self.report_caught_up();
-        let Some(outbound) = &mut self.outbound else { return };
-        while let Some(frame) = outbound.poll_frame() {
-            self.sent_ms = now.mono_ms;
-            self.outputs.push_back(Output::Send(frame));
+        let (Some(outbound), Some(peer)) = (&mut self.outbound, &self.peer) else { return };
+        loop {
+            while let Some(frame) = outbound.poll_frame() {
+                self.sent_ms = now.mono_ms;
+                self.outputs.push_back(Output::Send(frame));
+            }
+            outbound.poll_untold(now.mono_ms);
+            if !outbound.can_send() {
+                break;
+            }
         }
         if let Some((after, bytes)) = outbound.poll_read() {
-            self.outputs.push_back(Output::Read { after, bytes });
+            // What arrived in this session the peer has, too.
+            let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
+            let seq = peer.head.max(received);
+            let checkpoint = Checkpoint { incarnation: peer.incarnation, seq };
+            let known = Known { node: peer.node, checkpoint };
+            self.outputs.push_back(Output::Read { after, bytes, known });
         }
         let known = outbound.known();
         if self.peer_acked != Some(known) {
@@ -345,9 +359,9 @@ impl Session {
     }
 
     fn report_caught_up(&mut self) {
-        let head = self.peer.as_ref().map(|peer| peer.head);
+        let Some(peer) = self.peer.as_ref().filter(|_| !self.caught_up) else { return };
         let merged = self.inbound.as_ref().map(Inbound::merged);
-        if !self.caught_up && merged.is_some() && merged >= head {
+        if !self.receives(peer.mode) || merged >= Some(peer.head) {
             self.caught_up = true;
             self.outputs.push_back(Output::Event(Event::CaughtUp));
         }

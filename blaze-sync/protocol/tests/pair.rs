@@ -8,7 +8,7 @@ use blaze_codec::{
     RecordKey, Role, Seq, Version, record,
 };
 use blaze_sync_protocol::{
-    Event, Input, Limits, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
+    Batch, Event, Input, Known, Limits, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
     SessionConfig, SessionError, Side,
 };
 use bytes::Bytes;
@@ -19,10 +19,13 @@ fn at(mono_ms: u64) -> Moment {
     Moment { mono_ms, wall_ms: WALL_MS + mono_ms }
 }
 
+/// Where a commit came from, if from a peer, and its operations.
+type Commit = (Option<(NodeId, Checkpoint)>, Vec<Operation>);
+
 /// A database that keeps what it has seen in the order it came.
 struct Replica {
     node: NodeId,
-    commits: Vec<(Option<NodeId>, Vec<Operation>)>,
+    commits: Vec<Commit>,
     seen: BTreeSet<Version>,
     checkpoint: Option<Checkpoint>,
 }
@@ -54,22 +57,25 @@ impl Replica {
         self.commits.push((None, vec![operation]));
     }
 
-    fn merge(&mut self, peer: NodeId, operations: Vec<Operation>) {
+    fn merge(&mut self, batch: Batch) {
+        let Batch { peer, checkpoint, operations } = batch;
         let fresh: Vec<_> = operations
             .into_iter()
             .filter(|operation| self.seen.insert(operation.version))
             .collect();
         if !fresh.is_empty() {
-            self.commits.push((Some(peer), fresh));
+            self.commits.push((Some((peer, checkpoint)), fresh));
         }
+        self.checkpoint = Some(checkpoint);
     }
 
-    fn read(&self, after: Seq) -> Outgoing {
+    fn read(&self, after: Seq, known: Known) -> Outgoing {
         let commits = self.commits.iter().enumerate().skip(usize::try_from(after.0).unwrap());
-        let item = |(index, (origin, operations)): (usize, &(Option<NodeId>, Vec<Operation>))| {
+        let item = |(index, (origin, operations)): (usize, &Commit)| {
             let (after, through) = (Seq(index as u64), Seq(index as u64 + 1));
-            let frames = encode_changes(after, through, operations);
-            OutgoingItem { after, through, origin: *origin, frames }
+            let skip = origin.is_some_and(|(node, reached)| known.covers(node, reached));
+            let frames = if skip { Vec::new() } else { encode_changes(after, through, operations) };
+            OutgoingItem { after, through, frames }
         };
         Outgoing { items: commits.take(3).map(item).collect() }
     }
@@ -125,10 +131,11 @@ impl End {
                     None
                 }
                 Output::LoadCheckpoint { .. } => Some(Input::Checkpoint(self.replica.checkpoint)),
-                Output::Read { after, .. } => Some(Input::Changes(self.replica.read(after))),
+                Output::Read { after, known, .. } => {
+                    Some(Input::Changes(self.replica.read(after, known)))
+                }
                 Output::Merge(batch) => {
-                    self.replica.merge(batch.peer, batch.operations);
-                    self.replica.checkpoint = Some(batch.checkpoint);
+                    self.replica.merge(batch);
                     self.waiting_merges += usize::from(self.merges_wait);
                     (!self.merges_wait).then_some(Input::Merged)
                 }
@@ -159,14 +166,14 @@ impl End {
                     self.changes_sent += usize::from(frame[0] == 3);
                     self.sent.push_back(frame);
                 }
-                Output::Read { after, .. } => pending.push_back(after),
+                Output::Read { after, known, .. } => pending.push_back((after, known)),
                 Output::Event(event) => self.events.push(event),
                 other => panic!("unexpected output {other:?}"),
             }
         }
-        pending
-            .into_iter()
-            .try_for_each(|after| self.input(now, Input::Changes(self.replica.read(after))))?;
+        pending.into_iter().try_for_each(|(after, known)| {
+            self.input(now, Input::Changes(self.replica.read(after, known)))
+        })?;
         result
     }
 
@@ -344,18 +351,6 @@ fn the_first_message_must_be_a_hello_and_only_the_first() {
 }
 
 #[test]
-fn a_restored_backup_is_detected_not_merged() {
-    let mut a = connector(filled(1, 10), Mode::Bidirectional);
-    let mut b = acceptor(Replica::new(2));
-    exchange(at(1), &mut a, &mut b).unwrap();
-
-    let mut a = connector(filled(1, 4), Mode::Bidirectional);
-    let mut b = acceptor(b.replica);
-    let error = exchange(at(2), &mut a, &mut b).unwrap_err();
-    assert_eq!(error, SessionError::FeedWentBack { held: 10, head: 4 });
-}
-
-#[test]
 fn another_incarnation_is_read_from_the_start() {
     let mut a = connector(filled(1, 10), Mode::Bidirectional);
     let mut b = acceptor(Replica::new(2));
@@ -457,4 +452,113 @@ fn a_resume_with_too_little_credit_is_refused() {
     let resume = Resume { incarnation: None, after: Seq::ZERO, credit: 10 };
     let error = b.input(at(0), Input::Frame(Message::Resume(resume).encode())).unwrap_err();
     assert!(matches!(error, SessionError::Violation { .. }), "{error}");
+}
+
+#[test]
+fn a_peer_that_lost_its_file_gets_back_what_came_from_it() {
+    let mut a = connector(filled(1, 3), Mode::Bidirectional);
+    let mut b = acceptor(Replica::new(2));
+    exchange(at(1), &mut a, &mut b).unwrap();
+
+    let side = Side::Connector { mode: Mode::Bidirectional };
+    let mut a = End::with(Replica::new(1), side, |local| local.incarnation = Incarnation(2));
+    let mut b = acceptor(b.replica);
+    exchange(at(2), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.seen.len(), 3);
+}
+
+#[test]
+fn what_the_peer_knows_behind_what_it_does_not_is_told_as_well() {
+    let mut a = connector(filled(1, 1), Mode::WriteOnly);
+    let mut b = acceptor(filled(2, 1));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    // Now b has a commit of its own and then one of a's, and a has neither.
+    let mut a = connector(a.replica, Mode::Bidirectional);
+    let mut b = acceptor(b.replica);
+    exchange(at(2), &mut a, &mut b).unwrap();
+    assert!(a.events.contains(&Event::CaughtUp), "{:?}", a.events);
+}
+
+#[test]
+fn what_was_not_sent_back_is_passed_after_a_second_and_not_read_again() {
+    let mut a = connector(filled(1, 10), Mode::Bidirectional);
+    let mut b = acceptor(Replica::new(2));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    let due = b.session.poll_timeout().unwrap();
+    assert!(due <= 1_001, "due at {due}");
+    b.input(at(due), Input::Timeout).unwrap();
+    exchange(at(due), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.checkpoint.unwrap().seq, b.replica.head());
+}
+
+#[test]
+fn a_link_that_receives_nothing_is_caught_up_at_once() {
+    let mut a = connector(filled(1, 1), Mode::WriteOnly);
+    let mut b = acceptor(filled(2, 1));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    assert!(a.events.contains(&Event::CaughtUp) && b.events.contains(&Event::CaughtUp));
+}
+
+#[test]
+fn a_peer_whose_feed_went_back_is_told_so_from_its_point_of_view() {
+    let mut a = connector(filled(1, 10), Mode::WriteOnly);
+    let mut b = acceptor(Replica::new(2));
+    exchange(at(1), &mut a, &mut b).unwrap();
+
+    let mut a = connector(filled(1, 4), Mode::WriteOnly);
+    let mut b = acceptor(b.replica);
+    let error = exchange(at(2), &mut a, &mut b).unwrap_err();
+    assert_eq!(error, SessionError::PeerFeedWentBack { held: 10, head: 4 });
+    let goodbye = b.sent.pop_back().unwrap();
+    let error = a.input(at(2), Input::Frame(goodbye)).unwrap_err();
+    assert!(error.to_string().contains("your database was restored"), "{error}");
+    assert!(!error.is_retryable());
+}
+
+#[test]
+fn a_refusal_is_short_enough_to_be_read_whatever_it_speaks_of() {
+    let side = Side::Connector { mode: Mode::Bidirectional };
+    let mut a = End::with(Replica::new(1), side, |local| local.database = "\u{1}".repeat(1_000));
+    let mut b = acceptor(Replica::new(2));
+    assert!(exchange(at(1), &mut a, &mut b).is_err());
+    let goodbye = b.sent.pop_back().unwrap();
+    let error = a.input(at(1), Input::Frame(goodbye)).unwrap_err();
+    assert!(matches!(error, SessionError::PeerLeft { reason: Reason::Database, .. }), "{error}");
+}
+
+#[test]
+fn limits_that_mean_never_are_possible() {
+    let never = Limits { heartbeat_ms: u64::MAX, silence_ms: u64::MAX, ..Limits::default() };
+    let local = LocalNode {
+        node: NodeId::from_bytes([3; 16]),
+        incarnation: Incarnation(1),
+        database: "main".into(),
+        name: "never".into(),
+        role: Role::Client,
+        head: Seq::ZERO,
+    };
+    let config = SessionConfig { local, side: Side::acceptor(), limits: never };
+    let mut session = Session::new(config, at(1));
+    session.handle_input(at(1), Input::Frame(hello(|_| ()))).unwrap();
+    assert_eq!(session.poll_timeout(), Some(u64::MAX));
+}
+
+#[test]
+fn the_smallest_window_does_not_stall() {
+    let limits = Limits { window_bytes: 1, ..Limits::default() };
+    let mut a = connector(Replica::new(1), Mode::WriteOnly);
+    let text = "x".repeat(900_000);
+    (0..20).for_each(|_| a.replica.commit(record! { "text" => text.as_str() }));
+    let mut b = acceptor(Replica::new(2));
+    let local = LocalNode {
+        node: b.replica.node,
+        incarnation: Incarnation(1),
+        database: "main".into(),
+        name: "small".into(),
+        role: Role::Client,
+        head: Seq::ZERO,
+    };
+    b.session = Session::new(SessionConfig { local, side: Side::acceptor(), limits }, at(0));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    assert_eq!(b.replica.seen.len(), 20);
 }

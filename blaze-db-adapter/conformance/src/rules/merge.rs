@@ -55,7 +55,9 @@ pub async fn a_merge_is_one_commit_of_what_changed<H: Harness>(harness: &H) {
     ];
     let merged = database.take(peer(2), 1, &operations).await;
     let committed = merged.committed.expect("something changed");
-    assert_eq!((committed.seq(), committed.origin()), (Seq(2), Origin::Peer(peer(2))));
+    let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
+    let origin = Origin::Peer { node: peer(2), checkpoint };
+    assert_eq!((committed.seq(), committed.origin()), (Seq(2), origin));
     assert_eq!(committed.operations(), [operations[1].clone(), operations[3].clone()]);
     assert_eq!(database.feed().head(), Seq(2));
     assert_eq!(database.states().await, fold(&[&known[..], &operations].concat()));
@@ -80,6 +82,11 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
     database.merge(incoming).await.expect("a merge succeeds");
     let found = database.checkpoint(peer(1)).await.expect("checkpoints can be read");
     assert_eq!(found, Some(checkpoint));
+
+    // One that comes late doesn't take it back, not even with something new.
+    database.take(peer(3), 9, &[]).await;
+    database.take(peer(3), 7, &[update(4, 20, "a", 4)]).await;
+    assert_eq!(stored(&database, peer(3)).await, Some(Seq(9)));
 }
 
 /// What was merged, and how far, is still there when the database is opened again.

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use blaze_codec::{Change, Hlc, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Value};
+use blaze_codec::{
+    Change, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Value,
+};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
     Identity, Incoming, LiveFeed, Merged, Origin, WallClock, Write,
@@ -233,12 +235,18 @@ impl DatabaseAdapter for FaultyDatabase {
         let mut merged = self.merge_now(incoming).await?;
         match (self.fault, &merged.committed, known) {
             (Fault::CheckpointOfNothing, None, Some(checkpoint)) => {
-                let nothing = Incoming { peer, checkpoint, operations: vec![] };
-                self.memory.merge(nothing).await?;
+                // By way of another life of the peer's feed, for it never goes back in one.
+                let other = Incarnation(checkpoint.incarnation.0 ^ 1);
+                for incarnation in [other, checkpoint.incarnation] {
+                    let checkpoint = Checkpoint { incarnation, ..checkpoint };
+                    let nothing = Incoming { peer, checkpoint, operations: vec![] };
+                    self.memory.merge(nothing).await?;
+                }
             }
             (Fault::MergeRepeats, None, _) => {
                 let head = self.feed.head();
-                let repeated = Committed::new(head, Origin::Peer(peer), operations);
+                let repeated =
+                    Committed::new(head, Origin::Peer { node: peer, checkpoint }, operations);
                 merged.committed = Some(Arc::new(repeated));
             }
             (Fault::MergePassesOnAll, Some(committed), _) => {

@@ -1,9 +1,17 @@
 //! Grouping, and what one request's failure leaves to the others.
 
-use blaze_codec::{Name, RecordKey, Value, record};
-use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Write, WriteError, WriteKind};
-use tempfile::TempDir;
+use std::sync::Arc;
 
+use blaze_codec::{Name, RecordKey, Role, Seq, Value, record};
+use blaze_db_adapter::{
+    DatabaseAdapter, DatabaseError, LiveFeed, WallClock, Write, WriteError, WriteKind,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::{Job, Shared, Thread};
+use crate::commit::{Request, Writing};
+use crate::open::{Opened, open as open_file};
 use crate::{SqliteDatabase, SqliteOptions};
 
 fn insert(key: i64, field: &str, value: impl Into<Value>) -> Write {
@@ -118,4 +126,50 @@ async fn a_damaged_state_is_an_error_of_its_own() {
         assert!(matches!(error, DatabaseError::Stored(_)), "{error}");
     }
     whole.expect("the other record can be written");
+}
+
+/// A thread's work, without the thread.
+fn thread(folder: &TempDir) -> (Thread, Arc<Shared>) {
+    let Opened { opener, lock, .. } = open_file(&open(folder)).unwrap();
+    let wall = WallClock::system();
+    let writing = Some(Writing::open(&opener, wall.clone()).unwrap());
+    let shared = Arc::new(Shared::new(LiveFeed::new(Seq::ZERO), Role::Client, lock));
+    let opener = Arc::new(opener);
+    (Thread { writing, opener, wall, shared: shared.clone(), halted: None }, shared)
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut thread, shared) = thread(&folder);
+    let (jobs, mut answers): (Vec<_>, Vec<_>) = (1..=3)
+        .map(|key| {
+            let (reply, answer) = oneshot::channel();
+            (Job { request: Request::Commit(vec![insert(key, "a", key)]), reply }, answer)
+        })
+        .unzip();
+    drop(answers.remove(1));
+    thread.commit(jobs);
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(shared.feed.head(), Seq(2));
+    let watch = shared.feed.watch();
+    drop(thread);
+    assert!(watch.has_changed().is_err(), "nobody can commit any more");
+    shared.unlock();
+    let database = open(&folder).open().await.unwrap();
+    assert_eq!(field(&database, 2, "a").await, None);
+    assert_eq!(field(&database, 3, "a").await, Some(Value::Int(3)));
+}
+
+#[tokio::test]
+async fn a_clock_that_would_damage_the_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(&folder).clock(WallClock::new(|| 1 << 47 | 1)).open().await.unwrap();
+    let error = database.commit(vec![insert(1, "a", 1)]).await.expect_err("the year is 6429");
+    assert!(matches!(error, DatabaseError::Failed { .. }), "{error}");
+    drop(database);
+    let database = open(&folder).open().await.expect("the file is as it was");
+    database.commit(vec![insert(1, "a", 1)]).await.unwrap();
 }

@@ -104,7 +104,7 @@ impl Report {
                 Err(RecvError::Closed) => Err(anyhow!("the node is gone")),
             },
             change = events.changes.next() => {
-                if matches!(change?.origin, Some(Origin::Peer(_))) {
+                if matches!(change?.origin, Some(Origin::Peer { .. })) {
                     self.received += 1;
                 }
                 Ok(())

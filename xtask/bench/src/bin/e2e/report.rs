@@ -108,9 +108,10 @@ fn write_table(out: &mut String, rows: &[&Measured]) -> std::fmt::Result {
     let timed =
         matches!(rows[0].case.workload, Workload::Latency { .. } | Workload::Connect { .. });
     if timed {
-        let figures = "commit µs | p50 µs | p99 µs | max µs | floor p50 µs | floor p99 µs";
+        let figures =
+            "commit µs | p50 µs | p99 µs | max µs | floor commit µs | floor p50 µs | floor p99 µs";
         writeln!(out, "| transport | store | count | {figures} | × | RSS MiB |")?;
-        writeln!(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
     } else {
         let figures = "transaction | s | per second | floor per second";
         writeln!(out, "| transport | store | count | {figures} | × | RSS MiB |")?;
@@ -125,6 +126,7 @@ fn write_table(out: &mut String, rows: &[&Measured]) -> std::fmt::Result {
             write!(out, "{} | ", cell(blaze, |run| micros(run.p50_ns)))?;
             write!(out, "{} | ", cell(blaze, |run| micros(run.p99_ns)))?;
             write!(out, "{} | ", cell(blaze, |run| micros(run.max_ns)))?;
+            write!(out, "{} | ", cell(floor, |run| micros(run.commit_p50_ns)))?;
             write!(out, "{} | ", cell(floor, |run| micros(run.p50_ns)))?;
             write!(out, "{} | ", cell(floor, |run| micros(run.p99_ns)))?;
         } else {

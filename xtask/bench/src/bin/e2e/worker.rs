@@ -1,6 +1,7 @@
 //! A worker from the inside: it does what its spec says and reports on standard output.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tokio::sync::oneshot;
@@ -19,8 +20,8 @@ pub(crate) type Finish = oneshot::Receiver<()>;
 /// Does what the spec says, reports, and then goes on until it is killed: the
 /// other worker may still wait for what a session has to say.
 pub(crate) fn run(spec: &str) -> Result<()> {
-    let finish = watch_input();
     let spec: Spec = serde_json::from_str(spec).context("a worker's spec is JSON")?;
+    let finish = watch_input(spec.directory.clone());
     match spec.system {
         System::Floor => report(floor::run(&spec, finish))?,
         System::Blaze => run_blaze(spec, finish)?,
@@ -39,7 +40,9 @@ fn run_blaze(spec: Spec, finish: Finish) -> Result<()> {
     };
     let runtime = builder.worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
-        report(tokio::spawn(blaze::run(spec, finish)).await?)?;
+        let outcome = tokio::spawn(blaze::run(spec, finish)).await?;
+        // Nobody may be reading yet, and the sessions are not to wait for it.
+        tokio::task::spawn_blocking(|| report(outcome)).await??;
         std::future::pending().await
     })
 }
@@ -60,8 +63,9 @@ pub(crate) fn say(message: &Message) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Hears when the other worker is done, and ends this one with the benchmark.
-fn watch_input() -> Finish {
+/// Hears when the other worker is done, and that the benchmark is gone: then it
+/// was killed, and what it can't remove any more is removed here.
+fn watch_input(directory: PathBuf) -> Finish {
     let (done, finish) = oneshot::channel();
     std::thread::spawn(move || {
         let mut done = Some(done);
@@ -71,6 +75,8 @@ fn watch_input() -> Finish {
                 let _ = done.take().map(|done| done.send(()));
             }
         }
+        // The other worker may be faster.
+        let _ = std::fs::remove_dir_all(directory);
         std::process::exit(1);
     });
     finish
