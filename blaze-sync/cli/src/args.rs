@@ -34,6 +34,10 @@ pub(crate) struct WriteArgs {
     #[arg(long, value_name = "LEVEL", default_value = "disk", value_parser = durabilities(),
         help_heading = HEADING)]
     pub(crate) durability: Durability,
+
+    /// Refuse to let the file grow beyond so many bytes, this time
+    #[arg(long, value_name = "BYTES", help_heading = HEADING)]
+    pub(crate) size_max: Option<u64>,
 }
 
 /// A database that is written, and made if there is none.

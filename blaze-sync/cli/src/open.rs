@@ -12,7 +12,8 @@ use crate::password::{self, Password};
 impl ReadArgs {
     /// Opens the database for reading, beside a process that may be writing.
     pub(crate) async fn open(&self) -> Result<Database> {
-        Opening { path: &self.path, access: &self.access, durability: None }.open(None).await
+        let Self { path, access } = self;
+        Opening { path, access, durability: None, size_max: None }.open(None).await
     }
 }
 
@@ -25,8 +26,20 @@ impl WriteArgs {
         self.opening().open(None).await
     }
 
+    /// Adds to an error for lack of room that there is a limit besides the disk's.
+    pub(crate) fn explain(&self, error: Error) -> anyhow::Error {
+        match (error, self.size_max) {
+            (error @ Error::Database(DatabaseError::Full), Some(bytes)) => {
+                let limit = format!("--size-max lets the file grow to {bytes} bytes; raise it");
+                anyhow!(error).context(limit)
+            }
+            (error, _) => error.into(),
+        }
+    }
+
     fn opening(&self) -> Opening<'_> {
-        Opening { path: &self.path, access: &self.access, durability: Some(self.durability) }
+        let Self { path, access, durability, size_max } = self;
+        Opening { path, access, durability: Some(*durability), size_max: *size_max }
     }
 }
 
@@ -60,6 +73,7 @@ struct Opening<'a> {
     access: &'a AccessArgs,
     /// `None` to only read.
     durability: Option<Durability>,
+    size_max: Option<u64>,
 }
 
 impl Opening<'_> {
@@ -109,6 +123,9 @@ impl Opening<'_> {
         }
         if let Some(database) = database {
             options = options.name(database);
+        }
+        if let Some(bytes) = self.size_max {
+            options = options.size_bytes_max(bytes);
         }
         match self.durability {
             Some(durability) => options.durability(durability).await,

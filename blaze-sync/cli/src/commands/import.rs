@@ -79,10 +79,11 @@ impl Args {
         let rows = self.reader()?;
         let db = self.database.open().await?;
         let mut imported = 0;
-        let result = import(&db, &self.collection, rows, &mut imported).await;
-        db.close().await?;
+        let result = self.import(&db, rows, &mut imported).await;
+        let closed = db.close().await;
         let summary = format!("{} imported into {}", count(imported, "row"), self.collection);
         result.with_context(|| format!("the import ended early, {summary}"))?;
+        closed.with_context(|| summary.clone())?;
 
         let took = started.elapsed();
         if self.json {
@@ -110,44 +111,40 @@ impl Args {
         }
         Ok(Reader::open_with(&self.file, format, options)?)
     }
-}
 
-/// Commits the rows in batches, and adds to `imported` what is committed.
-async fn import(
-    db: &Database,
-    collection: &str,
-    mut rows: Reader,
-    imported: &mut u64,
-) -> Result<()> {
-    let mut progress = Progress::new(rows.bytes_total());
-    loop {
-        let begin = rows.bytes_read();
-        let mut transaction = db.transaction();
-        let mut end = None;
-        while transaction.len() < BATCH_ROWS && rows.bytes_read() - begin < BATCH_BYTES {
-            match rows.next() {
-                Some(Ok((key, record))) => {
-                    let key = key.unwrap_or_else(RecordKey::unique);
-                    transaction = transaction.put(collection, key, record)?;
-                }
-                None => {
-                    end = Some(Ok(()));
-                    break;
-                }
-                Some(Err(error)) => {
-                    end = Some(Err(anyhow!(error)));
-                    break;
+    /// Commits the rows in batches, and adds to `imported` what is committed.
+    async fn import(&self, db: &Database, mut rows: Reader, imported: &mut u64) -> Result<()> {
+        let mut progress = Progress::new(rows.bytes_total());
+        loop {
+            let begin = rows.bytes_read();
+            let mut transaction = db.transaction();
+            let mut end = None;
+            while transaction.len() < BATCH_ROWS && rows.bytes_read() - begin < BATCH_BYTES {
+                match rows.next() {
+                    Some(Ok((key, record))) => {
+                        let key = key.unwrap_or_else(RecordKey::unique);
+                        transaction = transaction.put(&self.collection, key, record)?;
+                    }
+                    None => {
+                        end = Some(Ok(()));
+                        break;
+                    }
+                    Some(Err(error)) => {
+                        end = Some(Err(anyhow!(error)));
+                        break;
+                    }
                 }
             }
-        }
-        let count = transaction.len() as u64;
-        if count > 0 {
-            transaction.commit().await?;
-        }
-        *imported += count;
-        progress.update(rows.bytes_read(), format!("{imported} rows"));
-        if let Some(end) = end {
-            return end;
+            let count = transaction.len() as u64;
+            if count > 0 {
+                let committed = transaction.commit().await;
+                committed.map_err(|error| self.database.write.explain(error))?;
+            }
+            *imported += count;
+            progress.update(rows.bytes_read(), format!("{imported} rows"));
+            if let Some(end) = end {
+                return end;
+            }
         }
     }
 }

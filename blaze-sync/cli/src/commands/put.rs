@@ -81,7 +81,7 @@ impl Args {
         };
         let committed = transaction.commit().await;
         db.close().await?;
-        let seq = committed?;
+        let seq = committed.map_err(|error| self.database.write.explain(error))?;
 
         let key = keys::to_text(&key);
         let mut out = Out::raw();

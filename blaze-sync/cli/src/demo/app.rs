@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use blaze_sync::{
-    Change, Database, Mode, NodeKey, Record, RecordKey, Role, Topology, Value, record,
-};
+use blaze_sync::{Change, Database, NodeKey, Record, RecordKey, Role, Topology, Value, record};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::wire::{Command, ConflictLine, Message, Reply};
@@ -86,8 +84,8 @@ impl App {
                 self.topology.listen(self.node, &endpoint).await?;
                 Ok(Reply::Nothing)
             }
-            Command::Connect { endpoint } => {
-                self.topology.connect(self.node, &endpoint, Mode::Bidirectional).await?;
+            Command::Connect { endpoint, mode } => {
+                self.topology.connect(self.node, &endpoint, mode).await?;
                 Ok(Reply::Nothing)
             }
             Command::AwaitLink => patiently("the other app", self.await_link()).await,
@@ -95,9 +93,16 @@ impl App {
             Command::Edit { collection, author, count } => {
                 self.edit(&collection, &author, count).await
             }
-            Command::SetField { collection, key, field, value } => {
-                self.set_field(&collection, &key, &field, value).await
+            Command::Write { collection, records } => self.write(&collection, records).await,
+            Command::Update { collection, key, fields } => {
+                let started = Instant::now();
+                self.db.collection(&collection).update(key, fields).await?;
+                Ok(Reply::Committed { count: 1, took: started.elapsed() })
             }
+            Command::Read { collection, key } => {
+                Ok(Reply::Record(self.db.collection(&collection).get(key).await?))
+            }
+            Command::Count { collection } => self.count(&collection).await,
             Command::Probe { count } => patiently("an acknowledgement", self.probe(count)).await,
             Command::MeasureProbes { count } => {
                 patiently("a probe", self.measure_probes(count)).await
@@ -182,23 +187,28 @@ impl App {
         Ok(Reply::Committed { count, took: started.elapsed() })
     }
 
-    async fn set_field(
+    async fn write(
         &self,
         collection: &str,
-        key: &str,
-        field: &str,
-        value: String,
+        records: Vec<(RecordKey, Option<Record>)>,
     ) -> Result<Reply> {
         let started = Instant::now();
-        let collection = self.db.collection(collection);
-        let mut fields = Record::new();
-        fields.set(field, value)?;
-        if collection.get::<Record>(key).await?.is_some() {
-            collection.update(key, fields).await?;
-        } else {
-            collection.insert_at(key, fields).await?;
+        let mut transaction = self.db.transaction();
+        for (key, record) in records {
+            transaction = match record {
+                Some(record) => transaction.put(collection, key, record)?,
+                None => transaction.delete(collection, key)?,
+            };
         }
-        Ok(Reply::Committed { count: 1, took: started.elapsed() })
+        let count = transaction.len() as u64;
+        transaction.commit().await?;
+        Ok(Reply::Committed { count, took: started.elapsed() })
+    }
+
+    async fn count(&self, collection: &str) -> Result<Reply> {
+        let collections = self.db.collections().await?;
+        let found = collections.iter().find(|info| info.name.as_str() == collection);
+        Ok(Reply::Count(found.map_or(0, |info| info.records)))
     }
 
     async fn probe(&self, count: u64) -> Result<Reply> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use blaze_sync::Endpoint;
+use blaze_sync::{Endpoint, Mode, record};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ const KILLED_AFTER: u64 = 500;
 const DUELS: u64 = 20;
 
 /// What was measured.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 struct Figures {
     durability: String,
     rows_imported: u64,
@@ -43,9 +43,13 @@ struct Figures {
     conflicts: Vec<ConflictLine>,
     records_compared: u64,
     differences: Vec<String>,
+    /// The databases, if they were to be kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<Place>,
 }
 
 /// Where an app's database is, and its password.
+#[derive(Clone, Serialize)]
 struct Place {
     path: PathBuf,
     password: String,
@@ -83,6 +87,7 @@ pub(super) async fn run(args: Args) -> Result<()> {
     let result = demo.play().await;
     if demo.args.keep {
         let kept = directory.keep();
+        demo.figures.kept = vec![demo.office.clone(), demo.field.clone()];
         demo.tell_where(&kept);
     }
     result?;
@@ -101,7 +106,7 @@ impl Demo {
         let mut office = self.start("office", &self.office).await?;
         office.ask(Command::Listen { endpoint: self.endpoint.clone() }).await?;
         let mut field = self.start("field", &self.field).await?;
-        field.ask(Command::Connect { endpoint: self.endpoint.clone() }).await?;
+        field.ask(self.connect()).await?;
         field.ask(Command::AwaitLink).await?;
         self.tell(&format!(
             "office  process {}, listens, owns {}",
@@ -131,6 +136,10 @@ impl Demo {
         })
         .await?;
         Ok(app)
+    }
+
+    fn connect(&self) -> Command {
+        Command::Connect { endpoint: self.endpoint.clone(), mode: Mode::Bidirectional }
     }
 
     /// One app imports while the other edits; then both wait until they are equal.
@@ -200,12 +209,7 @@ impl Demo {
     async fn duel(&mut self, office: &mut App, field: &mut App) -> Result<()> {
         self.title("Both edit the same record at the same time");
         for round in 0..DUELS {
-            let edit = |who: &str| Command::SetField {
-                collection: "notes".into(),
-                key: "shared".into(),
-                field: "title".into(),
-                value: format!("title {round} by {who}"),
-            };
+            let edit = |who: &str| retitle(&format!("title {round} by {who}"));
             tokio::try_join!(office.ask(edit("office")), field.ask(edit("field")))?;
         }
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
@@ -244,17 +248,12 @@ impl Demo {
         ));
 
         // Both edit one record while they can't hear each other.
-        let edit = |who: &str| Command::SetField {
-            collection: "notes".into(),
-            key: "shared".into(),
-            field: "title".into(),
-            value: format!("written apart by {who}"),
-        };
+        let edit = |who: &str| retitle(&format!("written apart by {who}"));
         office.ask(edit("office")).await?;
         let reopened = Instant::now();
         let mut field = self.start("field", &self.field).await?;
         field.ask(edit("field")).await?;
-        field.ask(Command::Connect { endpoint: self.endpoint.clone() }).await?;
+        field.ask(self.connect()).await?;
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
         let recovery = reopened.elapsed();
         self.tell(&format!(
@@ -335,6 +334,12 @@ impl Place {
     fn file(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
+}
+
+/// Gives the one note that both apps write another title.
+fn retitle(title: &str) -> Command {
+    let note = record! { "title" => title };
+    Command::Write { collection: "notes".into(), records: vec![("shared".into(), Some(note))] }
 }
 
 /// A counter that is shown on a terminal only.

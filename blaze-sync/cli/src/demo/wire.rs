@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use blaze_sync::{Mode, Record, RecordKey};
 use serde::{Deserialize, Serialize};
 
 /// What the demo asks of an app. Each is answered by one [`Reply`].
@@ -13,15 +14,21 @@ pub(super) enum Command {
     /// Accept the other app at this endpoint.
     Listen { endpoint: String },
     /// Connect to the other app at this endpoint.
-    Connect { endpoint: String },
+    Connect { endpoint: String, mode: Mode },
     /// Wait until the other app is connected and both have caught up.
     AwaitLink,
     /// Import the file, or the data set that ships with the program.
     Import { collection: String, input: Option<PathBuf> },
     /// Commit so many small edits, one a transaction.
     Edit { collection: String, author: String, count: u64 },
-    /// Set one field of a record, making the record if it doesn't exist.
-    SetField { collection: String, key: String, field: String, value: String },
+    /// Make these records equal to what is given, or delete them, in one transaction.
+    Write { collection: String, records: Vec<(RecordKey, Option<Record>)> },
+    /// Set these fields of a record, and leave the others.
+    Update { collection: String, key: RecordKey, fields: Record },
+    /// Tell what a record is.
+    Read { collection: String, key: RecordKey },
+    /// Tell how many records a collection has.
+    Count { collection: String },
     /// Commit so many probes, each when the other app has acknowledged the last.
     Probe { count: u64 },
     /// Say when so many probes have become visible, and how long each took.
@@ -57,6 +64,10 @@ pub(super) enum Reply {
     /// So many records or operations were committed, and acknowledged to the
     /// writer, in so much time.
     Committed { count: u64, took: Duration },
+    /// A record, if there is one.
+    Record(Option<Record>),
+    /// So many records.
+    Count(u64),
     /// How long each probe took from before its commit until it was visible here.
     Latencies(Vec<Duration>),
     /// What happened so far.

@@ -1,5 +1,13 @@
 //! The program, run in a directory of its own.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a program that uses part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test file is a program that uses part of it"
+)]
+
+mod app;
+pub mod hostile;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+pub use app::{App, Collections, contents};
 
 /// How long anything may take; only a bug takes it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -98,6 +108,11 @@ impl Bench {
         Running::new(self.command(args).stdin(Stdio::piped()).spawn().unwrap())
     }
 
+    /// The endpoint of a socket in the directory.
+    pub fn socket(&self, name: &str) -> String {
+        format!("unix:{}", self.path(name).display())
+    }
+
     /// Waits until a record is there.
     pub fn wait_for_record(&self, database: &str, collection: &str, key: &str) -> Value {
         let args = ["get", database, collection, key, "--json"];
@@ -174,6 +189,24 @@ impl Running {
         parse(&self.line(|line| condition(&parse(line))))
     }
 
+    /// Writes a line to its standard input.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("it was not waited for");
+        writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("can't tell it {line}: {error}"));
+    }
+
+    /// Kills it (SIGKILL), and returns the lines that it had written before.
+    pub fn kill(&mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.lines.iter().collect()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
@@ -206,6 +239,15 @@ impl Drop for Running {
         // It has ended already unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits until a condition holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < DEADLINE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
