@@ -60,8 +60,8 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`] if the database fails; nothing was merged and the
-    /// checkpoint stands where it stood.
+    /// [`DatabaseError`] if the database fails; unless its variant says otherwise,
+    /// nothing was merged and the checkpoint stands where it stood.
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError>;
 
     /// What changed after a seq, in the order of the feed: whole seqs, and at

@@ -69,7 +69,9 @@ pub enum DatabaseError {
     },
     /// The commit failed while it was written. Whether it is in the database shows
     /// when that is opened again; until then it takes no more writes.
-    #[error("the commit failed while it was written; close the database, open it again and see whether it is there")]
+    #[error(
+        "the commit failed while it was written; close the database, open it again and see whether it is there"
+    )]
     OutcomeUnknown {
         /// Why.
         #[source]
@@ -77,7 +79,9 @@ pub enum DatabaseError {
     },
     /// An earlier input or output error: what the disk holds is uncertain since, so
     /// nothing more is written. Nothing of this call was committed.
-    #[error("the database takes no more writes after an error ({reason}); close it and open it again")]
+    #[error(
+        "the database takes no more writes after an error ({reason}); close it and open it again"
+    )]
     Halted {
         /// The error of before.
         reason: String,

@@ -157,6 +157,7 @@ impl DatabaseAdapter for SqliteDatabase {
             None => Ok(()),
         };
         // No connection is left, whatever became of the writer.
+        self.shared.feed.close();
         self.shared.unlock();
         self.opener.release();
         closed

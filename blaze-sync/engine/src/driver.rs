@@ -317,8 +317,11 @@ fn disconnected(error: &TransportError) -> SessionError {
 }
 
 fn storage_failed(error: &DatabaseError) -> Input {
-    // A disk that was full may have room again; a database that was closed stays so.
-    let retryable = !matches!(error, DatabaseError::Closed | DatabaseError::ReadOnly { .. });
+    // A disk that was full may have room again; a database that stopped stays so.
+    let retryable = !matches!(
+        error,
+        DatabaseError::Closed | DatabaseError::Halted { .. } | DatabaseError::ReadOnly { .. }
+    );
     Input::StorageFailed { reason: report(error), retryable }
 }
 

@@ -62,6 +62,12 @@ pub(crate) async fn value(database: &SqliteDatabase, key: i64) -> Option<Value> 
     record.expect("the record can be read").and_then(|record| record.get("value").cloned())
 }
 
+/// Waits until no commit can come any more.
+pub(crate) async fn ended(watch: &mut tokio::sync::watch::Receiver<blaze_codec::Seq>) {
+    let changed = tokio::time::timeout(std::time::Duration::from_secs(20), watch.changed()).await;
+    changed.expect("the watch ends").expect_err("no commit came");
+}
+
 pub(crate) async fn whole_feed(database: &SqliteDatabase) -> ChangeSet {
     let limit = ChangesLimit { records: usize::MAX, bytes: usize::MAX };
     database.changes(blaze_codec::Seq::ZERO, limit).await.expect("the feed can be read")
