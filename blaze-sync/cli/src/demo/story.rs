@@ -1,19 +1,22 @@
 //! What the demo does, and how it tells it.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use blaze_sync::{Endpoint, Mode, record};
+use anyhow::{Context, Result, anyhow, bail};
+use blaze_sync::{Database, Endpoint, Mode, record};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Args;
 use super::child::App;
 use super::compare::{Comparison, compare};
 use super::figures::{human, per_second, quantile, thousands};
 use super::wire::{Command, ConflictLine, Reply};
+use crate::output::Out;
 
 /// Edits that the second app makes while the first imports.
 const EDITS: u64 = 300;
@@ -55,12 +58,20 @@ struct Place {
     password: String,
 }
 
+/// What must be in both databases in the end.
+#[derive(Default)]
+struct Expected {
+    rows: u64,
+    stream: u64,
+}
+
 /// The two apps and the way between them.
 struct Demo {
     args: Args,
     office: Place,
     field: Place,
     endpoint: String,
+    expected: Expected,
     figures: Figures,
 }
 
@@ -81,10 +92,17 @@ pub(super) async fn run(args: Args) -> Result<()> {
         office: place("office.blaze")?,
         field: place("field.blaze")?,
         endpoint: Endpoint::unix(directory.path().join("blaze.sock"))?.to_string(),
+        expected: Expected::default(),
         figures: Figures { durability: args.durability.clone(), ..Figures::default() },
         args,
     };
-    let result = demo.play().await;
+    // So that the directory goes with the demo, however it ends.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let result = tokio::select! {
+        result = demo.play() => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = terminated.recv() => Err(anyhow!("terminated")),
+    };
     if demo.args.keep {
         let kept = directory.keep();
         demo.figures.kept = vec![demo.office.clone(), demo.field.clone()];
@@ -92,10 +110,12 @@ pub(super) async fn run(args: Args) -> Result<()> {
     }
     result?;
     if demo.args.json {
-        println!("{}", serde_json::to_string_pretty(&demo.figures)?);
+        let mut out = Out::raw();
+        out.json(&demo.figures)?;
+        out.flush()?;
     }
     if !demo.figures.differences.is_empty() {
-        bail!("the databases differ:\n  {}", demo.figures.differences.join("\n  "));
+        bail!("not as it should be:\n  {}", demo.figures.differences.join("\n  "));
     }
     Ok(())
 }
@@ -162,6 +182,7 @@ impl Demo {
             bail!("office answered {imported:?}")
         };
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
+        self.expected.rows = count(office, "rows").await?;
         let operations = rows + edited.0;
         let rate = per_second(operations, started.elapsed());
         self.tell(&format!(
@@ -215,7 +236,7 @@ impl Demo {
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
         let conflicts = conflicts(office, field).await?;
         self.tell(&format!(
-            "{DUELS} rounds: {} writes lost to one that their author had not heard of, and each was reported",
+            "{DUELS} rounds: {} reports of a write that lost to one its author had not heard of",
             conflicts.len()
         ));
         self.tell_conflict(conflicts.first());
@@ -240,11 +261,13 @@ impl Demo {
         field.done(|_| ()).await?;
         let pid = field.pid();
         field.kill().await?;
-        let Reply::Committed { count: written, .. } = office.done(|_| ()).await? else {
-            bail!("office didn't write")
-        };
+        office.done(|_| ()).await?;
+        let before = count_in(&self.field, "stream").await?;
+        self.expected.stream = count(office, "stream").await?;
         self.tell(&format!(
-            "process {pid} was killed after {KILLED_AFTER} of {written} edits had arrived"
+            "process {pid} was killed when {} of the {} records had arrived",
+            thousands(before),
+            thousands(self.expected.stream)
         ));
 
         // Both edit one record while they can't hear each other.
@@ -257,7 +280,7 @@ impl Demo {
         tokio::try_join!(office.ask(Command::Settle), field.ask(Command::Settle))?;
         let recovery = reopened.elapsed();
         self.tell(&format!(
-            "started again: opened, reconnected and caught up in {}, without starting over",
+            "started again: opened, reconnected and caught up in {}",
             human(recovery)
         ));
         let conflicts = conflicts(office, &mut field).await?;
@@ -267,8 +290,8 @@ impl Demo {
         }
         self.tell_conflict(apart);
         self.figures.conflicts.extend(apart.cloned());
-        self.figures.crash_seen_before = KILLED_AFTER;
-        self.figures.crash_written = written;
+        self.figures.crash_seen_before = before;
+        self.figures.crash_written = self.expected.stream;
         self.figures.crash_recovery_ms = recovery.as_secs_f64() * 1e3;
         Ok(field)
     }
@@ -282,13 +305,28 @@ impl Demo {
         let Comparison { collections, records, differences } = compare(office, field).await?;
         self.figures.records_compared = records;
         self.figures.differences.extend(differences);
+        let expected = [
+            // The edits, but for those that delete, and the one that both fight for.
+            ("notes", edited_records(EDITS) + 1),
+            ("probes", PROBES),
+            ("rows", self.expected.rows),
+            ("stream", edited_records(STREAM)),
+        ];
+        for (name, expected) in expected {
+            let found = collections.iter().find(|info| info.name == name);
+            let found = found.map_or(0, |info| info.records);
+            if found != expected {
+                let lost = format!("{name} has {found} records, not {expected}");
+                self.figures.differences.push(lost);
+            }
+        }
         if self.figures.differences.is_empty() {
             let counts: Vec<_> = collections
                 .iter()
                 .map(|info| format!("{} {}", thousands(info.records), info.name))
                 .collect();
             self.tell(&format!(
-                "yes: {} records compared one by one ({}); nothing was lost",
+                "yes: {} records compared one by one ({}), and none of what was written is missing",
                 thousands(records),
                 counts.join(", ")
             ));
@@ -311,7 +349,7 @@ impl Demo {
 
     fn tell_conflict(&self, conflict: Option<&ConflictLine>) {
         if let Some(ConflictLine { record, field, won, lost, .. }) = conflict {
-            self.tell(&format!("{record}, {field}: {won:?} won over {lost:?}, in both apps"));
+            self.tell(&format!("{record}, {field}: {won:?} won over {lost:?}"));
         }
     }
 
@@ -340,6 +378,28 @@ impl Place {
 fn retitle(title: &str) -> Command {
     let note = record! { "title" => title };
     Command::Write { collection: "notes".into(), records: vec![("shared".into(), Some(note))] }
+}
+
+/// How many records so many edits leave: three of four insert, one of twelve deletes.
+const fn edited_records(edits: u64) -> u64 {
+    edits - edits / 4 - edits / 12
+}
+
+/// How many records of a collection an app has.
+async fn count(app: &mut App, collection: &str) -> Result<u64> {
+    match app.ask(Command::Count { collection: collection.to_owned() }).await? {
+        Reply::Count(count) => Ok(count),
+        other => bail!("an app answered {other:?}"),
+    }
+}
+
+/// How many records of a collection a database has that no app has open.
+async fn count_in(place: &Place, collection: &str) -> Result<u64> {
+    let db = Database::open(&place.path).password(&place.password).read_only(true).await?;
+    let collections = db.collections().await?;
+    db.close().await?;
+    let found = collections.iter().find(|info| info.name == collection);
+    Ok(found.map_or(0, |info| info.records))
 }
 
 /// A counter that is shown on a terminal only.
