@@ -58,6 +58,7 @@
 //! Addresses, transports, databases and clocks: this crate knows names only.
 
 mod error;
+mod flows;
 mod graph;
 mod patterns;
 mod picture;

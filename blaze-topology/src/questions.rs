@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graphmap::{DiGraphMap, UnGraphMap};
 
+use crate::flows::Flows;
 use crate::{Link, NodeKey, Topology};
 
 /// Questions about how data flows. A key of no node gets the empty answer.
@@ -14,7 +15,7 @@ impl Topology {
     /// The writer itself is not among them. Nodes at the same distance are in
     /// the order in which they were added.
     pub fn receivers(&self, writer: NodeKey) -> Vec<(NodeKey, usize)> {
-        let mut receivers: Vec<_> = Spread::from(writer, &self.flows(), None)
+        let mut receivers: Vec<_> = Spread::from(writer, &self.flows())
             .hops()
             .filter(|&(node, _)| node != writer)
             .collect();
@@ -31,7 +32,7 @@ impl Topology {
     /// A shortest way that data takes from `writer` to `reader`, both included;
     /// `None` if there is none.
     pub fn path(&self, writer: NodeKey, reader: NodeKey) -> Option<Vec<NodeKey>> {
-        Spread::from(writer, &self.flows(), None).path_to(reader)
+        Spread::from(writer, &self.flows()).path_to(reader)
     }
 
     /// The nodes without a link, in the order in which they were added.
@@ -60,30 +61,18 @@ impl Topology {
     /// The nodes without which some write no longer gets from one of the others
     /// to another: each is a single point of failure.
     pub fn cut_nodes(&self) -> Vec<NodeKey> {
-        let flows = self.flows();
-        // A way that leads through a node enters it at a sender and leaves it
-        // at a receiver, so it's enough to look for a way around between those.
-        let is_cut = |node: NodeKey| {
-            let receivers: Vec<_> = flows.neighbors(node).collect();
-            flows.neighbors_directed(node, petgraph::Incoming).any(|sender| {
-                let around = Spread::from(sender, &flows, Some(node));
-                receivers.iter().any(|&receiver| !around.reached(receiver))
-            })
-        };
-        self.nodes().map(crate::Node::key).filter(|&node| is_cut(node)).collect()
+        Flows::of(self).cut_nodes().collect()
     }
 
     /// The links without which some write no longer reaches a node that it
     /// reached. In a tree, that is each of them.
     pub fn cut_links(&self) -> Vec<Link> {
+        let flows = Flows::of(self);
         let is_cut = |link: &Link| {
-            let mut without = self.flows();
-            without.remove_edge(link.from, link.to);
-            without.remove_edge(link.to, link.from);
-            let cuts = |sender, receiver| {
-                link.carries_from(sender) && !Spread::from(sender, &without, None).reached(receiver)
+            let cuts = |sender| {
+                link.carries_from(sender) && flows.needs_direct_flow(sender, link.other(sender))
             };
-            cuts(link.from, link.to) || cuts(link.to, link.from)
+            cuts(link.from) || cuts(link.to)
         };
         self.links().filter(is_cut).collect()
     }
@@ -125,7 +114,7 @@ struct Spread {
 
 impl Spread {
     /// Spreads breadth-first, so that every node is reached over the fewest hops.
-    fn from(writer: NodeKey, flows: &DiGraphMap<NodeKey, ()>, avoid: Option<NodeKey>) -> Self {
+    fn from(writer: NodeKey, flows: &DiGraphMap<NodeKey, ()>) -> Self {
         let mut reached = BTreeMap::new();
         if !flows.contains_node(writer) {
             return Self { reached };
@@ -134,7 +123,7 @@ impl Spread {
         let mut queue = VecDeque::from([(writer, 0)]);
         while let Some((sender, hops)) = queue.pop_front() {
             for receiver in flows.neighbors(sender) {
-                if Some(receiver) == avoid || reached.contains_key(&receiver) {
+                if reached.contains_key(&receiver) {
                     continue;
                 }
                 reached.insert(receiver, (hops + 1, sender));
@@ -142,10 +131,6 @@ impl Spread {
             }
         }
         Self { reached }
-    }
-
-    fn reached(&self, node: NodeKey) -> bool {
-        self.reached.contains_key(&node)
     }
 
     fn hops(&self) -> impl Iterator<Item = (NodeKey, usize)> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Topology;
+use crate::flows::Flows;
 
 /// What is allowed, but worth a second look.
 ///
@@ -78,17 +79,11 @@ impl Topology {
             warnings.push(Warning::Split { groups: linked.into_iter().map(names).collect() });
         }
 
-        let unheard = |key| !isolated.contains(&key) && self.receivers(key).is_empty();
-        warnings.extend(
-            self.nodes()
-                .filter(|node| unheard(node.key()))
-                .map(|node| Warning::Unheard { node: node.name().to_owned() }),
-        );
-        warnings.extend(
-            self.cut_nodes()
-                .into_iter()
-                .map(|key| Warning::SinglePointOfFailure { node: name(key) }),
-        );
+        let flows = Flows::of(self);
+        let unheard = flows.silent().filter(|key| !isolated.contains(key));
+        warnings.extend(unheard.map(|key| Warning::Unheard { node: name(key) }));
+        let cut_nodes = flows.cut_nodes();
+        warnings.extend(cut_nodes.map(|key| Warning::SinglePointOfFailure { node: name(key) }));
         warnings
     }
 }

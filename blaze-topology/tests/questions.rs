@@ -195,3 +195,43 @@ fn warnings_name_what_a_user_may_not_have_meant() {
         "the nodes fall into 2 groups that never sync: source, reader | x, y"
     );
 }
+
+fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("{prefix}{index}")).collect()
+}
+
+/// A way around for each pair of neighbours of each node would take minutes here.
+#[test]
+fn large_mesh_depends_on_nobody() {
+    let mesh = Topology::mesh(names("n", 200)).unwrap();
+    assert_eq!(mesh.cut_nodes(), []);
+    assert_eq!(mesh.cut_links(), []);
+    assert_eq!(mesh.warnings(), []);
+}
+
+#[test]
+fn large_chain_depends_on_all_but_its_ends() {
+    let chain = Topology::chain(names("n", 200)).unwrap();
+    assert_eq!(chain.cut_nodes(), keys(&chain)[1..199]);
+    assert_eq!(chain.cut_links(), chain.links().collect::<Vec<_>>());
+}
+
+/// Both bridge nodes lie beyond the first word of bits.
+#[test]
+fn large_meshes_depend_on_the_link_that_joins_them() {
+    let mut joined = Topology::mesh(names("a", 70)).unwrap();
+    for name in names("b", 70) {
+        joined.add_node(name, Role::Client).unwrap();
+    }
+    let all = keys(&joined);
+    for (index, &later) in all.iter().enumerate().skip(70) {
+        for &earlier in &all[70..index] {
+            joined.add_link(later, earlier, Mode::Bidirectional).unwrap();
+        }
+    }
+    let bridge = Link { from: all[69], to: all[135], mode: Mode::ReadOnly };
+    joined.add_link(bridge.from, bridge.to, bridge.mode).unwrap();
+    assert_eq!(joined.cut_links(), [bridge]);
+    assert_eq!(joined.cut_nodes(), [bridge.from, bridge.to]);
+    assert_eq!(joined.reaches(all[0], all[70]), None, "it only brings data");
+}

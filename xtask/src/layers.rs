@@ -11,10 +11,19 @@ struct Rule {
     package: &'static str,
     /// Crates of the workspace that it may see.
     sees: &'static [&'static str],
+    /// Those of them that it may depend on directly; `None` if all.
+    directly: Option<&'static [&'static str]>,
     /// Other crates that it must not see.
     never: &'static [&'static str],
     /// What stands behind it.
     why: &'static str,
+}
+
+impl Rule {
+    /// Whether the crate may name `member`, which it may see, among its own dependencies.
+    fn may_depend_on(&self, member: &str) -> bool {
+        self.directly.is_none_or(|directly| directly.contains(&member))
+    }
 }
 
 /// Whatever runs tasks or does I/O.
@@ -26,42 +35,49 @@ const RULES: &[Rule] = &[
     Rule {
         package: "blaze-codec",
         sees: &[],
+        directly: None,
         never: &["rusqlite", "rustix", "mio", "socket2"],
         why: "the data model and its bytes stand below everything",
     },
     Rule {
         package: "blaze-transport",
         sees: &["blaze-codec"],
+        directly: None,
         never: &["rusqlite"],
         why: "a transport moves opaque frames and knows neither databases nor sessions",
     },
     Rule {
         package: "blaze-transport-*",
         sees: &["blaze-codec", "blaze-transport"],
+        directly: None,
         never: &["rusqlite"],
         why: "a transport moves opaque frames and knows no other transport",
     },
     Rule {
         package: "blaze-topology",
         sees: &["blaze-codec"],
+        directly: None,
         never: RUNTIMES,
         why: "a topology is a plan on paper",
     },
     Rule {
         package: "blaze-db-adapter",
         sees: &["blaze-codec"],
+        directly: None,
         never: &["rusqlite", "mio", "socket2"],
         why: "merging knows neither a database nor a transport",
     },
     Rule {
         package: "blaze-db-adapter-*",
         sees: &["blaze-codec", "blaze-db-adapter"],
+        directly: None,
         never: &["mio", "socket2"],
         why: "a database knows neither a transport nor another database",
     },
     Rule {
         package: "blaze-sync-protocol",
         sees: &["blaze-codec"],
+        directly: None,
         never: RUNTIMES,
         why: "a session is a pure function of its inputs, so that a simulator can drive it",
     },
@@ -74,6 +90,7 @@ const RULES: &[Rule] = &[
             "blaze-topology",
             "blaze-transport",
         ],
+        directly: None,
         never: &["rusqlite", "mio", "socket2"],
         why: "transports and databases are values that the engine is given",
     },
@@ -92,6 +109,7 @@ const RULES: &[Rule] = &[
             "blaze-transport-tcp",
             "blaze-transport-unix",
         ],
+        directly: None,
         never: &["clap", "anyhow"],
         why: "the facade carries what an app needs, not the program or the test suites",
     },
@@ -111,12 +129,14 @@ const RULES: &[Rule] = &[
             "blaze-transport-tcp",
             "blaze-transport-unix",
         ],
+        directly: Some(&["blaze-sync"]),
         never: &[],
-        why: "the program stands on top of the facade",
+        why: "the program knows nothing but the facade",
     },
     Rule {
         package: "xtask",
         sees: &[],
+        directly: None,
         never: &["tokio", "rusqlite"],
         why: "tasks must build in seconds, and when nothing else does",
     },
@@ -129,6 +149,15 @@ pub(crate) enum Violation {
     Sees {
         /// From the crate down to what it must not see.
         path: Vec<String>,
+        /// What stands behind the rule.
+        why: &'static str,
+    },
+    /// A crate depends directly on what it may only see through others.
+    DependsOn {
+        /// The name of the crate.
+        package: String,
+        /// What it depends on.
+        dependency: String,
         /// What stands behind the rule.
         why: &'static str,
     },
@@ -151,6 +180,9 @@ impl fmt::Display for Violation {
                 let ends = path.first().zip(path.last());
                 let (package, seen) = ends.map_or(("", ""), |(first, last)| (first, last));
                 write!(f, "{package} must not see {seen}: {} ({why})", path.join(" -> "))
+            }
+            Self::DependsOn { package, dependency, why } => {
+                write!(f, "{package} must not depend directly on {dependency} ({why})")
             }
             Self::NoRule { package } => {
                 write!(f, "{package} has no layer; add a rule to xtask/src/layers.rs")
@@ -212,6 +244,9 @@ pub(crate) fn check_tree(package: &str, tree: &str, members: &[String]) -> Vec<V
         if !is_allowed {
             let path = path.iter().map(ToString::to_string).collect();
             violations.push(Violation::Sees { path, why: rule.why });
+        } else if is_member && depth == 1 && !rule.may_depend_on(name) {
+            let (package, dependency) = (package.to_owned(), name.to_owned());
+            violations.push(Violation::DependsOn { package, dependency, why: rule.why });
         }
     }
     violations

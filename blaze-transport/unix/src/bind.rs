@@ -3,16 +3,13 @@
 use std::{
     fs, io,
     os::unix::{fs::MetadataExt, net::UnixListener as StdListener},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use blaze_transport::{Endpoint, TransportError};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::{path::SocketPath, path_error};
-
-/// Random names to try before giving up.
-const TEMPORARY_NAMES: usize = 16;
 
 /// Which file a socket is, so that another one at the same path is not taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,26 +24,19 @@ impl Identity {
     }
 }
 
-/// Binds and listens at the path. The caller holds the path's lock.
+/// Binds and listens at the path. The caller holds the path's lock, and has removed what a
+/// killed server left at the path and at its temporary one.
 ///
-/// The socket is bound at a temporary name and linked to its own when it listens already, so
-/// that no client ever meets a socket that refuses it for a moment.
+/// The socket is bound at the temporary path and linked to its own when it listens already, so
+/// that no client ever meets a socket that refuses it for a moment. Linking comes last: whatever
+/// fails leaves nothing behind.
 ///
 /// # Errors
 ///
-/// If something is at the path, or the directory can't be written.
+/// If something is at either path, or the directory can't be written.
 pub(crate) fn bind(path: &SocketPath) -> Result<(UnixListener, Identity), TransportError> {
     let full = path.full();
-    let failed = |error| path_error("listen at", &full)(error);
-    let (listener, temporary) = bind_temporary(path).map_err(failed)?;
-    let linked = fs::symlink_metadata(&temporary).and_then(|metadata| {
-        fs::hard_link(&temporary, &full)?;
-        Ok(Identity::of(&metadata))
-    });
-    let removed = fs::remove_file(&temporary);
-    let identity = linked.map_err(failed)?;
-    removed.map_err(failed)?;
-    Ok((UnixListener::from_std(listener).map_err(failed)?, identity))
+    bind_and_link(path.temporary().full(), &full).map_err(path_error("listen at", &full))
 }
 
 /// Removes a socket that a killed server left at the path. The caller holds the path's lock.
@@ -91,21 +81,29 @@ pub(crate) fn remove_own(path: &SocketPath, identity: Identity) -> Result<(), Tr
     }
 }
 
-fn bind_temporary(path: &SocketPath) -> io::Result<(StdListener, std::path::PathBuf)> {
-    let mut result = Err(io::ErrorKind::AddrInUse.into());
-    for _ in 0..TEMPORARY_NAMES {
-        let temporary = path.temporary();
-        result = bind_private(&temporary).map(|listener| (listener, temporary));
-        if !result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
-            break;
-        }
+fn bind_and_link(temporary: PathBuf, full: &Path) -> io::Result<(UnixListener, Identity)> {
+    let (listener, temporary) = bind_private(temporary)?;
+    let listener = UnixListener::from_std(listener)?;
+    let identity = Identity::of(&fs::symlink_metadata(&temporary.path)?);
+    fs::hard_link(&temporary.path, full)?;
+    Ok((listener, identity))
+}
+
+/// The file of a socket that this call bound. Goes when dropped, whatever happened.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What can't be removed is what a killed server leaves: the next one removes it.
+        let _ = fs::remove_file(&self.path);
     }
-    result
 }
 
 /// Binds a socket of mode 0600 without a moment in which it is wider, whatever the umask.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn bind_private(path: &Path) -> io::Result<StdListener> {
+fn bind_private(path: PathBuf) -> io::Result<(StdListener, Temporary)> {
     use rustix::{
         fs::{Mode, fchmod},
         net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
@@ -118,18 +116,20 @@ fn bind_private(path: &Path) -> io::Result<StdListener> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // On Linux the mode of the unbound socket, less the umask, becomes the mode of the file.
     fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    bind(&socket, &SocketAddrUnix::new(&path)?)?;
+    let temporary = Temporary { path };
     listen(&socket, BACKLOG)?;
-    Ok(socket.into())
+    Ok((socket.into(), temporary))
 }
 
 /// Binds a socket and then narrows its mode; until then the directory protects it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn bind_private(path: &Path) -> io::Result<StdListener> {
+fn bind_private(path: PathBuf) -> io::Result<(StdListener, Temporary)> {
     use std::os::unix::fs::PermissionsExt;
 
-    let listener = StdListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let listener = StdListener::bind(&path)?;
+    let temporary = Temporary { path };
+    fs::set_permissions(&temporary.path, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok((listener, temporary))
 }

@@ -56,8 +56,9 @@ const SCHEME: &str = "unix";
 ///
 /// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
 /// its pid. The lock file stays when the listener is gone: removing it would let two servers
-/// each lock a file of their own. A socket that a killed server left behind is replaced by the
-/// next one.
+/// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
+/// `PATH`; so that this fits a socket address too, `PATH` has at most 102 bytes on Linux and 98
+/// elsewhere. What a killed server left behind of either is replaced by the next one.
 #[derive(Clone, Debug)]
 pub struct UnixTransport {
     /// The only user whom peers may run as.

@@ -35,7 +35,9 @@ impl UnixSocketListener {
         // Looked at before the lock file is made, so that a mistaken path leaves no trace.
         path.socket_metadata()?;
         let lock = ListenLock::acquire(&path.lock(), endpoint)?;
-        bind::remove_stale(&path, endpoint, geteuid().as_raw()).await?;
+        for left in [&path.temporary(), &path] {
+            bind::remove_stale(left, endpoint, geteuid().as_raw()).await?;
+        }
         let (listener, identity) = bind::bind(&path)?;
         let endpoint = endpoint.clone();
         Ok(Self { listener, path, identity: Some(identity), endpoint, transport, _lock: lock })

@@ -1,7 +1,7 @@
 //! Socket paths: where they really are, and whether they fit a socket address.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::{self, FileType, Metadata},
     io,
     os::unix::fs::FileTypeExt,
@@ -16,8 +16,11 @@ use crate::{SCHEME, directory, path_error};
 /// 104, and one is the terminating zero.
 const PATH_BYTES_MAX: usize =
     if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
-/// The shortest name that a socket is first bound at, before it is linked to its own.
-const TEMPORARY_NAME_BYTES_MIN: usize = 4;
+/// Around the name of a socket, the name that it is first bound at.
+const TEMPORARY_AFFIXES: (&str, &str) = (".", ".new");
+/// The longest path of a socket whose temporary path fits an address as well.
+const SOCKET_PATH_BYTES_MAX: usize =
+    PATH_BYTES_MAX - TEMPORARY_AFFIXES.0.len() - TEMPORARY_AFFIXES.1.len();
 
 /// A socket path whose directory is resolved and safe.
 #[derive(Clone, Debug)]
@@ -63,11 +66,14 @@ impl SocketPath {
         self.directory.join(name)
     }
 
-    /// A random path in the same directory that is no longer than the socket's own.
-    pub(crate) fn temporary(&self) -> PathBuf {
-        let random_bytes = self.name.len().clamp(TEMPORARY_NAME_BYTES_MIN, 12) - 1;
-        let random = std::iter::repeat_with(fastrand::lowercase).take(random_bytes);
-        self.directory.join(format!(".{}", random.collect::<String>()))
+    /// The path `.NAME.new` beside the socket, where it is bound before it is linked to its own.
+    ///
+    /// Always the same, so that the next holder of the lock finds what a killed one left there.
+    pub(crate) fn temporary(&self) -> Self {
+        let mut name = OsString::from(TEMPORARY_AFFIXES.0);
+        name.push(&self.name);
+        name.push(TEMPORARY_AFFIXES.1);
+        Self { directory: self.directory.clone(), name }
     }
 
     /// What is at the path itself; a symbolic link is not followed. `None` if nothing is.
@@ -99,16 +105,15 @@ pub(crate) fn of(endpoint: &Endpoint) -> Result<PathBuf, TransportError> {
     Ok(PathBuf::from(endpoint.address()))
 }
 
-/// Checks that both the path and the name that the socket is first bound at fit an address.
+/// Checks that both the path and the one that the socket is first bound at fit an address.
 fn check_length(path: &Path) -> Result<(), TransportError> {
     let bytes = path.as_os_str().len();
-    let name_bytes = path.file_name().map_or(0, OsStr::len);
-    let bytes_max = PATH_BYTES_MAX - TEMPORARY_NAME_BYTES_MIN.saturating_sub(name_bytes);
-    if bytes <= bytes_max {
+    if bytes <= SOCKET_PATH_BYTES_MAX {
         return Ok(());
     }
+    let (path, bytes_max) = (path.to_owned(), SOCKET_PATH_BYTES_MAX);
     let suggestion = directory::suggested().join("blaze.sock");
-    Err(TransportError::PathTooLong { path: path.to_owned(), bytes, bytes_max, suggestion })
+    Err(TransportError::PathTooLong { path, bytes, bytes_max, suggestion })
 }
 
 fn describe(file_type: FileType) -> &'static str {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use blaze_transport::{Endpoint, FrameLimits, Transport, TransportError};
 use rustix::process::geteuid;
 
-use crate::{UnixTransport, directory};
+use crate::{UnixTransport, bind, directory, path::SocketPath};
 
 /// A transport that takes every peer of this process for another user's.
 fn distrustful() -> UnixTransport {
@@ -47,6 +47,20 @@ async fn client_of_another_user_is_refused_and_the_listener_goes_on() {
         assert!(matches!(error, TransportError::ClientRefused { .. }), "{error}");
         assert!(error.is_retryable(), "it concerns one client only");
         assert!(connected.unwrap().receiver.recv().await.is_err(), "nothing was sent to it");
+    }
+}
+
+#[tokio::test]
+async fn failed_bind_leaves_only_what_was_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = SocketPath::resolve(&directory.path().join("s")).unwrap();
+    for taken in [path.full(), path.temporary().full()] {
+        std::fs::write(&taken, "precious").unwrap();
+        bind::bind(&path).expect_err("a file is in the way");
+        let entries = std::fs::read_dir(directory.path()).unwrap();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [taken.file_name().unwrap()]);
+        std::fs::remove_file(&taken).unwrap();
     }
 }
 

@@ -83,6 +83,35 @@ fn a_transport_of_any_name_must_not_see_another_one() {
 }
 
 #[test]
+fn the_program_sees_the_layers_only_through_the_facade() {
+    let tree = "\
+0 blaze-sync-cli v0.1.0 (/w/blaze-sync/cli)
+1 anyhow v1.0.104
+1 blaze-sync v0.1.0 (/w/blaze-sync)
+2 blaze-sync-engine v0.1.0 (/w/blaze-sync/engine)
+3 blaze-codec v0.1.0 (/w/blaze-codec)
+";
+    let mut members = members();
+    members.push("blaze-db-adapter-sqlite".to_owned());
+    assert_eq!(check_tree("blaze-sync-cli", tree, &members), []);
+
+    let direct = "\
+1 blaze-db-adapter-sqlite v0.1.0 (/w/blaze-db-adapter/sqlite)
+2 rusqlite v0.37.0
+1 blaze-sync-engine v0.1.0 (/w/blaze-sync/engine) (*)
+";
+    let found = check_tree("blaze-sync-cli", &(tree.to_owned() + direct), &members);
+    let messages: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let why = "the program knows nothing but the facade";
+    assert_eq!(
+        messages,
+        ["blaze-db-adapter-sqlite", "blaze-sync-engine"].map(|dependency| format!(
+            "blaze-sync-cli must not depend directly on {dependency} ({why})"
+        ))
+    );
+}
+
+#[test]
 fn each_crate_needs_a_rule_and_each_rule_a_crate() {
     assert_eq!(check_rules(&members()), []);
     let mut others = members();
