@@ -2,6 +2,8 @@
 
 use blaze_sync::{RecordKey, Value};
 
+use crate::output::{is_printable, printable_json};
+
 /// The key that a text means: a UUID, an integer, or else the text itself. In JSON,
 /// `"42"` is the text 42 and `{"$hex": "00ff"}` are bytes.
 ///
@@ -17,23 +19,25 @@ pub(crate) fn parse(text: &str) -> Result<RecordKey, String> {
     text.parse().map_err(|error: <RecordKey as std::str::FromStr>::Err| error.to_string())
 }
 
-/// The text by which [`parse`] finds a key again.
+/// The text by which [`parse`] finds a key again. It is one line that can be printed:
+/// a key with a line break in it is written as JSON, as it would be two keys otherwise.
 pub(crate) fn to_text(key: &RecordKey) -> String {
     let plain = key.to_string();
-    if !plain.is_empty() && parse(&plain).as_ref() == Ok(key) {
+    let shows = !plain.is_empty() && plain.chars().all(is_printable);
+    if shows && parse(&plain).as_ref() == Ok(key) {
         return plain;
     }
-    serde_json::to_string(key).expect("a key is JSON")
+    printable_json(&serde_json::to_string(key).expect("a key is JSON"))
 }
 
-/// The key that a field's value makes.
+/// The key that a field's value makes; a text is the key as it is, and not [`parse`]d.
 ///
 /// # Errors
 ///
 /// A sentence if a value of this kind can't be a key.
 pub(crate) fn of_value(value: &Value) -> Result<RecordKey, String> {
     match value {
-        Value::Text(text) => parse(text),
+        Value::Text(text) => Ok(RecordKey::Text(text.clone())),
         Value::Int(int) => Ok(RecordKey::Int(*int)),
         Value::Uuid(uuid) => Ok(RecordKey::Uuid(*uuid)),
         Value::Bytes(bytes) => Ok(RecordKey::Bytes(bytes.to_vec())),
@@ -60,9 +64,14 @@ mod tests {
             "\"42\"".into(),
             "{\"$hex\": \"00\"}".into(),
             "{not json".into(),
+            "two\nlines".into(),
+            "a\tb\r\u{1b}[2J\u{9b}".into(),
+            "\u{202e}\u{e0001}".into(),
             RecordKey::Bytes(vec![0, 255]),
         ] {
-            assert_eq!(parse(&to_text(&key)), Ok(key.clone()), "{key:?}");
+            let text = to_text(&key);
+            assert_eq!(parse(&text), Ok(key.clone()), "{key:?}");
+            assert!(text.chars().all(is_printable), "{text:?}");
         }
     }
 

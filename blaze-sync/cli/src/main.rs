@@ -1,6 +1,7 @@
 //! The `blaze` program: keeps embedded databases in sync, from a terminal.
 
 mod args;
+mod batch;
 mod commands;
 mod demo;
 mod keys;

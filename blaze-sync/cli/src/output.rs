@@ -31,6 +31,11 @@ impl Out {
         Self { inner: BufWriter::new(Box::new(io::stdout())) }
     }
 
+    /// For nobody: what is written is gone.
+    pub(crate) fn nowhere() -> Self {
+        Self { inner: BufWriter::new(Box::new(io::sink())) }
+    }
+
     /// Writes a line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut *self, value)?;
@@ -98,23 +103,51 @@ fn tell(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// A text with its control characters made visible: a name or a value that came
-/// from elsewhere must not be able to steer the terminal.
+/// A text on one line, with what can't be printed made visible: a name or a reason
+/// that came from elsewhere must not be able to steer the terminal, to look like
+/// another line or column, or to turn the direction of writing.
 pub(crate) fn printable(text: impl Display) -> String {
     let text = text.to_string();
-    let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if !text.contains(steers) {
+    if text.chars().all(is_printable) {
         return text;
     }
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if steers(character) {
-            shown.extend(character.escape_unicode());
-        } else {
+        if is_printable(character) {
             shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
         }
     }
     shown
+}
+
+/// As [`printable`], for JSON, which means the same afterwards. The line breaks
+/// between its parts stay; within a text JSON has none.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || is_printable(character) {
+            shown.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // A string takes whatever is written to it.
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    }
+    shown
+}
+
+/// Whether a character shows as itself, by the rule for the names of nodes: what
+/// `escape_debug` leaves as it is. A letter comes first, because a combining mark
+/// would be escaped where it has nothing to combine with.
+pub(crate) fn is_printable(character: char) -> bool {
+    if matches!(character, ' '..='~') {
+        return true;
+    }
+    let shown = || String::from_iter(['x', character]).escape_debug().nth(1);
+    shown() == Some(character)
 }
 
 /// "1 record", "2 records".
@@ -129,7 +162,21 @@ mod tests {
 
     #[test]
     fn control_characters_are_made_visible() {
-        assert_eq!(printable("a\u{1b}[2Jb\u{9b}é\n"), "a\\u{1b}[2Jb\\u{9b}é\n");
+        assert_eq!(printable("a\u{1b}[2Jb\u{9b}é"), "a\\u{1b}[2Jb\\u{9b}é");
+        assert_eq!(printable("a\n\tb\u{202e}c"), "a\\u{a}\\u{9}b\\u{202e}c");
+        for text in ["\"quoted\" \\ 'text'", "ümläut 🦀", "e\u{301}"] {
+            assert_eq!(printable(text), text);
+        }
+    }
+
+    #[test]
+    fn printable_json_means_the_same() {
+        let value = serde_json::json!({ "a\u{202e}": "\n\u{7f}\u{9b}\u{e0001}🦀" });
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let shown = printable_json(&text);
+            assert!(shown.chars().all(|char| char == '\n' || is_printable(char)), "{shown:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        }
     }
 
     #[test]

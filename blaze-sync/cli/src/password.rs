@@ -1,8 +1,7 @@
 //! Where a password comes from: a file, the environment or the terminal, never an
 //! argument, which every process on the device could see.
 
-use std::fs;
-use std::io::{IsTerminal, stdin};
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -67,7 +66,8 @@ pub(crate) fn choose(path: &Path) -> Result<Password> {
 }
 
 fn prompt(path: &Path, why: &str, what: &str) -> Result<Password> {
-    if !stdin().is_terminal() {
+    // Standard input may be a pipe with data, and the terminal is there all the same.
+    if File::options().read(true).write(true).open("/dev/tty").is_err() {
         return Err(anyhow!(
             "{why}, and there is no terminal to ask for the password at; give --password-file \
              FILE, set {VARIABLE}, or run this in a terminal"

@@ -3,6 +3,7 @@
 mod common;
 
 use std::fmt::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use common::Bench;
 use serde_json::{Value, json};
@@ -135,4 +136,33 @@ fn an_export_goes_to_standard_output_untouched() {
         json!({ "_key": "k", "a": "\u{1b}[1mé" })
     );
     assert!(bench.error(&["export", "db", "c", "--json"]).contains("name a file"));
+}
+
+#[test]
+fn an_export_goes_through_a_link_and_keeps_the_mode() {
+    let bench = Bench::new();
+    bench.ok(&["put", "db", "c", "k", "a=1"]);
+    std::fs::create_dir(bench.path("elsewhere")).unwrap();
+    let target = "elsewhere/target.csv";
+    bench.write(target, "old");
+    for mode in [0o644, 0o640] {
+        std::fs::set_permissions(bench.path(target), PermissionsExt::from_mode(mode)).unwrap();
+        let _ = std::fs::remove_file(bench.path("link.csv"));
+        symlink(target, bench.path("link.csv")).unwrap();
+        bench.ok(&["export", "db", "c", "link.csv"]);
+        assert!(bench.path("link.csv").is_symlink());
+        assert_eq!(bench.read(target), "_key,a\nk,1\n");
+        let found = bench.path(target).metadata().unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode);
+    }
+}
+
+#[test]
+fn rows_whose_key_was_there_already_are_counted() {
+    let bench = Bench::new();
+    bench.write("rows.csv", "id,a\n1,x\n2,y\n1,z\n");
+    let told = bench.ok(&["import", "db", "c", "rows.csv", "--key", "id"]);
+    assert!(told.ends_with("; 1 row had a key that was there already\n"), "{told}");
+    let again = bench.json(&["import", "db", "c", "rows.csv", "--key", "id", "--json"]);
+    assert_eq!((&again["imported"], &again["added"]), (&json!(3), &json!(0)));
 }

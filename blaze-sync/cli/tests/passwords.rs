@@ -4,6 +4,9 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use common::{Bench, bytes};
 use serde_json::json;
 
@@ -40,6 +43,30 @@ fn a_wrong_password_changes_nothing() {
         assert!(error.contains("(it was taken from BLAZE_PASSWORD)"), "{error}");
     }
     assert_eq!(bytes(&bench.path("db")), before);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_is_asked_even_if_standard_input_is_none() {
+    let bench = encrypted();
+    // It makes a terminal, which the program has besides its standard input.
+    let get = format!("{} get db c k --json < /dev/null", env!("CARGO_BIN_EXE_blaze"));
+    let mut child = Command::new("script")
+        .args(["-q", "-e", "-c", &get, "/dev/null"])
+        .current_dir(bench.path(""))
+        .env_remove("BLAZE_PASSWORD")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"secret\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("Password for db: "), "{shown}");
+    assert!(shown.contains("{\"word\":\"plaintext\"}"), "{shown}");
 }
 
 #[test]

@@ -124,6 +124,43 @@ fn what_others_wrote_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn the_keys_listed_are_the_keys_deleted() {
+    let bench = Bench::new();
+    let hard = ["two\nlines", "two", "lines", "tab\there", "-7", "-x", "", "\u{202e}x", "a b"];
+    for key in hard {
+        bench.ok(&["put", "db", "c", "a=1", "--key", &serde_json::to_string(key).unwrap()]);
+    }
+    let listed = bench.ok(&["list", "db", "c", "--keys-only"]);
+    assert_eq!(listed.lines().count(), hard.len(), "{listed:?}");
+    bench.ok(&["put", "db", "c", "kept", "a=1"]);
+    let args = ["delete", "db", "c", "--"].into_iter().chain(listed.lines());
+    let told = bench.ok(&args.collect::<Vec<_>>());
+    assert_eq!(told, format!("deleted {} records\n", hard.len()));
+    assert_eq!(bench.ok(&["list", "db", "c", "--keys-only"]), "kept\n");
+}
+
+#[test]
+fn a_negative_integer_is_a_key() {
+    let bench = Bench::new();
+    bench.ok(&["put", "db", "c", "-7", "a=1"]);
+    bench.ok(&["put", "db", "c", "--key", "-8", "a=2"]);
+    bench.ok(&["put", "db", "c", "--key", "-x=y", "a=3"]);
+    assert_eq!(bench.json(&["get", "db", "c", "-7"]), json!({ "a": 1 }));
+    assert_eq!(bench.json(&["get", "db", "c", "--", "-x=y"]), json!({ "a": 3 }));
+    assert_eq!(bench.ok(&["delete", "db", "c", "-7", "-8"]), "deleted 2 records\n");
+}
+
+#[test]
+fn a_record_is_one_line_whatever_it_holds() {
+    let bench = Bench::new();
+    bench.ok(&["put", "db", "c", "--key", "k\nx\ty\u{202e}", "a=\u{202e}1\n2"]);
+    let line = "\"k\\nx\\ty\\u202e\"\t{\"a\":\"\\u202e1\\n2\"}\n";
+    assert_eq!(bench.ok(&["list", "db", "c"]), line);
+    let error = bench.error(&["get", "db", "c", "gone\nerror: x"]);
+    assert_eq!(error, "error: c/\"gone\\nerror: x\" doesn't exist\n");
+}
+
+#[test]
 fn changes_are_watched_beside_the_writer() {
     let bench = Bench::new();
     bench.ok(&["put", "db", "c", "old", "a=1"]);

@@ -140,10 +140,67 @@ fn a_database_in_use_is_read_but_not_written() {
 }
 
 #[test]
-fn endpoints_that_cannot_work_are_errors() {
+fn a_terminal_that_closes_ends_it_well() {
     let bench = Bench::new();
-    let error = |endpoint: &str| bench.error(&["connect", "db", endpoint]);
-    assert!(error("nowhere").contains("names no scheme"));
-    assert!(error("unix:relative").contains("must be absolute"));
-    assert!(error("http://x").contains("no transport for \"http\""));
+    let mut a = bench.start(&["serve", "a", "--listen", &bench.socket("s"), "--json"]);
+    a.object(|line| line["event"] == "listening");
+    end(a, Signal::HUP);
+    assert!(!bench.path("s").exists());
+}
+
+#[test]
+fn replication_goes_on_when_nobody_reads_what_is_told() {
+    let bench = Bench::new();
+    let endpoint = bench.socket("s");
+    let mut a = bench.command(["serve", "a", "--listen", &endpoint, "--json"]).spawn().unwrap();
+    // Closed before anything is told.
+    drop(a.stdout.take());
+    for key in ["first", "second"] {
+        bench.ok(&["put", "b", "notes", key, "text=x"]);
+        let mut b = bench.start(&["connect", "b", &endpoint, "--json"]);
+        b.object(is_live);
+        bench.wait_for_record("a", "notes", key);
+        end(b, Signal::INT);
+    }
+    let pid = rustix::process::Pid::from_child(&a);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    let output = a.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("error"), "{output:?}");
+}
+
+#[test]
+fn a_mistyped_endpoint_is_a_usage_error_and_makes_nothing() {
+    let bench = Bench::new();
+    for (endpoint, expected) in [
+        ("nowhere", "names no scheme"),
+        ("unx:/tmp/s", "nothing here reaches `unx:` endpoints; write unix:/PATH or tcp://"),
+        ("mem:x", "nothing here reaches `mem:` endpoints"),
+        ("unix:relative", "must be absolute"),
+        ("tcp://host", "is no address for the scheme `tcp`"),
+    ] {
+        for args in [
+            &["serve", "db", "--listen", endpoint][..],
+            &["serve", "db", "--connect", endpoint],
+            &["connect", "db", endpoint],
+        ] {
+            let output = bench.output(args);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains(expected), "{args:?}: {error}");
+            assert!(!bench.path("db").exists(), "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn who_can_connect_over_tcp_is_told() {
+    let bench = Bench::new();
+    let args = ["serve", "a", "--listen", "tcp://127.0.0.1:0", "--json"];
+    let mut a = bench.start(&args);
+    a.object(|line| line["event"] == "listening");
+    a.signal(Signal::TERM);
+    assert_eq!(a.wait(), Some(0));
+    let told = a.stderr();
+    assert!(told.contains("warning: any user of this device can connect to tcp://127.0.0.1:"));
 }

@@ -18,7 +18,7 @@ use crate::output::{self, Out, count};
 Examples:
   blaze delete notes.blaze notes hello
   blaze delete notes.blaze notes 1 2 3
-  blaze list notes.blaze notes --keys-only | xargs -d '\\n' blaze delete notes.blaze notes")]
+  blaze list notes.blaze notes --keys-only | xargs -d '\\n' blaze delete notes.blaze notes --")]
 pub(crate) struct Args {
     #[command(flatten)]
     database: WriteArgs,
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     collection: Name,
 
     /// The keys: UUIDs, integers or texts
-    #[arg(value_name = "KEY", required = true)]
+    #[arg(value_name = "KEY", required = true, allow_negative_numbers = true)]
     keys: Vec<String>,
 
     /// Print how many were deleted, and how many didn't exist, as JSON

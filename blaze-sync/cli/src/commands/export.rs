@@ -21,7 +21,7 @@ const PAGE: usize = 500;
 ///
 /// Only reads, so it works beside a process that has the database open. What is exported can be
 /// imported again, and gives equal records with equal keys. A file that is there is replaced when
-/// the export is complete, not before.
+/// the export is complete, not before, and keeps its mode.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Formats:
@@ -101,11 +101,18 @@ impl Args {
             sink.flush().with_context(failed)?;
             return Ok(exported);
         }
+        // What a link points to is replaced, not the link, and whoever could read it still can.
+        let there = std::fs::canonicalize(path).ok();
+        let path = there.as_ref().unwrap_or(path);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let file = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(failed)?;
         let (exported, sink) = self.write(db, format, BufWriter::new(file)).await?;
         let file =
             sink.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
+        if there.is_some() {
+            let permissions = std::fs::metadata(path).with_context(failed)?.permissions();
+            file.as_file().set_permissions(permissions).with_context(failed)?;
+        }
         file.as_file().sync_all().with_context(failed)?;
         file.persist(path).with_context(failed)?;
         Ok(exported)

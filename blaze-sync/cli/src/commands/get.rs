@@ -7,7 +7,7 @@ use blaze_sync::{Name, Record};
 
 use crate::args::ReadArgs;
 use crate::keys;
-use crate::output::{Out, printable};
+use crate::output::{Out, printable_json};
 
 /// Prints a record as JSON
 ///
@@ -28,6 +28,7 @@ pub(crate) struct Args {
     collection: Name,
 
     /// The key: a UUID, an integer or a text
+    #[arg(allow_negative_numbers = true)]
     key: String,
 
     /// Print it on one line
@@ -50,7 +51,7 @@ impl Args {
             return Ok(out.flush()?);
         }
         let mut out = Out::styled();
-        writeln!(out, "{}", printable(serde_json::to_string_pretty(&record)?))?;
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(&record)?))?;
         Ok(out.flush()?)
     }
 }

@@ -4,19 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
-use blaze_sync::{Database, Name, RecordKey};
+use anyhow::{Context, Result};
+use blaze_sync::{Database, Name};
 use serde_json::json;
 
 use crate::args::CreateArgs;
+use crate::batch::{BatchError, put_rows};
 use crate::output::{Out, count};
 use crate::progress::Progress;
 use crate::rows::{Format, KEY_COLUMN, KeySource, ReadOptions, Reader};
-
-/// Rows of one transaction.
-const BATCH_ROWS: usize = 1000;
-/// Bytes of input after which a transaction is committed in any case.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Puts the rows of a file into a collection
 ///
@@ -29,12 +25,14 @@ const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 Formats:
   JSON Lines (.jsonl, .ndjson): one JSON object a line.
   CSV (.csv): the first row names the fields. A cell that is a number, true, false, null, or JSON
-  in quotes, brackets or braces is that value; every other cell is text. Numbers such as 007 stay
-  text. An empty cell leaves the field out. --text keeps every cell as the text that it is.
+  in quotes, brackets or braces is that value; every other cell is text. Numbers such as 007 and
+  1.10, which would not be written the same way again, stay text. An empty cell leaves the field out. --text keeps every cell as the text that it is.
 
 Keys:
   The column _key, which export writes, is the key and no field of the record. --key FIELD takes
-  the key from a field that stays in the record. Rows without a key get a new UUID each.
+  the key from a field that stays in the record. In _key and in CSV the text 42 means the integer,
+  as on the command line; with --key, JSON Lines tell \"42\" from 42. Rows without a
+  key get a new UUID each.
 
 Examples:
   blaze import shop.blaze articles articles.csv --key sku
@@ -79,24 +77,39 @@ impl Args {
         let rows = self.reader()?;
         let db = self.database.open().await?;
         let mut imported = 0;
+        let before = self.records(&db).await?;
         let result = self.import(&db, rows, &mut imported).await;
+        let after = self.records(&db).await;
         let closed = db.close().await;
         let summary = format!("{} imported into {}", count(imported, "row"), self.collection);
         result.with_context(|| format!("the import ended early, {summary}"))?;
         closed.with_context(|| summary.clone())?;
+        // Nobody else wrote meanwhile: a row that added no record had the key of another one.
+        let added = after?.saturating_sub(before);
 
         let took = started.elapsed();
         if self.json {
             let mut out = Out::raw();
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             out.json(&json!({
-                "collection": self.collection, "imported": imported, "milliseconds": milliseconds,
+                "collection": self.collection, "imported": imported, "added": added,
+                "milliseconds": milliseconds,
             }))?;
             return Ok(out.flush()?);
         }
         let mut out = Out::styled();
-        writeln!(out, "{summary} in {:.1} s", took.as_secs_f64())?;
+        let again = match imported.saturating_sub(added) {
+            0 => String::new(),
+            again => format!("; {} had a key that was there already", count(again, "row")),
+        };
+        writeln!(out, "{summary} in {:.1} s{again}", took.as_secs_f64())?;
         Ok(out.flush()?)
+    }
+
+    async fn records(&self, db: &Database) -> Result<u64> {
+        let collections = db.collections().await?;
+        let found = collections.iter().find(|info| info.name == self.collection);
+        Ok(found.map_or(0, |info| info.records))
     }
 
     fn reader(&self) -> Result<Reader> {
@@ -112,39 +125,16 @@ impl Args {
         Ok(Reader::open_with(&self.file, format, options)?)
     }
 
-    /// Commits the rows in batches, and adds to `imported` what is committed.
+    /// Commits the rows in batches, and counts in `imported` what is committed.
     async fn import(&self, db: &Database, mut rows: Reader, imported: &mut u64) -> Result<()> {
         let mut progress = Progress::new(rows.bytes_total());
-        loop {
-            let begin = rows.bytes_read();
-            let mut transaction = db.transaction();
-            let mut end = None;
-            while transaction.len() < BATCH_ROWS && rows.bytes_read() - begin < BATCH_BYTES {
-                match rows.next() {
-                    Some(Ok((key, record))) => {
-                        let key = key.unwrap_or_else(RecordKey::unique);
-                        transaction = transaction.put(&self.collection, key, record)?;
-                    }
-                    None => {
-                        end = Some(Ok(()));
-                        break;
-                    }
-                    Some(Err(error)) => {
-                        end = Some(Err(anyhow!(error)));
-                        break;
-                    }
-                }
-            }
-            let count = transaction.len() as u64;
-            if count > 0 {
-                let committed = transaction.commit().await;
-                committed.map_err(|error| self.database.write.explain(error))?;
-            }
-            *imported += count;
-            progress.update(rows.bytes_read(), format!("{imported} rows"));
-            if let Some(end) = end {
-                return end;
-            }
-        }
+        let put = put_rows(db, &self.collection, &mut rows, |count, bytes| {
+            *imported = count;
+            progress.update(bytes, format!("{count} rows"));
+        });
+        put.await.map_err(|error| match error {
+            BatchError::Commit(error) => self.database.write.explain(error),
+            BatchError::Row(error) => error.into(),
+        })
     }
 }

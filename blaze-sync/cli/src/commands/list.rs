@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::ReadArgs;
 use crate::keys;
-use crate::output::{NAME, Out, count, printable};
+use crate::output::{NAME, Out, count, printable, printable_json};
 
 /// Records that are read at once.
 const PAGE: usize = 500;
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", requires = "collection")]
     limit: Option<usize>,
 
-    /// Print the keys without the records
+    /// Print the keys without the records, each on one line, as the other commands take them
     #[arg(long, requires = "collection")]
     keys_only: bool,
 
@@ -91,10 +91,10 @@ impl Args {
         match (self.json, self.keys_only) {
             (true, true) => out.json(&json!({ "key": key }))?,
             (true, false) => out.json(&json!({ "key": key, "record": record }))?,
-            (false, true) => writeln!(out, "{NAME}{}{NAME:#}", printable(key))?,
+            (false, true) => writeln!(out, "{NAME}{key}{NAME:#}")?,
             (false, false) => {
-                let record = serde_json::to_string(record)?;
-                writeln!(out, "{NAME}{}{NAME:#}\t{}", printable(key), printable(record))?;
+                let record = printable_json(&serde_json::to_string(record)?);
+                writeln!(out, "{NAME}{key}{NAME:#}\t{record}")?;
             }
         }
         Ok(())

@@ -39,11 +39,11 @@ pub(crate) struct Args {
     collection: Name,
 
     /// [KEY] and then field=value…, a JSON object, or - to read one from standard input
-    #[arg(value_name = "KEY|DATA", required = true)]
+    #[arg(value_name = "KEY|DATA", required = true, allow_negative_numbers = true)]
     rest: Vec<String>,
 
     /// The key, where it could be taken for data
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     key: Option<String>,
 
     /// Only set these fields, and leave the others as they are

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use blaze_sync::{Database, Mode, Role, Topology, default_endpoint};
+use blaze_sync::{Database, Endpoint, Mode, Role, Topology, default_endpoint};
 
 use super::report::{Events, Report};
 use super::signals::Signals;
 use crate::args::CreateArgs;
+use crate::output;
 
 /// The exit code of a process that ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -20,13 +21,13 @@ pub(super) struct Plan {
     /// The node's role; by default what the database holds.
     pub(super) role: Option<Role>,
     /// Where to accept peers.
-    pub(super) listen: Vec<String>,
+    pub(super) listen: Vec<Endpoint>,
     /// Whether to accept them at the default endpoint.
     pub(super) default_listen: bool,
     /// The modes that they may ask for.
     pub(super) allow: Vec<Mode>,
     /// Where to connect to.
-    pub(super) connect: Vec<String>,
+    pub(super) connect: Vec<Endpoint>,
     /// Whether to connect to the default endpoint.
     pub(super) default_connect: bool,
     /// What the links made carry.
@@ -59,7 +60,8 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
         () = signals.next() => std::process::exit(INTERRUPTED),
     };
     result.and(closed)?;
-    report.closed()
+    report.closed();
+    Ok(())
 }
 
 /// Makes the links, and tells what happens for as long as nothing fails.
@@ -75,7 +77,7 @@ async fn run(
     let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = plan.name.clone().or_else(stem).unwrap_or_default();
     let node = topology.register(db.clone(), &name, role).await?;
-    report.started(&name, role, &identity)?;
+    report.started(&name, role, &identity);
     report.follow(Events {
         links: topology.links(node)?,
         ended: topology.ended(node)?,
@@ -86,14 +88,20 @@ async fn run(
     let default = |wanted: bool| {
         let endpoint = wanted.then(|| default_endpoint(&identity.database)).transpose();
         let endpoint = endpoint.context("there is no default endpoint here; name one")?;
-        anyhow::Ok(endpoint.map(|endpoint| endpoint.to_string()))
+        anyhow::Ok(endpoint)
     };
     for endpoint in plan.listen.iter().cloned().chain(default(plan.default_listen)?) {
-        let endpoint = topology.listen_for(node, &endpoint, &plan.allow).await?;
-        report.listening(&endpoint)?;
+        let endpoint = topology.listen_for(node, &endpoint.to_string(), &plan.allow).await?;
+        report.listening(&endpoint);
+        if endpoint.scheme() == "tcp" {
+            output::warning(format_args!(
+                "any user of this device can connect to {endpoint}, read and write, as far as \
+                 --allow lets them; a unix: endpoint is for this user alone"
+            ));
+        }
     }
     for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
-        topology.connect(node, &endpoint, plan.mode).await?;
+        topology.connect(node, &endpoint.to_string(), plan.mode).await?;
     }
     loop {
         report.next().await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use blaze_sync::{
     Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId, Observer,
     Origin, Role, Value,
@@ -14,7 +14,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use crate::keys;
-use crate::output::{BAD, GOOD, NAME, NOTABLE, Out, count, printable};
+use crate::output::{
+    self, BAD, GOOD, NAME, NOTABLE, Out, count, is_closed, printable, printable_json,
+};
 
 /// What is told of a node.
 pub(super) struct Events {
@@ -53,25 +55,29 @@ impl Report {
         }
     }
 
-    pub(super) fn started(&mut self, name: &str, role: Role, identity: &Identity) -> Result<()> {
+    pub(super) fn started(&mut self, name: &str, role: Role, identity: &Identity) {
         let database = &identity.database;
         if self.json {
-            return self.object(&json!({
+            self.object(&json!({
                 "event": "started", "name": name, "role": role.to_string(),
                 "database": database, "node": identity.node.to_string(),
             }));
+            return;
         }
+        let name = printable(name);
         let text =
             format!("{NAME}{name}{NAME:#} is a {role} of database {database:?}; ctrl-C ends it");
-        self.line(&text)
+        self.line(&text);
     }
 
-    pub(super) fn listening(&mut self, endpoint: &Endpoint) -> Result<()> {
+    pub(super) fn listening(&mut self, endpoint: &Endpoint) {
         if self.json {
             let endpoint = endpoint.to_string();
-            return self.object(&json!({ "event": "listening", "endpoint": endpoint }));
+            self.object(&json!({ "event": "listening", "endpoint": endpoint }));
+            return;
         }
-        self.line(&format!("listening at {NAME}{endpoint}{NAME:#}"))
+        let endpoint = printable(endpoint);
+        self.line(&format!("listening at {NAME}{endpoint}{NAME:#}"));
     }
 
     /// Follows these events from now on.
@@ -84,32 +90,32 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If it can't be told, or if nothing can happen any more.
+    /// If nothing can happen any more.
     pub(super) async fn next(&mut self) -> Result<()> {
         let events = self.events.as_mut().context("nothing is followed")?;
         tokio::select! {
             result = events.links.changed() => {
                 result.context("the links are gone")?;
                 let links = events.links.borrow_and_update().clone();
-                self.links(&links)
+                self.links(&links);
             }
             ended = events.ended.recv() => match ended {
                 Ok(ended) => self.link(&ended),
-                Err(RecvError::Lagged(_)) => Ok(()),
-                Err(RecvError::Closed) => Err(anyhow!("the node is gone")),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => bail!("the node is gone"),
             },
             conflict = events.conflicts.recv() => match conflict {
                 Ok(conflict) => self.conflict(&conflict),
                 Err(RecvError::Lagged(missed)) => self.missed(missed),
-                Err(RecvError::Closed) => Err(anyhow!("the node is gone")),
+                Err(RecvError::Closed) => bail!("the node is gone"),
             },
             change = events.changes.next() => {
                 if matches!(change?.origin, Some(Origin::Peer { .. })) {
                     self.received += 1;
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Tells what has happened already.
@@ -125,87 +131,99 @@ impl Report {
     }
 
     /// Tells what is new since the last call.
-    fn links(&mut self, links: &BTreeMap<LinkId, LinkStatus>) -> Result<()> {
+    fn links(&mut self, links: &BTreeMap<LinkId, LinkStatus>) {
         let before = std::mem::replace(&mut self.links, links.clone());
         for (id, status) in links {
             let told = before.get(id).is_some_and(|before| before.state == status.state);
             // How a link ended is told once, when it has.
             if !told && !matches!(status.state, LinkState::Closed { .. }) {
-                self.link(status)?;
+                self.link(status);
             }
         }
         self.told.retain(|id, _| links.contains_key(id));
-        Ok(())
     }
 
-    fn link(&mut self, status: &LinkStatus) -> Result<()> {
+    fn link(&mut self, status: &LinkStatus) {
         if let Some(peer) = status.peer.as_ref().filter(|_| status.is_connected()) {
             self.peers.insert(peer.node);
         }
         if self.json {
-            return self.object(&link_object(status));
+            self.object(&link_object(status));
+            return;
         }
         let text = link_text(status);
         // Every attempt that fails as the last one did would repeat it.
         let Some(text) = text.filter(|text| self.told.get(&status.id) != Some(text)) else {
-            return Ok(());
+            return;
         };
-        self.line(&text)?;
+        self.line(&text);
         self.told.insert(status.id, text);
-        Ok(())
     }
 
-    fn conflict(&mut self, conflict: &Conflict) -> Result<()> {
+    fn conflict(&mut self, conflict: &Conflict) {
         self.conflicts += 1;
         let Conflict { collection, key, field, winner, loser } = conflict;
         let key = keys::to_text(key);
         if self.json {
-            return self.object(&json!({
+            self.object(&json!({
                 "event": "conflict", "collection": collection, "key": key, "field": field,
                 "kept": winner.value, "kept_from": winner.version.node.to_string(),
                 "lost": loser.value, "lost_from": loser.version.node.to_string(),
             }));
+            return;
         }
         let place = printable(format_args!("{collection}/{key} {field}"));
-        let (kept, lost) = (value_text(winner.value.as_ref())?, value_text(loser.value.as_ref())?);
-        self.line(&format!("{NOTABLE}conflict{NOTABLE:#} in {place}: kept {kept}, lost {lost}"))
+        let (kept, lost) = (value_text(winner.value.as_ref()), value_text(loser.value.as_ref()));
+        self.line(&format!("{NOTABLE}conflict{NOTABLE:#} in {place}: kept {kept}, lost {lost}"));
     }
 
     /// Tells that conflicts came faster than they could be told.
-    fn missed(&mut self, missed: u64) -> Result<()> {
+    fn missed(&mut self, missed: u64) {
         self.conflicts += missed;
         if self.json {
-            return self.object(&json!({ "event": "conflicts_missed", "count": missed }));
+            self.object(&json!({ "event": "conflicts_missed", "count": missed }));
+            return;
         }
-        self.line(&format!("{NOTABLE}{} more{NOTABLE:#}, not shown", count(missed, "conflict")))
+        self.line(&format!("{NOTABLE}{} more{NOTABLE:#}, not shown", count(missed, "conflict")));
     }
 
     /// Tells what there was in all.
-    pub(super) fn closed(&mut self) -> Result<()> {
+    pub(super) fn closed(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let (received, peers) = (self.received, self.peers.len() as u64);
         if self.json {
-            return self.object(&json!({
+            self.object(&json!({
                 "event": "closed", "seconds": seconds, "peers": peers,
                 "changes_received": received, "conflicts": self.conflicts,
             }));
+            return;
         }
         self.line(&format!(
             "closed after {seconds:.1} s: {}, {} received, {}",
             count(peers, "peer"),
             count(received, "change"),
             count(self.conflicts, "conflict"),
-        ))
+        ));
     }
 
-    fn line(&mut self, text: &str) -> Result<()> {
-        writeln!(self.out, "{text}")?;
-        Ok(self.out.flush()?)
+    fn line(&mut self, text: &str) {
+        let told = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
+        self.heard(told);
     }
 
-    fn object(&mut self, object: &serde_json::Value) -> Result<()> {
-        self.out.json(object)?;
-        Ok(self.out.flush()?)
+    fn object(&mut self, object: &serde_json::Value) {
+        let told = self.out.json(object).and_then(|()| self.out.flush());
+        self.heard(told);
+    }
+
+    /// Goes on without an audience once there is none: a reader that left, or a full
+    /// disk below a log, is no reason to stop replicating.
+    fn heard(&mut self, told: std::io::Result<()>) {
+        let Err(error) = told.map_err(anyhow::Error::new) else { return };
+        self.out = Out::nowhere();
+        if !is_closed(&error) {
+            output::warning(format_args!("can't write to standard output, going on: {error}"));
+        }
     }
 }
 
@@ -268,9 +286,9 @@ fn link_object(status: &LinkStatus) -> serde_json::Value {
 }
 
 /// A value as JSON, or that there is none.
-fn value_text(value: Option<&Value>) -> Result<String> {
-    Ok(match value {
-        Some(value) => printable(serde_json::to_string(value)?),
+fn value_text(value: Option<&Value>) -> String {
+    match value {
+        Some(value) => printable_json(&serde_json::to_string(value).expect("a value is JSON")),
         None => "its removal".to_owned(),
-    })
+    }
 }

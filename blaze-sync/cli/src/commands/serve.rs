@@ -1,7 +1,7 @@
 //! `blaze serve` and `blaze connect`: keep a database in sync until interrupted.
 
 use anyhow::Result;
-use blaze_sync::{Mode, Role};
+use blaze_sync::{Endpoint, EndpointError, Mode, Role};
 
 use super::replicate::{Plan, replicate};
 use crate::args::{CreateArgs, modes, roles};
@@ -9,7 +9,8 @@ use crate::args::{CreateArgs, modes, roles};
 const ENDPOINTS: &str = "\
 Endpoints:
   unix:/PATH           other apps of this user on this device
-  tcp://127.0.0.1:PORT this device only, as it isn't encrypted
+  tcp://127.0.0.1:PORT this device only, as it isn't encrypted; any user of the device can
+                       connect there, read and write
   The default is a socket in a private directory of this user, named after the database:
   $XDG_RUNTIME_DIR/blaze/main.sock, or below ~/.local/state if there is no such directory.
 ";
@@ -38,8 +39,8 @@ struct NodeArgs {
 /// Keeps a database in sync with whoever connects, until it is interrupted
 ///
 /// The database is made if there is none. Links that come and go, and conflicts, are printed.
-/// ctrl-C and SIGTERM say goodbye to the peers and close the database; a second one ends at once.
-/// Meanwhile the database can be read by other commands, but not written.
+/// ctrl-C, SIGTERM and SIGHUP say goodbye to the peers and close the database; a second one ends
+/// at once. Meanwhile the database can be read by other commands, but not written.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = long_help(true))]
 pub(crate) struct Args {
@@ -47,12 +48,12 @@ pub(crate) struct Args {
     database: CreateArgs,
 
     /// Accept peers here; may be given several times
-    #[arg(long, value_name = "ENDPOINT")]
-    listen: Vec<String>,
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint)]
+    listen: Vec<Endpoint>,
 
     /// Connect to a peer here as well; may be given several times
-    #[arg(long, value_name = "ENDPOINT")]
-    connect: Vec<String>,
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint)]
+    connect: Vec<Endpoint>,
 
     /// The modes that peers who connect may ask for; may be given several times, all if not given
     #[arg(long, value_name = "MODE", value_parser = modes())]
@@ -65,8 +66,9 @@ pub(crate) struct Args {
 /// Keeps a database in sync with another one, until it is interrupted
 ///
 /// The database is made if there is none. If nothing listens at the endpoint yet, or the
-/// connection is lost, it is tried again. ctrl-C and SIGTERM say goodbye and close the database; a
-/// second one ends at once. Meanwhile the database can be read by other commands, but not written.
+/// connection is lost, it is tried again. ctrl-C, SIGTERM and SIGHUP say goodbye and close the
+/// database; a second one ends at once. Meanwhile the database can be read by other commands, but
+/// not written.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = long_help(false))]
 pub(crate) struct ConnectArgs {
@@ -74,11 +76,26 @@ pub(crate) struct ConnectArgs {
     database: CreateArgs,
 
     /// Where the peers listen
-    #[arg(value_name = "ENDPOINT")]
-    endpoints: Vec<String>,
+    #[arg(value_name = "ENDPOINT", value_parser = endpoint)]
+    endpoints: Vec<Endpoint>,
 
     #[command(flatten)]
     node: NodeArgs,
+}
+
+/// An endpoint that another process can have.
+///
+/// # Errors
+///
+/// A sentence if the text is none.
+fn endpoint(text: &str) -> std::result::Result<Endpoint, String> {
+    let endpoint: Endpoint = text.parse().map_err(|error: EndpointError| error.to_string())?;
+    match endpoint.scheme() {
+        "unix" | "tcp" => Ok(endpoint),
+        other => Err(format!(
+            "nothing here reaches `{other}:` endpoints; write unix:/PATH or tcp://HOST:PORT"
+        )),
+    }
 }
 
 fn long_help(serve: bool) -> String {

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::signals::Signals;
 use crate::args::ReadArgs;
 use crate::keys;
-use crate::output::{self, BAD, NAME, Out, printable};
+use crate::output::{self, BAD, NAME, Out, printable, printable_json};
 
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -107,7 +107,7 @@ impl Args {
             let place = printable(format_args!("{collection}/{key}"));
             match record {
                 Some(record) => {
-                    let record = printable(serde_json::to_string(&record)?);
+                    let record = printable_json(&serde_json::to_string(&record)?);
                     writeln!(out, "{seq}\t{NAME}{place}{NAME:#}\t{record}")?;
                 }
                 None => writeln!(out, "{seq}\t{NAME}{place}{NAME:#}\t{BAD}deleted{BAD:#}")?,

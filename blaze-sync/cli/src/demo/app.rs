@@ -8,22 +8,39 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use blaze_sync::{Change, Database, NodeKey, Record, RecordKey, Role, Topology, Value, record};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
 
 use super::wire::{Command, ConflictLine, Message, Reply};
 use crate::args::parse_durability;
-use crate::rows;
+use crate::batch::put_rows;
+use crate::keys;
+use crate::rows::Reader;
 
-/// Rows a transaction.
-const BATCH: usize = 1_000;
 /// How long a wait for the other app may take before the demo has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PROBES: &str = "probes";
 
-/// Follows commands on standard input until it ends.
+/// Follows commands on standard input until it ends, even in the middle of one: then
+/// the demo is gone, and nobody waits for the answer.
 pub(super) async fn run() -> Result<()> {
-    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    let (sender, lines) = mpsc::unbounded_channel();
+    let read = tokio::spawn(async move {
+        let mut commands = BufReader::new(tokio::io::stdin()).lines();
+        while let Some(line) = commands.next_line().await.context("can't read a command")? {
+            sender.send(line)?;
+        }
+        Ok(())
+    });
+    tokio::select! {
+        biased;
+        read = read => read?,
+        followed = follow(lines) => followed,
+    }
+}
+
+async fn follow(mut lines: mpsc::UnboundedReceiver<String>) -> Result<()> {
     let mut app: Option<App> = None;
-    while let Some(line) = commands.next_line().await.context("can't read a command")? {
+    while let Some(line) = lines.recv().await {
         let command = serde_json::from_str(&line).context("can't understand a command")?;
         let result = match (&mut app, command) {
             (None, Command::Open { path, password, durability, name }) => {
@@ -65,7 +82,7 @@ impl App {
                     None => "(deleted)".to_owned(),
                 };
                 let line = ConflictLine {
-                    record: format!("{}/{}", conflict.collection, conflict.key),
+                    record: format!("{}/{}", conflict.collection, keys::to_text(&conflict.key)),
                     field: conflict.field.to_string(),
                     won: text(conflict.winner.value),
                     lost: text(conflict.loser.value),
@@ -134,27 +151,18 @@ impl App {
 
     async fn import(&self, collection: &str, input: Option<PathBuf>) -> Result<Reply> {
         let started = Instant::now();
-        let rows: Box<dyn Iterator<Item = Result<(Option<RecordKey>, Record)>> + Send> = match input
-        {
-            Some(path) => {
-                let reader = rows::Reader::open(&path, None)?;
-                Box::new(reader.map(|row| row.map_err(Into::into)))
-            }
-            None => Box::new(super::sample_rows()),
+        let mut rows = match input {
+            Some(path) => Reader::open(&path, None)?,
+            None => super::sample_rows(),
         };
-        let mut rows = rows.fuse().peekable();
         let mut count = 0;
-        while rows.peek().is_some() {
-            let mut transaction = self.db.transaction();
-            for row in rows.by_ref().take(BATCH) {
-                let (key, record) = row?;
-                let key = key.unwrap_or_else(RecordKey::unique);
-                transaction = transaction.put(collection, key, record)?;
-            }
-            count += transaction.len() as u64;
-            transaction.commit().await?;
-            say(&Message::Progress { rows: count })?;
-        }
+        let mut told = Ok(());
+        let put = put_rows(&self.db, collection, &mut rows, |rows, _| {
+            count = rows;
+            told = say(&Message::Progress { rows });
+        });
+        put.await?;
+        told?;
         Ok(Reply::Committed { count, took: started.elapsed() })
     }
 

@@ -10,7 +10,8 @@ mod wire;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use blaze_sync::{Record, RecordKey};
+
+use crate::rows::{Format, ReadOptions, Reader};
 
 /// Options of `blaze demo`.
 #[derive(Debug, clap::Args)]
@@ -41,9 +42,9 @@ pub(crate) async fn app() -> Result<()> {
 }
 
 /// The rows that ship with the program.
-fn sample_rows() -> impl Iterator<Item = Result<(Option<RecordKey>, Record)>> + Send {
-    let lines = include_str!("../../data/timezones.jsonl").lines();
-    lines.map(|line| Ok((None, serde_json::from_str(line)?)))
+fn sample_rows() -> Reader {
+    let lines: &[u8] = include_bytes!("../../data/timezones.jsonl");
+    Reader::new(Box::new(lines), Format::Jsonl, ReadOptions::default())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use blaze_sync::{Name, Record, RecordKey, Value};
 use csv::{ErrorKind, StringRecord};
 
+use super::quotes::Quotes;
 use super::source::Counted;
 use super::{KeySource, ReadOptions, Row, RowError, cell, checked, jsonl};
 use crate::keys;
@@ -15,7 +16,7 @@ const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Reads a header and rows.
 pub(crate) struct CsvRows {
-    reader: csv::Reader<Counted>,
+    reader: csv::Reader<Quotes<Counted>>,
     options: ReadOptions,
     /// The names of the columns; `None` before the header is read.
     columns: Option<Columns>,
@@ -35,24 +36,31 @@ impl CsvRows {
         let mut builder = csv::ReaderBuilder::new();
         // Rows of another length are reported here, with what to do about it.
         builder.has_headers(false).flexible(true).buffer_capacity(BUFFER_BYTES);
-        let reader = builder.from_reader(source);
+        let reader = builder.from_reader(Quotes::new(source));
         Self { reader, options, columns: None, row: StringRecord::new() }
     }
 
     /// Reads a row into `self.row`; false at the end.
     fn read(&mut self) -> Result<bool, RowError> {
         let line = self.reader.position().line();
-        self.reader.read_record(&mut self.row).map_err(|error| match error.into_kind() {
-            ErrorKind::Io(source) => RowError::Read { line, source },
-            ErrorKind::Utf8 { pos, err } => RowError::Row {
-                line: pos.map_or(line, |position| position.line()),
-                problem: format!(
-                    "cell {} is not UTF-8 text; convert the file to UTF-8",
-                    err.field() + 1
-                ),
-            },
-            other => RowError::Row { line, problem: format!("{other:?}") },
-        })
+        let read =
+            self.reader.read_record(&mut self.row).map_err(|error| match error.into_kind() {
+                ErrorKind::Io(source) => RowError::Read { line, source },
+                ErrorKind::Utf8 { pos, err } => RowError::Row {
+                    line: pos.map_or(line, |position| position.line()),
+                    problem: format!(
+                        "cell {} is not UTF-8 text; convert the file to UTF-8",
+                        err.field() + 1
+                    ),
+                },
+                other => RowError::Row { line, problem: format!("{other:?}") },
+            })?;
+        if let Some(line) = self.reader.get_ref().unclosed() {
+            let problem = "a quote opens here and is never closed; close it, or write a quote \
+                           that is part of a cell twice in a cell in quotes";
+            return Err(RowError::Row { line, problem: problem.to_owned() });
+        }
+        Ok(read)
     }
 
     fn line(&self) -> u64 {

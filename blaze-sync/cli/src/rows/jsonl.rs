@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use blaze_sync::{Record, RecordKey, Value};
 
 use super::source::Counted;
-use super::{KeySource, ReadOptions, Row, RowError, checked};
+use super::{KeySource, ReadOptions, Row, RowError, checked, integer};
 use crate::keys;
 
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -45,7 +45,11 @@ impl JsonLines {
         match &self.keys {
             KeySource::Column(column) => {
                 let value = record.remove(column);
-                let key = value.map(|value| keys::of_value(&value));
+                let key = value.map(|value| match value {
+                    // Where an export writes keys as text.
+                    Value::Text(text) => keys::parse(&text),
+                    other => keys::of_value(&other),
+                });
                 key.transpose().map_err(|problem| format!("{column:?}: {problem}"))
             }
             KeySource::Field(field) => {
@@ -84,6 +88,9 @@ pub(super) fn no_key_field(field: &str) -> String {
 ///
 /// A sentence that says what was found.
 pub(crate) fn parse_record(text: &[u8]) -> Result<Record, String> {
+    if let Some(integer) = integer::beyond_64_bits(text) {
+        return Err(format!("{integer} is beyond 64 bits; put it in quotes to keep it as a text"));
+    }
     serde_json::from_slice(text).map_err(|error| {
         let message = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());

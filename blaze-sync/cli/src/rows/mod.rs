@@ -3,7 +3,9 @@
 mod cell;
 mod csv;
 mod error;
+mod integer;
 mod jsonl;
+mod quotes;
 mod source;
 
 use std::fs::File;
@@ -118,7 +120,7 @@ impl Reader {
         Self::new(Box::new(io::stdin()), format, options)
     }
 
-    fn new(source: Box<dyn Read + Send>, format: Format, options: ReadOptions) -> Self {
+    pub(crate) fn new(source: Box<dyn Read + Send>, format: Format, options: ReadOptions) -> Self {
         let counter = Counter::default();
         let source = Counted::new(source, counter.clone());
         let rows: Box<dyn Iterator<Item = _> + Send> = match format {

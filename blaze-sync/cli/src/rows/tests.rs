@@ -103,6 +103,51 @@ fn cells_have_the_types_that_they_look_like() {
 }
 
 #[test]
+fn numbers_that_would_be_written_differently_stay_texts() {
+    for cell in [
+        "1.10",
+        "1.50",
+        "12e5",
+        "-0.10",
+        "0.12345678901234567890123",
+        "1E3",
+        "[1,9999999999999999999]",
+    ] {
+        assert_eq!(infer(cell), Value::from(cell));
+    }
+    for (cell, float) in [("1.5", 1.5), ("-0.1", -0.1), ("2.0", 2.0), ("1e+300", 1e300)] {
+        assert_eq!(infer(cell), Value::Float(float), "{cell}");
+    }
+}
+
+#[test]
+fn integers_beyond_64_bits_are_refused_in_json() {
+    for row in [r#"{"a":99999999999999999999}"#, r#"{"a":[{"b":-99999999999999999999}]}"#] {
+        let problem = problem(Format::Jsonl, row);
+        assert!(problem.contains("99999999999999999999 is beyond 64 bits; put it"), "{problem}");
+    }
+}
+
+#[test]
+fn a_text_and_an_integer_are_two_keys_of_json() {
+    let two = "{\"id\":\"1\"}\n{\"id\":1}\n";
+    let keys = read(Format::Jsonl, two, keyed_by("id")).unwrap().into_iter().map(|row| row.0);
+    assert_eq!(keys.collect::<Vec<_>>(), [Some("1".into()), Some(RecordKey::Int(1))]);
+}
+
+#[test]
+fn a_quote_that_is_never_closed_is_told_with_its_line() {
+    let csv = "a,b\n1,x\n2,\"y\n3,z\n";
+    let source = Box::new(Cursor::new(csv));
+    let rows: Vec<_> = Reader::new(source, Format::Csv, ReadOptions::default()).collect();
+    let [Ok(first), Err(error)] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(*first, (None, record! { "a" => 1, "b" => "x" }));
+    assert!(error.to_string().starts_with("line 3: a quote opens here and is never closed"));
+    // Of a row that begins before it, and without a line break at the end.
+    assert!(problem(Format::Csv, "a,b\n\"1\n\",\"y").starts_with("line 3: a quote opens here"));
+}
+
+#[test]
 fn a_key_is_taken_from_its_column_or_from_a_field() {
     let expected = [(Some(7.into()), record! { "a" => 1 }), (None, record! { "a" => 2 })];
     assert_eq!(rows(Format::Csv, "_key,a\n7,1\n,2\n"), expected);

@@ -48,7 +48,15 @@ impl Bench {
     }
 
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_blaze"));
+        let program = env!("CARGO_BIN_EXE_blaze");
+        // In a session without a terminal, or it would ask whoever runs the tests.
+        let mut command = if cfg!(target_os = "linux") {
+            let mut command = Command::new("setsid");
+            command.arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
         let directory = self.directory.path();
         command
             .args(args)
@@ -225,7 +233,8 @@ impl Running {
         }
     }
 
-    fn stderr(&mut self) -> String {
+    /// What it wrote to standard error; it has ended.
+    pub fn stderr(&mut self) -> String {
         let mut text = String::new();
         if let Some(mut stderr) = self.stderr.take() {
             stderr.read_to_string(&mut text).unwrap();
