@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// The collection
     collection: Name,
 
-    /// [KEY] and then field=value…, a JSON object, or - to read one from standard input
+    /// KEY, if it has one, and then field=value…, a JSON object, or - to read one from standard input
     #[arg(value_name = "KEY|DATA", required = true, allow_negative_numbers = true)]
     rest: Vec<String>,
 
