@@ -125,7 +125,7 @@ impl<'a> Driver<'a> {
     ) -> Result<(), SessionError> {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => self.handle(Input::Close),
+            () = cancel.cancelled() => self.close().await,
             // Beside the other branches, for the peer may write as we do: if both
             // sides only wrote, neither would ever read.
             flushed = self.sender.flush(), if self.unflushed_bytes > 0 => {
@@ -160,6 +160,16 @@ impl<'a> Driver<'a> {
                 result
             }
         }
+    }
+
+    /// Ends the session; what is being merged is acknowledged before.
+    async fn close(&mut self) -> Result<(), SessionError> {
+        if let Some(merge) = self.merge.take()
+            && let Ok(merged) = timeout(GOODBYE, merge).await
+        {
+            self.merged(merged)?;
+        }
+        self.handle(Input::Close)
     }
 
     /// Feeds a frame, and those that arrived with it.

@@ -188,6 +188,8 @@ async fn follow(
         Workload::Latency { warm_up, count } => {
             observe(&mut observer, warm_up).await?;
             outcome.samples_ns = observe(&mut observer, count).await?;
+            // The source still waits for the last acknowledgement.
+            finish.await?;
         }
         Workload::Stream { .. } => finish.await?,
         Workload::Sync { .. } | Workload::Connect { .. } => {
