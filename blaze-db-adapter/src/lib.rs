@@ -23,5 +23,5 @@ pub use error::DatabaseError;
 pub use feed::{Committed, LiveFeed, Origin};
 pub use merge::{Conflict, Life, RecordState, Register, Written};
 pub use observe::{Observed, Observer};
-pub use size::bytes_max as operation_bytes_max;
+pub use size::{bytes_max as operation_bytes_max, write_bytes_max};
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

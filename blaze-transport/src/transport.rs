@@ -66,7 +66,9 @@ pub trait Listener: Send + fmt::Debug {
     /// # Errors
     ///
     /// If something was left behind. The listener is closed all the same.
-    async fn close(self: Box<Self>) -> Result<(), TransportError>;
+    async fn close(self: Box<Self>) -> Result<(), TransportError> {
+        Ok(())
+    }
 }
 
 /// An established connection: two independent directions and the peer at the other end.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use blaze_codec::{DecodeError, Hlc, HlcClock, Name, NodeId, Operation, RecordKey, Role, Seq};
 use blaze_db_adapter::{
@@ -10,11 +12,17 @@ use blaze_db_adapter::{
     TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
 };
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
 use crate::open::Opener;
 use crate::{schema, state};
+
+/// Pages that the log grows by until it is written back. Ten times SQLite's default:
+/// a page that changes often is written back once for many commits, which nearly
+/// doubles the rate of random updates.
+const CHECKPOINT_PAGES: u32 = 10_000;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -45,6 +53,9 @@ pub(crate) struct Writing {
     /// The clock as the file knows it.
     stored: Hlc,
     wall: WallClock,
+    /// Pages in the log after the last commit, and when it was last written back.
+    log_pages: Arc<AtomicU32>,
+    written_back: u32,
 }
 
 /// A request whose changes are written, but not yet committed.
@@ -80,7 +91,13 @@ struct Staged<'a> {
 
 impl Writing {
     pub(crate) fn open(opener: &Opener, wall: WallClock) -> Result<Self, Fault> {
-        let conn = opener.writer()?;
+        let mut conn = opener.writer()?;
+        let log_pages = Arc::new(AtomicU32::new(0));
+        let counted = log_pages.clone();
+        conn.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            counted.store(pages.cast_unsigned(), Ordering::Relaxed);
+            Ok(())
+        }))?;
         conn.set_prepared_statement_cache_capacity(32);
         let mut dictionary = Dictionary::default();
         dictionary.names.extend(&conn)?;
@@ -92,7 +109,8 @@ impl Writing {
         let (seq, stored) = schema::head(&conn)?;
         let (node, role) = (meta.node, meta.role);
         let clock = HlcClock::resume(stored);
-        Ok(Self { conn, dictionary, node, role, seq, clock, stored, wall })
+        let written_back = 0;
+        Ok(Self { conn, dictionary, node, role, seq, clock, stored, wall, log_pages, written_back })
     }
 
     /// The head of the feed.
@@ -105,7 +123,13 @@ impl Writing {
         self.conn
     }
 
-    /// Does what is asked in one transaction of SQLite, durable on return. A
+    /// Begins a transaction of SQLite, and waits so long for another program's.
+    pub(crate) fn begin(&self, wait: Duration) -> rusqlite::Result<()> {
+        self.conn.busy_timeout(wait)?;
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
+    }
+
+    /// Does what is asked in the transaction that was begun, durable on return. A
     /// request that can't be done has an error of its own and changes nothing.
     ///
     /// # Errors
@@ -121,12 +145,27 @@ impl Writing {
         Ok(all)
     }
 
+    /// Whether the log has grown so long that it should be written back.
+    pub(crate) fn log_is_long(&mut self) -> bool {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        // It began anew.
+        self.written_back = if pages < self.written_back { 0 } else { self.written_back };
+        pages - self.written_back >= CHECKPOINT_PAGES
+    }
+
+    /// Writes the log back into the file, as far as no reader needs it.
+    pub(crate) fn write_back(&mut self) -> rusqlite::Result<()> {
+        // Whatever comes of it: if a reader holds on to the log, it isn't tried again
+        // at every commit.
+        self.written_back = self.log_pages.load(Ordering::Relaxed);
+        self.conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+    }
+
     /// All of a group but its end.
     fn write<'a>(
         &mut self,
         requests: impl Iterator<Item = &'a Request>,
     ) -> rusqlite::Result<Vec<Result<Applied, DatabaseError>>> {
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut all = Vec::with_capacity(requests.size_hint().0);
         for request in requests {
             all.push(match self.apply(request) {

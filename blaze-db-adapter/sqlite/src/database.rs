@@ -1,4 +1,4 @@
-//! The adapter: writes go to the writer's thread, reads to the pool.
+//! The adapter: writes go to the writer, reads to the pool.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use blaze_db_adapter::{
 
 use crate::SqliteOptions;
 use crate::commit::{Done, Request, Writing};
+use crate::committer::{Committer, Shared};
 use crate::fault::Fault;
 use crate::open::{self, Opened, Opener};
 use crate::reader::{Readers, Reading};
 use crate::schema::Meta;
-use crate::writer::{Shared, Writer};
+use crate::writer::Writer;
 
 /// A database in one SQLite file. Opened by [`SqliteOptions`].
 ///
@@ -59,8 +60,11 @@ impl SqliteDatabase {
         };
         let opener = Arc::new(opener);
         let shared = Arc::new(Shared::new(LiveFeed::new(head), meta.role, lock));
-        let start =
-            |writing| Writer::start(writing, opener.clone(), options.clock.clone(), shared.clone());
+        let start = |writing| {
+            let (clock, shared) = (options.clock.clone(), shared.clone());
+            let committer = Committer::new(writing, opener.clone(), clock, shared);
+            Writer::start(committer, options.durability)
+        };
         let writer = writing.map(start).transpose()?;
         let readers = Readers::new(opener.clone());
         Ok(Self { writer, readers, shared, opener, meta, durability: options.durability })

@@ -18,10 +18,6 @@ use crate::lock::Lock;
 use crate::options::SqliteOptions;
 use crate::schema::{self, APPLICATION_ID, Meta};
 
-/// Pages in the log after which it is written back. Ten times SQLite's default:
-/// a page that changes often is written back once for many commits, which nearly
-/// doubles the rate of random updates.
-const CHECKPOINT_PAGES: u32 = 10_000;
 /// The log is cut to this size when it starts anew after a larger transaction.
 const LOG_BYTES_KEPT: u64 = 64 * 1024 * 1024;
 /// Memory for pages: the writer's, and each reader's.
@@ -29,7 +25,7 @@ const WRITER_CACHE_KIB: u32 = 16 * 1024;
 const READER_CACHE_KIB: u32 = 4 * 1024;
 /// How long a commit waits for another program that holds SQLite's lock. Only one
 /// that isn't ours does, with a transaction of its own: all writes stall meanwhile.
-const WRITER_WAIT: Duration = Duration::from_millis(250);
+pub(crate) const WRITER_WAIT: Duration = Duration::from_millis(250);
 /// As SQLCipher and SQLite make them by default; the quota is counted in them.
 const PAGE_BYTES: u64 = 4096;
 
@@ -135,7 +131,7 @@ impl Opener {
         conn.execute_batch(&format!(
             "PRAGMA synchronous = {synchronous};
              PRAGMA cache_size = -{WRITER_CACHE_KIB};
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+             PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = {LOG_BYTES_KEPT}"
         ))?;
         if let Some(pages) = self.pages_max {

@@ -58,10 +58,6 @@ impl Listener for PipeListener {
     fn endpoint(&self) -> &Endpoint {
         &self.1
     }
-
-    async fn close(self: Box<Self>) -> Result<(), TransportError> {
-        Ok(())
-    }
 }
 
 impl Harness for PipeTransport {

@@ -2,45 +2,22 @@
 
 use std::io;
 
-use blaze_transport::{Endpoint, PeerInfo, TransportError};
+use blaze_transport::{PeerInfo, TransportError};
 use tokio::net::{UnixStream, unix::UCred};
 
-/// Who serves at the endpoint.
-///
-/// In a directory that others can write, a stranger could have been there first.
-///
-/// # Errors
-///
-/// [`TransportError::ServerRefused`] if it is another user.
-pub(crate) fn server(
-    stream: &UnixStream,
-    endpoint: &Endpoint,
-    expected: u32,
-) -> Result<PeerInfo, TransportError> {
-    let peer = stream.peer_cred().map_err(unknown)?;
-    if peer.uid() != expected {
-        let endpoint = endpoint.clone();
-        return Err(TransportError::ServerRefused { endpoint, uid: peer.uid(), expected });
-    }
-    Ok(describe(&peer))
-}
-
-/// Who connected to the endpoint.
+/// Who is at the other end, if it is the user that is expected. Both sides ask: in
+/// a directory that others can write, a stranger's server could have been there first.
 ///
 /// # Errors
 ///
-/// [`TransportError::ClientRefused`] if it is another user.
-pub(crate) fn client(
+/// What `refused` makes of another user's uid.
+pub(crate) fn check(
     stream: &UnixStream,
-    endpoint: &Endpoint,
     expected: u32,
+    refused: impl FnOnce(u32) -> TransportError,
 ) -> Result<PeerInfo, TransportError> {
     let peer = stream.peer_cred().map_err(unknown)?;
-    if peer.uid() != expected {
-        let endpoint = endpoint.clone();
-        return Err(TransportError::ClientRefused { endpoint, uid: peer.uid(), expected });
-    }
-    Ok(describe(&peer))
+    if peer.uid() == expected { Ok(describe(&peer)) } else { Err(refused(peer.uid())) }
 }
 
 /// A peer that the kernel doesn't name is gone already; it concerns this connection alone.

@@ -93,7 +93,12 @@ impl Transport for UnixTransport {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let stream = connect::connect(endpoint, &path::of(endpoint)?).await?;
-        let peer = credentials::server(&stream, endpoint, self.peer_uid)?;
+        let expected = self.peer_uid;
+        let peer = credentials::check(&stream, expected, |uid| TransportError::ServerRefused {
+            endpoint: endpoint.clone(),
+            uid,
+            expected,
+        })?;
         Ok(self.connection(stream, peer))
     }
 

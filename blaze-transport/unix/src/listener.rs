@@ -57,7 +57,12 @@ impl Listener for UnixSocketListener {
         let (stream, _) = accepted.map_err(|error| {
             TransportError::io(format!("accept a connection at {}", self.endpoint), error)
         })?;
-        let peer = credentials::client(&stream, &self.endpoint, self.transport.peer_uid)?;
+        let (endpoint, expected) = (&self.endpoint, self.transport.peer_uid);
+        let peer = credentials::check(&stream, expected, |uid| TransportError::ClientRefused {
+            endpoint: endpoint.clone(),
+            uid,
+            expected,
+        })?;
         Ok(self.transport.connection(stream, peer))
     }
 

@@ -1,5 +1,7 @@
 //! Grouping, and what one request's failure leaves to the others.
 
+mod prompt;
+
 use std::sync::Arc;
 
 use blaze_codec::{Name, RecordKey, Role, Seq, Value, record};
@@ -9,8 +11,8 @@ use blaze_db_adapter::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{Job, Shared, Thread};
 use crate::commit::{Request, Writing};
+use crate::committer::{Committer, Job, Shared};
 use crate::open::{Opened, open as open_file};
 use crate::{SqliteDatabase, SqliteOptions};
 
@@ -128,20 +130,19 @@ async fn a_damaged_state_is_an_error_of_its_own() {
     whole.expect("the other record can be written");
 }
 
-/// A thread's work, without the thread.
-fn thread(folder: &TempDir) -> (Thread, Arc<Shared>) {
+/// A writer without its thread.
+fn committer(folder: &TempDir) -> (Committer, Arc<Shared>) {
     let Opened { opener, lock, .. } = open_file(&open(folder)).unwrap();
     let wall = WallClock::system();
-    let writing = Some(Writing::open(&opener, wall.clone()).unwrap());
+    let writing = Writing::open(&opener, wall.clone()).unwrap();
     let shared = Arc::new(Shared::new(LiveFeed::new(Seq::ZERO), Role::Client, lock));
-    let opener = Arc::new(opener);
-    (Thread { writing, opener, wall, shared: shared.clone(), halted: None }, shared)
+    (Committer::new(writing, Arc::new(opener), wall, shared.clone()), shared)
 }
 
 #[tokio::test]
 async fn what_nobody_waits_for_is_not_done() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut thread, shared) = thread(&folder);
+    let (mut committer, shared) = committer(&folder);
     let (jobs, mut answers): (Vec<_>, Vec<_>) = (1..=3)
         .map(|key| {
             let (reply, answer) = oneshot::channel();
@@ -149,13 +150,13 @@ async fn what_nobody_waits_for_is_not_done() {
         })
         .unzip();
     drop(answers.remove(1));
-    thread.commit(jobs);
+    committer.commit(jobs);
     for answer in answers {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(shared.feed.head(), Seq(2));
     let watch = shared.feed.watch();
-    drop(thread);
+    committer.end();
     assert!(watch.has_changed().is_err(), "nobody can commit any more");
     shared.unlock();
     let database = open(&folder).open().await.unwrap();

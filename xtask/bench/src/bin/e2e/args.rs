@@ -31,9 +31,8 @@ pub(crate) struct Args {
     /// How often each case is measured [default: 3, with --quick 1].
     #[arg(long)]
     rounds: Option<usize>,
-    /// Blaze's tokio runtime. One thread had the lower latency where it was measured,
-    /// two streamed faster in memory; the marks are to be judged on both.
-    #[arg(long, default_value = "current")]
+    /// Blaze's tokio runtime. The marks are to be judged on both.
+    #[arg(long, default_value = "multi")]
     pub(crate) runtime: RuntimeKind,
     /// Where the databases lie while it runs [default: the system's temporary directory].
     #[arg(long)]
