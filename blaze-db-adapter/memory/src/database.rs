@@ -10,8 +10,8 @@ use blaze_db_adapter::{
     check_count,
 };
 
-use crate::MemoryOptions;
 use crate::store::{Staged, Store};
+use crate::{MemoryOptions, Snapshot};
 
 /// A database in memory.
 ///
@@ -48,6 +48,25 @@ impl MemoryDatabase {
             feed: LiveFeed::new(Seq::ZERO),
             store: Mutex::new(Store::new(role)),
         }
+    }
+
+    /// A copy of everything, as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let store = self.lock();
+        Snapshot {
+            node: self.node,
+            incarnation: self.incarnation,
+            database: self.database.clone(),
+            head: self.feed.head(),
+            store: store.clone(),
+        }
+    }
+
+    pub(crate) fn from_snapshot(snapshot: Snapshot, clock: WallClock) -> Self {
+        let Snapshot { node, incarnation, database, head, mut store } = snapshot;
+        store.closed = false;
+        let (feed, store) = (LiveFeed::new(head), Mutex::new(store));
+        Self { node, incarnation, database, clock, feed, store }
     }
 
     /// The store, for one whole call.

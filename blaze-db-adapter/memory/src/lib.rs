@@ -2,7 +2,8 @@
 //!
 //! What another adapter does with files, locks and indexes, this one does with
 //! three maps behind one mutex, so that it can be read at a glance and the others
-//! be tested against it. Nothing of it survives the process.
+//! be tested against it. Nothing of it survives the process; a [`Snapshot`] stands for
+//! the file that another adapter would leave behind.
 //!
 //! ```
 //! use blaze_codec::{Name, RecordKey, record};
@@ -26,7 +27,9 @@
 
 mod database;
 mod options;
+mod snapshot;
 mod store;
 
 pub use database::MemoryDatabase;
 pub use options::MemoryOptions;
+pub use snapshot::Snapshot;

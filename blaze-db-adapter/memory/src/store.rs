@@ -14,7 +14,7 @@ pub(crate) type Staged<'a> = BTreeMap<(&'a Name, &'a RecordKey), RecordState>;
 /// A place in the feed: the seq, and the record's number within it.
 type Position = (Seq, usize);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
     pub(crate) clock: HlcClock,
     pub(crate) role: Role,
@@ -25,7 +25,7 @@ pub(crate) struct Store {
     feed: BTreeMap<Position, (Name, RecordKey)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     state: RecordState,
     changed: Position,
