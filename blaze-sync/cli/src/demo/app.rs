@@ -10,6 +10,7 @@ use blaze_sync::{Change, Database, NodeKey, Record, RecordKey, Role, Topology, V
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
+use super::place::records;
 use super::wire::{Command, ConflictLine, Message, Reply};
 use crate::args::parse_durability;
 use crate::batch::put_rows;
@@ -215,8 +216,7 @@ impl App {
 
     async fn count(&self, collection: &str) -> Result<Reply> {
         let collections = self.db.collections().await?;
-        let found = collections.iter().find(|info| info.name.as_str() == collection);
-        Ok(Reply::Count(found.map_or(0, |info| info.records)))
+        Ok(Reply::Count(records(&collections, collection)))
     }
 
     async fn probe(&self, count: u64) -> Result<Reply> {

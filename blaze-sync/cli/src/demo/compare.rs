@@ -1,9 +1,9 @@
 //! Whether two databases are equal, record by record.
 
-use std::path::Path;
-
 use anyhow::Result;
 use blaze_sync::{CollectionInfo, Database, Record, RecordKey};
+
+use super::place::Place;
 
 /// Records that are compared at once.
 const PAGE: usize = 1_000;
@@ -21,12 +21,9 @@ pub(super) struct Comparison {
     pub(super) differences: Vec<String>,
 }
 
-/// Opens both files with their passwords and compares every record.
-pub(super) async fn compare(a: (&Path, &str), b: (&Path, &str)) -> Result<Comparison> {
-    let open = async |(path, password): (&Path, &str)| {
-        Database::open(path).password(password).read_only(true).await
-    };
-    let (a, b) = (open(a).await?, open(b).await?);
+/// Opens both databases and compares every record.
+pub(super) async fn compare(a: &Place, b: &Place) -> Result<Comparison> {
+    let (a, b) = (a.read().await?, b.read().await?);
     let mut found = Comparison { collections: a.collections().await?, ..Comparison::default() };
     let others = b.collections().await?;
     if found.collections != others {

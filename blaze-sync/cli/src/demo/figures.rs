@@ -1,6 +1,33 @@
-//! Figures, and how a person reads them.
+//! What the demo measures, and how a person reads it.
 
 use std::time::Duration;
+
+use serde::Serialize;
+
+use super::place::Place;
+use super::wire::ConflictLine;
+
+/// What was measured.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Figures {
+    pub(super) durability: String,
+    pub(super) rows_imported: u64,
+    pub(super) import_seconds: f64,
+    pub(super) operations_while_importing: u64,
+    pub(super) operations_per_second: u64,
+    pub(super) latency_p50_us: f64,
+    pub(super) latency_p99_us: f64,
+    pub(super) latency_samples: usize,
+    pub(super) crash_seen_before: u64,
+    pub(super) crash_written: u64,
+    pub(super) crash_recovery_ms: f64,
+    pub(super) conflicts: Vec<ConflictLine>,
+    pub(super) records_compared: u64,
+    pub(super) differences: Vec<String>,
+    /// The databases, if they were to be kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) kept: Vec<Place>,
+}
 
 /// The smallest duration that so many of a thousand are not above.
 pub(super) fn quantile(sorted: &[Duration], permille: usize) -> Duration {

@@ -4,6 +4,8 @@ mod app;
 mod child;
 mod compare;
 mod figures;
+mod narrator;
+mod place;
 mod story;
 mod wire;
 

@@ -48,7 +48,7 @@ pub(super) enum Command {
 pub(super) enum Message {
     /// It listens, or watches, and is ready for what comes.
     Ready,
-    /// So many rows are committed so far, of so many bytes read.
+    /// So many rows are committed so far.
     Progress { rows: u64 },
     /// The command is done.
     Done(Reply),

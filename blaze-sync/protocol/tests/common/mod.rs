@@ -1,0 +1,174 @@
+//! Two sessions and a queue between them: a network that the test controls.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+mod replica;
+
+use std::collections::VecDeque;
+
+use blaze_codec::message::{Hello, Message};
+use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq, record};
+use blaze_sync_protocol::{
+    Event, Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, SessionError, Side,
+};
+use bytes::Bytes;
+
+pub(crate) use replica::Replica;
+
+pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
+
+/// What a frame of changes begins with.
+const CHANGES: u8 = 3;
+
+pub(crate) fn at(mono_ms: u64) -> Moment {
+    Moment { mono_ms, wall_ms: WALL_MS + mono_ms }
+}
+
+/// One side: a session, its database, and what it has sent.
+pub(crate) struct End {
+    pub(crate) replica: Replica,
+    pub(crate) session: Session,
+    pub(crate) sent: VecDeque<Bytes>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) finished: bool,
+    pub(crate) merges_wait: bool,
+    pub(crate) waiting_merges: usize,
+    pub(crate) changes_sent: usize,
+}
+
+impl End {
+    pub(crate) fn new(replica: Replica, side: Side) -> Self {
+        Self::with(replica, side, |_| ())
+    }
+
+    pub(crate) fn with(
+        replica: Replica,
+        side: Side,
+        adjust: impl FnOnce(&mut SessionConfig),
+    ) -> Self {
+        let mut config = config(&replica, side);
+        adjust(&mut config);
+        let session = Session::new(config, at(0));
+        Self {
+            replica,
+            session,
+            sent: VecDeque::new(),
+            events: Vec::new(),
+            finished: false,
+            merges_wait: false,
+            waiting_merges: 0,
+            changes_sent: 0,
+        }
+    }
+
+    /// Takes an input and does what follows from it; then tells the head, which
+    /// merges may have moved.
+    pub(crate) fn input(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
+        self.feed(now, input)?;
+        self.feed(now, Input::Head(self.replica.head()))
+    }
+
+    /// Feeds an input and every answer to what it asks for. After an error only what
+    /// is left to send is taken.
+    fn feed(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
+        let mut result = self.session.handle_input(now, input);
+        while let Some(output) = self.session.poll_output() {
+            if let (Some(answer), Ok(())) = (self.answer(output), &result) {
+                result = self.session.handle_input(now, answer);
+            }
+        }
+        result
+    }
+
+    /// Carries out an output.
+    fn answer(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Send(frame) => {
+                self.changes_sent += usize::from(frame[0] == CHANGES);
+                self.sent.push_back(frame);
+            }
+            Output::LoadCheckpoint { .. } => {
+                return Some(Input::Checkpoint(self.replica.checkpoint));
+            }
+            Output::Read { after, known, .. } => {
+                return Some(Input::Changes(self.replica.read(after, known)));
+            }
+            Output::Merge(batch) => {
+                self.replica.merge(batch);
+                self.waiting_merges += usize::from(self.merges_wait);
+                return (!self.merges_wait).then_some(Input::Merged);
+            }
+            Output::Event(event) => self.events.push(event),
+            Output::Finish => self.finished = true,
+            other => panic!("unknown output {other:?}"),
+        }
+        None
+    }
+
+    pub(crate) fn commit(&mut self, now: Moment) {
+        self.replica.commit(record! { "title" => "hello" });
+        self.feed(now, Input::Head(self.replica.head())).unwrap();
+    }
+}
+
+/// How a side with nothing peculiar takes part.
+pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
+    let local = LocalNode {
+        node: replica.node,
+        incarnation: Incarnation(1),
+        database: "main".into(),
+        name: format!("{:?}", replica.node),
+        role: Role::Client,
+        head: replica.head(),
+    };
+    SessionConfig { local, side, limits: Limits::default() }
+}
+
+/// Carries frames until both sides are quiet.
+pub(crate) fn exchange(now: Moment, a: &mut End, b: &mut End) -> Result<(), SessionError> {
+    a.input(now, Input::Head(a.replica.head()))?;
+    loop {
+        let (from_a, from_b) = (a.sent.pop_front(), b.sent.pop_front());
+        if from_a.is_none() && from_b.is_none() {
+            return Ok(());
+        }
+        if let Some(frame) = from_a {
+            b.input(now, Input::Frame(frame))?;
+        }
+        if let Some(frame) = from_b {
+            a.input(now, Input::Frame(frame))?;
+        }
+    }
+}
+
+/// A connector and an acceptor that have told each other everything.
+pub(crate) fn connected(now: Moment, mode: Mode, a: Replica, b: Replica) -> (End, End) {
+    let (mut a, mut b) = (connector(a, mode), acceptor(b));
+    exchange(now, &mut a, &mut b).unwrap();
+    (a, b)
+}
+
+pub(crate) fn connector(replica: Replica, mode: Mode) -> End {
+    End::new(replica, Side::Connector { mode })
+}
+
+pub(crate) fn acceptor(replica: Replica) -> End {
+    End::new(replica, Side::acceptor())
+}
+
+/// A stranger's hello to an acceptor.
+pub(crate) fn hello(adjust: impl FnOnce(&mut Hello)) -> Bytes {
+    let mut hello = Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        node: NodeId::from_bytes([9; 16]),
+        incarnation: Incarnation(1),
+        database: "main".into(),
+        name: "stranger".into(),
+        role: Role::Client,
+        mode: Mode::Bidirectional,
+        head: Seq::ZERO,
+        wall_ms: WALL_MS,
+    };
+    adjust(&mut hello);
+    Message::Hello(hello).encode()
+}

@@ -1,0 +1,86 @@
+//! A database as small as a session needs one.
+
+use std::collections::BTreeSet;
+
+use blaze_codec::message::encode_changes;
+use blaze_codec::{
+    Change, Checkpoint, Hlc, Name, NodeId, Operation, Record, RecordKey, Seq, Version, record,
+};
+use blaze_sync_protocol::{Batch, Known, Outgoing, OutgoingItem};
+
+use super::WALL_MS;
+
+/// Where a commit came from, if from a peer, and its operations.
+type Commit = (Option<(NodeId, Checkpoint)>, Vec<Operation>);
+
+/// A database that keeps what it has seen in the order it came.
+pub(crate) struct Replica {
+    pub(super) node: NodeId,
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) seen: BTreeSet<Version>,
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+impl Replica {
+    pub(crate) fn new(byte: u8) -> Self {
+        Self {
+            node: NodeId::from_bytes([byte; 16]),
+            commits: Vec::new(),
+            seen: BTreeSet::new(),
+            checkpoint: None,
+        }
+    }
+
+    /// One with so many commits.
+    pub(crate) fn filled(byte: u8, commits: usize) -> Self {
+        let mut replica = Self::new(byte);
+        (0..commits).for_each(|_| replica.commit(record! { "n" => 1 }));
+        replica
+    }
+
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.commits.len() as u64)
+    }
+
+    pub(crate) fn commit(&mut self, record: Record) {
+        let hlc = Hlc::from_millis(WALL_MS + self.head().0);
+        let operation = Operation {
+            collection: Name::new("notes").unwrap(),
+            key: RecordKey::Int(self.head().0.cast_signed()),
+            version: Version { epoch: Hlc::ZERO, hlc, node: self.node },
+            base: Version::ZERO,
+            change: Change::Insert(record),
+        };
+        self.seen.insert(operation.version);
+        self.commits.push((None, vec![operation]));
+    }
+
+    /// Makes so many commits of a text of so many bytes.
+    pub(crate) fn commit_large(&mut self, commits: usize, bytes: usize) {
+        let text = "x".repeat(bytes);
+        (0..commits).for_each(|_| self.commit(record! { "text" => text.as_str() }));
+    }
+
+    pub(super) fn merge(&mut self, batch: Batch) {
+        let Batch { peer, checkpoint, operations } = batch;
+        let fresh: Vec<_> = operations
+            .into_iter()
+            .filter(|operation| self.seen.insert(operation.version))
+            .collect();
+        if !fresh.is_empty() {
+            self.commits.push((Some((peer, checkpoint)), fresh));
+        }
+        self.checkpoint = Some(checkpoint);
+    }
+
+    pub(super) fn read(&self, after: Seq, known: Known) -> Outgoing {
+        let commits = self.commits.iter().enumerate().skip(usize::try_from(after.0).unwrap());
+        let item = |(index, (origin, operations)): (usize, &Commit)| {
+            let (after, through) = (Seq(index as u64), Seq(index as u64 + 1));
+            let skip = origin.is_some_and(|(node, reached)| known.covers(node, reached));
+            let frames = if skip { Vec::new() } else { encode_changes(after, through, operations) };
+            OutgoingItem { after, through, frames }
+        };
+        Outgoing { items: commits.take(3).map(item).collect() }
+    }
+}
