@@ -58,12 +58,26 @@ impl FromStr for NodeId {
     }
 }
 
-/// One life of a database's feed: random, drawn anew whenever seqs may have
-/// been handed out that the file no longer knows (a restored backup).
+/// Who commits to a feed: random, drawn anew at each opening of its database, so
+/// that one seq of one incarnation is one commit, whatever becomes of the file.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-pub struct Incarnation(pub u64);
+pub struct Incarnation(#[serde(with = "fixed")] pub u64);
+
+/// A random number in eight bytes: as a varint it would take ten.
+mod fixed {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        number.to_le_bytes().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        <[u8; 8]>::deserialize(from).map(u64::from_le_bytes)
+    }
+}
 
 /// A database's own commit number. The first commit has seq 1.
 #[derive(
@@ -90,7 +104,7 @@ impl fmt::Display for Seq {
 /// A place in a node's feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The life of the feed.
+    /// Who committed it.
     pub incarnation: Incarnation,
     /// The latest seq that is held.
     pub seq: Seq,

@@ -14,8 +14,8 @@ use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{Ack, Changes, Goodbye, Hello, Message, Reason, Resume, encode_changes};
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
-    Change, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Timestamp, Uuid,
-    Value, Version, batch, binary, record,
+    Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role,
+    Seq, Span, Timestamp, Uuid, Value, Version, batch, binary, record,
 };
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -197,11 +197,15 @@ fn batches() {
 
 #[test]
 fn messages() {
+    let span =
+        |incarnation, first| Span { incarnation: Incarnation(incarnation), first: Seq(first) };
+    let spans = vec![span(300, 1), span(u64::MAX, 5)];
     let hello = Hello {
         protocol_min: 1,
         protocol_max: 1,
         node: NodeId::from_bytes([0xaa; 16]),
-        incarnation: Incarnation(300),
+        former: vec![NodeId::from_bytes([0xbb; 16])],
+        history: History::new(spans).unwrap(),
         database: "notes".into(),
         name: "laptop".into(),
         role: Role::Client,
@@ -209,7 +213,8 @@ fn messages() {
         head: Seq(5),
         wall_ms: 1_700_000_000_000,
     };
-    let resume = |incarnation| Resume { incarnation, after: Seq(4), credit: 1 << 20 };
+    let last = Checkpoint { incarnation: Incarnation(300), seq: Seq(4) };
+    let resume = |last| Resume { after: Seq(4), last, credit: 1 << 20 };
     let reasons = [
         ("goodbye: shutdown", Reason::Shutdown),
         ("goodbye: protocol version", Reason::ProtocolVersion),
@@ -221,12 +226,13 @@ fn messages() {
         ("goodbye: timeout", Reason::Timeout),
         ("goodbye: storage", Reason::Storage),
         ("goodbye: busy", Reason::Busy),
+        ("goodbye: self link", Reason::SelfLink),
     ];
     let goodbye = |reason| Message::Goodbye(Goodbye { reason, message: "bye".into() });
     let changes = encode_changes(Seq(4), Seq(5), &example()).remove(0);
     let mut samples = vec![
         ("hello", Message::Hello(hello)),
-        ("resume from a seq", Message::Resume(resume(Some(Incarnation(300))))),
+        ("resume from a seq", Message::Resume(resume(Some(last)))),
         ("resume from nothing", Message::Resume(resume(None))),
         ("changes", Message::decode(changes).unwrap()),
         ("ack", Message::Ack(Ack { through: Seq(5), credit: 200 })),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use blaze_codec::{Checkpoint, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+use blaze_codec::{Checkpoint, History, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 
 use crate::{Committed, Conflict, DatabaseError, LiveFeed, Write};
 
@@ -35,6 +35,23 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
 
     /// What was just committed, and the head of the feed as a watch.
     fn feed(&self) -> &LiveFeed;
+
+    /// The history of the feed, to tell a peer. Commits of this opening belong to
+    /// its last incarnation, and from here on those of no other opening of this
+    /// file, nor of a copy or a backup of it, do: see [`Lineage`](crate::Lineage).
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store that it was told.
+    async fn announce(&self) -> Result<History, DatabaseError>;
+
+    /// Takes another node id, which must be new and random; the one before goes to
+    /// [`Identity::former`]. For a replica that is found to be a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn renew(&self, node: NodeId) -> Result<(), DatabaseError>;
 
     /// Sets the role by which later commits are stamped; it is kept in the database.
     ///
@@ -72,12 +89,15 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     /// [`DatabaseError`] if the database can't be read.
     async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError>;
 
-    /// How far a peer's feed is merged here.
+    /// How far a peer's feed is merged here: the last place that was reached of each
+    /// of its incarnations, at most [`HISTORY_SPANS_MAX`](blaze_codec::HISTORY_SPANS_MAX),
+    /// the latest that was merged first; none of a peer never heard of. (If the
+    /// peer's file goes back to a backup, an older one is still true.)
     ///
     /// # Errors
     ///
     /// [`DatabaseError`] if the database can't be read.
-    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError>;
+    async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError>;
 
     /// A record, or `None` if it doesn't exist.
     ///
@@ -124,14 +144,32 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
 pub struct Identity {
     /// The replica.
     pub node: NodeId,
-    /// The life of its feed.
-    pub incarnation: Incarnation,
+    /// Ids that its file had before it was copied, the latest last, at most
+    /// [`Self::FORMER_MAX`].
+    pub former: Vec<NodeId>,
+    /// Whether this opening found the file to be a copy: of a live one, from a
+    /// backup, or moved to another disk. Then it has a node id of its own since.
+    pub copied: bool,
     /// The database that it is a replica of; only equal ones sync.
     pub database: String,
     /// The role by which its commits are stamped.
     pub role: Role,
     /// What its commits survive.
     pub durability: Durability,
+}
+
+impl Identity {
+    /// The most former ids that are kept.
+    pub const FORMER_MAX: usize = 8;
+
+    /// The identity with another id.
+    #[must_use]
+    pub fn renewed(mut self, node: NodeId) -> Self {
+        self.former.push(std::mem::replace(&mut self.node, node));
+        let surplus = self.former.len().saturating_sub(Self::FORMER_MAX);
+        self.former.drain(..surplus);
+        self
+    }
 }
 
 /// What a commit survives.

@@ -55,7 +55,7 @@ pub use blaze_db_adapter::{
 };
 pub use blaze_sync_engine::{
     Acknowledged, Backoff, Direction, Limits, Link, LinkId, LinkState, LinkStatus, NodeOptions,
-    Peer, SessionError,
+    Peer, SessionError, WentBack,
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{Endpoint, EndpointError, Transport, TransportError};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Incarnation, Mode, NodeId, Role, Seq};
+use crate::{Checkpoint, History, Mode, NodeId, Role, Seq};
 
 /// Who speaks, and what it wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +13,10 @@ pub struct Hello {
     pub protocol_max: u16,
     /// The speaker's node.
     pub node: NodeId,
-    /// The life of the speaker's feed.
-    pub incarnation: Incarnation,
+    /// Node ids that the speaker's file had before it was copied, the latest last.
+    pub former: Vec<NodeId>,
+    /// The history of the speaker's feed.
+    pub history: History,
     /// The database: only replicas of one database sync.
     pub database: String,
     /// The speaker's name, for people.
@@ -32,10 +34,11 @@ pub struct Hello {
 /// Asks for changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// The incarnation that `after` belongs to; `None` if nothing is held.
-    pub incarnation: Option<Incarnation>,
-    /// The latest seq of the other side that is held.
+    /// The other side's latest seq that is held and is in its history.
     pub after: Seq,
+    /// The place in its feed that was merged last, if any: its feed went back if
+    /// that isn't in its history.
+    pub last: Option<Checkpoint>,
     /// How many bytes of changes the other side may send before an ack.
     pub credit: u64,
 }
@@ -70,7 +73,8 @@ pub enum Reason {
     Database,
     /// The mode is not allowed.
     Mode,
-    /// Both sides are one node: a copied database file, or a link to oneself.
+    /// The other side has the node id of a live replica: it is a copy, and takes
+    /// another one.
     SameNode,
     /// A clock is too far ahead.
     ClockDrift,
@@ -82,7 +86,6 @@ pub enum Reason {
     Storage,
     /// Too many sessions.
     Busy,
-    /// A database was restored from an older backup: its peers hold more of its
-    /// feed than there is.
-    FeedWentBack,
+    /// Both sides are one open database.
+    SelfLink,
 }

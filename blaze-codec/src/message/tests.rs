@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    Change, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Version, record,
+    Change, Checkpoint, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Version,
+    record,
 };
 
 fn controls() -> Vec<Message> {
@@ -8,7 +9,8 @@ fn controls() -> Vec<Message> {
         protocol_min: 1,
         protocol_max: 3,
         node: NodeId::from_bytes([7; 16]),
-        incarnation: Incarnation(u64::MAX),
+        former: vec![NodeId::from_bytes([6; 16])],
+        history: Incarnation(u64::MAX).into(),
         database: "notes".into(),
         name: "laptop".into(),
         role: Role::Server,
@@ -16,12 +18,13 @@ fn controls() -> Vec<Message> {
         head: Seq(300),
         wall_ms: 1_700_000_000_000,
     };
-    let resume = Resume { incarnation: Some(Incarnation(9)), after: Seq(5), credit: 1 << 20 };
+    let last = Some(Checkpoint { incarnation: Incarnation(9), seq: Seq(5) });
+    let resume = Resume { after: Seq(4), last, credit: 1 << 20 };
     let goodbye = Goodbye { reason: Reason::Busy, message: "full".into() };
     vec![
         Message::Hello(hello),
         Message::Resume(resume),
-        Message::Resume(Resume { incarnation: None, after: Seq::ZERO, credit: 0 }),
+        Message::Resume(Resume { after: Seq::ZERO, last: None, credit: 0 }),
         Message::Ack(Ack { through: Seq(6), credit: 200 }),
         Message::Ping(0),
         Message::Pong(u64::MAX),
@@ -54,11 +57,7 @@ fn every_reason_comes_back() {
     for number in 0_u8.. {
         let body = [GOODBYE, 0, number, 0];
         let Ok(message) = Message::decode(body.to_vec().into()) else {
-            assert_eq!(
-                number,
-                Reason::FeedWentBack as u8 + 1,
-                "reasons are numbered without a gap"
-            );
+            assert_eq!(number, Reason::SelfLink as u8 + 1, "reasons are numbered without a gap");
             return;
         };
         assert_eq!(message.encode()[..], body);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use blaze_codec::{Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq, Value};
 use blaze_db_adapter::{
-    ChangesLimit, Checkpoint, Committed, DatabaseAdapter, Identity, Incoming, Merged, RecordState,
-    Write, WriteKind,
+    ChangesLimit, Checkpoint, Committed, DatabaseAdapter, Incoming, Merged, RecordState, Write,
+    WriteKind,
 };
 
 use crate::{Harness, Settings};
@@ -76,11 +76,12 @@ impl<'a, H: Harness> Subject<'a, H> {
 
     /// Merges what `other` has and this database's checkpoint lacks.
     pub(crate) async fn pull(&self, other: &Self) -> Merged {
-        let Identity { node: peer, incarnation, .. } = other.identity();
-        let known = self.database.checkpoint(peer).await.expect("checkpoints can be read");
-        let after = known.map_or(Seq::ZERO, |checkpoint| checkpoint.seq);
+        let peer = other.identity().node;
+        let history = other.announce().await.expect("a feed can be announced");
+        let known = self.database.checkpoints(peer).await.expect("checkpoints can be read");
+        let after = known.first().map_or(Seq::ZERO, |checkpoint| checkpoint.seq);
         let changes = other.changes(after, UNLIMITED).await.expect("changes can be read");
-        let checkpoint = Checkpoint { incarnation, seq: changes.through };
+        let checkpoint = history.place(changes.through);
         let operations = changes.operations;
         self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
     }

@@ -20,6 +20,9 @@ macro_rules! database_conformance {
             @tests $harness;
             a_new_database_is_a_replica_of_its_own
             identity_survives_reopening
+            an_opening_commits_under_an_incarnation_of_its_own
+            what_a_peer_was_told_stays_true
+            another_node_id_is_kept_and_the_former_told
             role_survives_reopening
             commits_are_numbered_without_gaps
             commits_survive_reopening

@@ -65,6 +65,11 @@ broken! {
     a_ring_of_before: RingKept breaks the_head_survives_reopening;
     watches_without_an_end: WatchesKept breaks closing_ends_the_watches;
     a_new_identity: NewIdentity breaks identity_survives_reopening;
+    an_incarnation_for_all_openings: IncarnationKept breaks
+        an_opening_commits_under_an_incarnation_of_its_own;
+    a_history_that_is_forgotten: HistoryForgotten breaks
+        an_opening_commits_under_an_incarnation_of_its_own, what_a_peer_was_told_stays_true;
+    a_node_id_that_is_not_taken: RenewalIgnored breaks another_node_id_is_kept_and_the_former_told;
 }
 
 /// Without a fault, the wrapper keeps every rule, those over restarts too.
@@ -84,6 +89,7 @@ fn every_rule_is_in_the_macro() {
         include_str!("../src/rules/convergence.rs"),
         include_str!("../src/rules/feed.rs"),
         include_str!("../src/rules/identity.rs"),
+        include_str!("../src/rules/lineage.rs"),
         include_str!("../src/rules/lifecycle.rs"),
         include_str!("../src/rules/live.rs"),
         include_str!("../src/rules/merge.rs"),

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use blaze_codec::{Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
     Durability, Identity, Incoming, LiveFeed, Merged, Origin, Stamper, WallClock, Write,
-    check_count,
+    check_count, reach,
 };
 
 use crate::store::{Staged, Store};
@@ -20,8 +20,6 @@ use crate::{MemoryOptions, Snapshot};
 /// never waits for another task or thread.
 #[derive(Debug)]
 pub struct MemoryDatabase {
-    node: NodeId,
-    incarnation: Incarnation,
     database: String,
     clock: WallClock,
     feed: LiveFeed,
@@ -40,33 +38,22 @@ impl MemoryDatabase {
 
     pub(crate) fn with_options(options: MemoryOptions) -> Self {
         let MemoryOptions { node, incarnation, database, role, clock } = options;
-        Self {
-            node: node.unwrap_or_else(|| NodeId::from_bytes(random())),
-            incarnation: incarnation.unwrap_or_else(|| Incarnation(u64::from_ne_bytes(random()))),
-            database,
-            clock,
-            feed: LiveFeed::new(Seq::ZERO),
-            store: Mutex::new(Store::new(role)),
-        }
+        let node = node.unwrap_or_else(|| NodeId::from_bytes(random()));
+        let incarnation = incarnation.unwrap_or_else(|| Incarnation(u64::from_ne_bytes(random())));
+        let store = Mutex::new(Store::new(node, incarnation, role));
+        Self { database, clock, feed: LiveFeed::new(Seq::ZERO), store }
     }
 
     /// A copy of everything, as it is now.
     pub fn snapshot(&self) -> Snapshot {
         let store = self.lock();
-        Snapshot {
-            node: self.node,
-            incarnation: self.incarnation,
-            database: self.database.clone(),
-            head: self.feed.head(),
-            store: store.clone(),
-        }
+        Snapshot { database: self.database.clone(), head: self.feed.head(), store: store.clone() }
     }
 
     pub(crate) fn from_snapshot(snapshot: Snapshot, clock: WallClock) -> Self {
-        let Snapshot { node, incarnation, database, head, mut store } = snapshot;
+        let Snapshot { database, head, mut store } = snapshot;
         store.closed = false;
-        let (feed, store) = (LiveFeed::new(head), Mutex::new(store));
-        Self { node, incarnation, database, clock, feed, store }
+        Self { database, clock, feed: LiveFeed::new(head), store: Mutex::new(store) }
     }
 
     /// The store, for one whole call.
@@ -109,17 +96,32 @@ impl Default for MemoryDatabase {
 #[async_trait]
 impl DatabaseAdapter for MemoryDatabase {
     fn identity(&self) -> Identity {
+        let store = self.lock();
         Identity {
-            node: self.node,
-            incarnation: self.incarnation,
+            node: store.node,
+            former: store.former.clone(),
+            copied: false,
             database: self.database.clone(),
-            role: self.lock().role,
+            role: store.role,
             durability: Durability::Memory,
         }
     }
 
     fn feed(&self) -> &LiveFeed {
         &self.feed
+    }
+
+    async fn announce(&self) -> Result<History, DatabaseError> {
+        let mut store = self.open()?;
+        let _ = store.lineage.announce();
+        Ok(store.lineage.history(self.feed.head()))
+    }
+
+    async fn renew(&self, node: NodeId) -> Result<(), DatabaseError> {
+        let renewed = self.identity().renewed(node);
+        let mut store = self.open()?;
+        (store.node, store.former) = (renewed.node, renewed.former);
+        Ok(())
     }
 
     async fn set_role(&self, role: Role) -> Result<(), DatabaseError> {
@@ -134,7 +136,7 @@ impl DatabaseAdapter for MemoryDatabase {
         // A transaction that fails leaves the clock as it was, too.
         let mut clock = store.clock.clone();
         let mut stamper =
-            Stamper { clock: &mut clock, wall_ms, node: self.node, role: store.role, bytes: 0 };
+            Stamper { clock: &mut clock, wall_ms, node: store.node, role: store.role, bytes: 0 };
         let mut staged = Staged::new();
         let mut operations = Vec::with_capacity(writes.len());
         for write in &writes {
@@ -164,13 +166,7 @@ impl DatabaseAdapter for MemoryDatabase {
                 effective.push(operation.clone());
             }
         }
-        // A late merge of an earlier session doesn't take the checkpoint back.
-        let goes_on = |held: &Checkpoint| {
-            held.incarnation != checkpoint.incarnation || held.seq < checkpoint.seq
-        };
-        if store.checkpoints.get(&peer).is_none_or(goes_on) {
-            store.checkpoints.insert(peer, checkpoint);
-        }
+        reach(store.checkpoints.entry(peer).or_default(), checkpoint);
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }
@@ -184,8 +180,8 @@ impl DatabaseAdapter for MemoryDatabase {
         Ok(store.changes(after, limit, self.feed.head()))
     }
 
-    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError> {
-        Ok(self.open()?.checkpoints.get(&peer).copied())
+    async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError> {
+        Ok(self.open()?.checkpoints.get(&peer).cloned().unwrap_or_default())
     }
 
     async fn read(

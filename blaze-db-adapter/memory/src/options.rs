@@ -38,7 +38,7 @@ impl MemoryOptions {
         Self { node: Some(node), ..self }
     }
 
-    /// The life of the feed. Default: random.
+    /// Whose its commits are. Default: random.
     pub fn incarnation(self, incarnation: Incarnation) -> Self {
         Self { incarnation: Some(incarnation), ..self }
     }

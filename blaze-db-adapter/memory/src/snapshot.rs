@@ -1,6 +1,6 @@
 //! What a file would hold: everything of a database at one moment.
 
-use blaze_codec::{Incarnation, NodeId, Seq};
+use blaze_codec::{Incarnation, Seq};
 use blaze_db_adapter::WallClock;
 
 use crate::MemoryDatabase;
@@ -11,17 +11,18 @@ use crate::store::Store;
 /// backup, or as a copy.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub(crate) node: NodeId,
-    pub(crate) incarnation: Incarnation,
     pub(crate) database: String,
     pub(crate) head: Seq,
     pub(crate) store: Store,
 }
 
 impl Snapshot {
-    /// A database that goes on from here. The snapshot can be opened again.
-    pub fn open(&self, clock: WallClock) -> MemoryDatabase {
-        MemoryDatabase::from_snapshot(self.clone(), clock)
+    /// A database that goes on from here; `drawn` is the incarnation of what it
+    /// commits, and must be another one each time. The snapshot can be opened again.
+    pub fn open(&self, drawn: Incarnation, clock: WallClock) -> MemoryDatabase {
+        let mut opened = self.clone();
+        opened.store.lineage = opened.store.lineage.reopened(drawn);
+        MemoryDatabase::from_snapshot(opened, clock)
     }
 
     /// The head of the feed.

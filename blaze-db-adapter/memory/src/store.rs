@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use blaze_codec::{HlcClock, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, RecordState, operation_bytes_max,
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, RecordState, operation_bytes_max,
 };
 
 /// States of a transaction that are not stored yet.
@@ -14,12 +14,15 @@ pub(crate) type Staged<'a> = BTreeMap<(&'a Name, &'a RecordKey), RecordState>;
 /// A place in the feed: the seq, and the record's number within it.
 type Position = (Seq, usize);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
+    pub(crate) node: NodeId,
+    pub(crate) former: Vec<NodeId>,
+    pub(crate) lineage: Lineage,
     pub(crate) clock: HlcClock,
     pub(crate) role: Role,
     pub(crate) closed: bool,
-    pub(crate) checkpoints: BTreeMap<NodeId, Checkpoint>,
+    pub(crate) checkpoints: BTreeMap<NodeId, Vec<Checkpoint>>,
     collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
     /// Each record once, where it last changed.
     feed: BTreeMap<Position, (Name, RecordKey)>,
@@ -32,8 +35,18 @@ struct Entry {
 }
 
 impl Store {
-    pub(crate) fn new(role: Role) -> Self {
-        Self { role, ..Self::default() }
+    pub(crate) fn new(node: NodeId, incarnation: Incarnation, role: Role) -> Self {
+        Self {
+            node,
+            former: Vec::new(),
+            lineage: Lineage::open(Vec::new(), false, incarnation),
+            clock: HlcClock::default(),
+            role,
+            closed: false,
+            checkpoints: BTreeMap::new(),
+            collections: BTreeMap::new(),
+            feed: BTreeMap::new(),
+        }
     }
 
     /// What is known of a record; nothing if it was never heard of.
@@ -50,6 +63,8 @@ impl Store {
         operations: &'a [Operation],
         mut staged: Staged<'a>,
     ) {
+        // What changes in it is stored with the rest.
+        let _ = self.lineage.commit(seq);
         let mut number = 0;
         for Operation { collection, key, .. } in operations {
             let Some(state) = staged.remove(&(collection, key)) else { continue };

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use blaze_codec::{DecodeError, Hlc, HlcClock, Name, NodeId, Operation, RecordKey, Role, Seq};
-use blaze_db_adapter::{
-    Committed, Conflict, DatabaseError, Incoming, Merged, Origin, RecordState, Stamper,
-    TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
+use blaze_codec::{
+    Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
+    RecordKey, Seq,
 };
-use rusqlite::Connection;
+use blaze_db_adapter::{
+    Committed, Conflict, DatabaseError, Identity, Incoming, Lineage, Merged, Origin, RecordState,
+    Stamper, TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
+};
 use rusqlite::hooks::Wal;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
@@ -29,7 +32,10 @@ const CHECKPOINT_PAGES: u32 = 10_000;
 pub(crate) enum Request {
     Commit(Vec<Write>),
     Merge(Incoming),
-    SetRole(Role),
+    /// Makes another of the replica: role, node id.
+    Identify(Identity),
+    /// Notes that a peer is told of the feed.
+    Announce,
 }
 
 /// What it did.
@@ -37,7 +43,8 @@ pub(crate) enum Request {
 pub(crate) enum Done {
     Commit(Arc<Committed>),
     Merge(Merged),
-    SetRole(Role),
+    Identify(Identity),
+    Announce(History),
 }
 
 /// The writing connection and what it knows of the file. To be dropped after any
@@ -46,8 +53,8 @@ pub(crate) enum Done {
 pub(crate) struct Writing {
     conn: Connection,
     dictionary: Dictionary,
-    node: NodeId,
-    role: Role,
+    identity: Identity,
+    lineage: Lineage,
     seq: Seq,
     clock: HlcClock,
     /// The clock as the file knows it.
@@ -70,6 +77,8 @@ pub(crate) struct Applied {
     /// Which of a merge's operations changed something.
     effective: Vec<bool>,
     conflicts: Vec<Conflict>,
+    /// What a peer is told.
+    history: Option<History>,
 }
 
 /// A record that a transaction touches.
@@ -90,7 +99,11 @@ struct Staged<'a> {
 }
 
 impl Writing {
-    pub(crate) fn open(opener: &Opener, wall: WallClock) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        opener: &Opener,
+        identity: Identity,
+        wall: WallClock,
+    ) -> Result<Self, Fault> {
         let mut conn = opener.writer()?;
         let log_pages = Arc::new(AtomicU32::new(0));
         let counted = log_pages.clone();
@@ -102,20 +115,33 @@ impl Writing {
         let mut dictionary = Dictionary::default();
         dictionary.names.extend(&conn)?;
         dictionary.nodes.extend(&conn)?;
-        let meta = schema::meta(&conn)?.map_err(|reason| {
-            let path = opener.path().to_owned();
-            DatabaseError::Corrupt { path, reason }
-        })?;
+        let lineage = schema::lineage(&conn, opener.drawn())?;
         let (seq, stored) = schema::head(&conn)?;
-        let (node, role) = (meta.node, meta.role);
         let clock = HlcClock::resume(stored);
         let written_back = 0;
-        Ok(Self { conn, dictionary, node, role, seq, clock, stored, wall, log_pages, written_back })
+        Ok(Self {
+            conn,
+            dictionary,
+            identity,
+            lineage,
+            seq,
+            clock,
+            stored,
+            wall,
+            log_pages,
+            written_back,
+        })
     }
 
     /// The head of the feed.
     pub(crate) const fn seq(&self) -> Seq {
         self.seq
+    }
+
+    /// Goes on with an opening that has told a peer of the feed.
+    pub(crate) fn was_announced(&mut self) {
+        // It is stored.
+        let _ = self.lineage.announce();
     }
 
     /// The connection, when no transaction is left to be made.
@@ -187,10 +213,18 @@ impl Writing {
         match request {
             Request::Commit(writes) => self.commit(writes),
             Request::Merge(incoming) => self.merge(incoming),
-            Request::SetRole(role) => {
-                schema::store_role(&self.conn, *role)?;
-                self.role = *role;
+            Request::Identify(identity) => {
+                schema::store_role(&self.conn, identity.role)?;
+                schema::store_node(&self.conn, identity)?;
+                self.identity = identity.clone();
                 Ok(Applied::nothing(self.seq))
+            }
+            Request::Announce => {
+                if let Some(change) = self.lineage.announce() {
+                    schema::store_span(&self.conn, change)?;
+                }
+                let history = Some(self.lineage.history(self.seq));
+                Ok(Applied { history, ..Applied::nothing(self.seq) })
             }
         }
     }
@@ -199,7 +233,7 @@ impl Writing {
         check_count(writes)?;
         // A transaction that fails leaves the clock as it was.
         let mut clock = self.clock.clone();
-        let (node, role, wall_ms) = (self.node, self.role, self.wall.now_ms());
+        let (node, role, wall_ms) = (self.identity.node, self.identity.role, self.wall.now_ms());
         let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, bytes: 0 };
         let mut staged = Staged::default();
         let mut operations = Vec::with_capacity(writes.len());
@@ -233,16 +267,31 @@ impl Writing {
         }
         self.advance(clock)?;
         let changed = self.store(&staged)?;
-        // A late merge of an earlier session doesn't take the checkpoint back.
-        let upsert = "INSERT INTO checkpoints(peer, incarnation, seq) VALUES (?1, ?2, ?3)
-            ON CONFLICT(peer) DO UPDATE SET incarnation = excluded.incarnation, seq = excluded.seq
-            WHERE incarnation <> excluded.incarnation OR seq < excluded.seq";
-        self.conn.prepare_cached(upsert)?.execute((
-            incoming.peer.as_bytes(),
-            incoming.checkpoint.incarnation.0.cast_signed(),
-            incoming.checkpoint.seq.0.cast_signed(),
-        ))?;
+        self.reach(incoming.peer, incoming.checkpoint)?;
         Ok(Applied { changed, effective, conflicts, ..Applied::nothing(self.seq) })
+    }
+
+    /// Stores how far a peer's feed is merged: see [`blaze_db_adapter::reach`].
+    fn reach(&mut self, peer: NodeId, reached: Checkpoint) -> rusqlite::Result<()> {
+        let (incarnation, seq) = (reached.incarnation.0.cast_signed(), reached.seq.0.cast_signed());
+        let latest = "SELECT rank, incarnation FROM checkpoints WHERE peer = ?1
+            ORDER BY rank DESC LIMIT 1";
+        let latest: Option<(i64, i64)> = self
+            .conn
+            .prepare_cached(latest)?
+            .query_row([peer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let rank = match latest {
+            Some((rank, latest)) if latest == incarnation => rank,
+            Some((rank, _)) => rank + 1,
+            None => 0,
+        };
+        let upsert = "INSERT INTO checkpoints(peer, incarnation, seq, rank) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq), rank = excluded.rank";
+        self.conn.prepare_cached(upsert)?.execute((peer.as_bytes(), incarnation, seq, rank))?;
+        let oldest = rank - i64::try_from(HISTORY_SPANS_MAX).unwrap_or(i64::MAX);
+        let forget = "DELETE FROM checkpoints WHERE peer = ?1 AND rank <= ?2";
+        self.conn.prepare_cached(forget)?.execute((peer.as_bytes(), oldest)).map(drop)
     }
 
     /// Sets the clock, but never to where the next opening would refuse it.
@@ -277,13 +326,16 @@ impl Writing {
     /// last of them keeps the clock.
     fn store(&mut self, staged: &Staged<'_>) -> rusqlite::Result<bool> {
         let Some(&last) = staged.changed.last() else { return Ok(false) };
+        let seq = self.seq.next();
+        if let Some(change) = self.lineage.commit(seq) {
+            schema::store_span(&self.conn, change)?;
+        }
         let Self { conn, dictionary, .. } = self;
         let insert = "INSERT INTO records(position, collection, live, clock, key, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let mut insert = conn.prepare_cached(insert)?;
         let update = "UPDATE records SET position = ?1, live = ?2, clock = ?3, state = ?4 WHERE position = ?5";
         let mut update = conn.prepare_cached(update)?;
-        let seq = self.seq.next();
         let mut bytes = Vec::new();
         for (number, &place) in staged.changed.iter().enumerate() {
             let record = &staged.records[place];
@@ -334,13 +386,14 @@ impl<'a> Staged<'a> {
 impl Applied {
     fn nothing(head: Seq) -> Self {
         let (operations, effective, conflicts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, changed: false, operations, effective, conflicts }
+        Self { head, changed: false, operations, effective, conflicts, history: None }
     }
 
     /// What to answer, once it is committed.
     pub(crate) fn done(self, request: Request) -> Done {
         match request {
-            Request::SetRole(role) => Done::SetRole(role),
+            Request::Identify(identity) => Done::Identify(identity),
+            Request::Announce => Done::Announce(self.history.expect("it was asked for")),
             Request::Commit(_) => {
                 let committed = Committed::new(self.head, Origin::Local, self.operations);
                 Done::Commit(Arc::new(committed))

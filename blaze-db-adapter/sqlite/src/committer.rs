@@ -3,15 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use blaze_codec::Role;
-use blaze_db_adapter::{Committed, DatabaseError, LiveFeed, WallClock};
+use blaze_db_adapter::{Committed, DatabaseError, Identity, LiveFeed, WallClock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::commit::{Applied, Done, Request, Writing};
 use crate::fault::{Fault, Undone};
-use crate::life;
 use crate::lock::Lock;
 use crate::open::{Opener, WRITER_WAIT};
 
@@ -23,13 +21,16 @@ const CLOSE_WAIT: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) feed: LiveFeed,
-    role: Mutex<Role>,
+    identity: Mutex<Identity>,
     /// Kept here, not by who commits: even a panic there leaves no file to others
     /// that this database still has open. `None` if it only reads, or is closed.
     lock: Mutex<Option<Lock>>,
     /// Transactions of SQLite that were committed, to see the grouping.
     #[cfg(test)]
     pub(crate) transactions: std::sync::atomic::AtomicU64,
+    /// Those of them that were made by their callers.
+    #[cfg(test)]
+    pub(crate) by_callers: std::sync::atomic::AtomicU64,
 }
 
 /// The writing connection, and how what it commits is told to the rest.
@@ -42,6 +43,8 @@ pub(crate) struct Committer {
     shared: Arc<Shared>,
     /// Why nothing is written any more.
     halted: Option<String>,
+    /// Whether a peer was told of the feed.
+    announced: bool,
 }
 
 /// A request, and who waits for its answer.
@@ -52,18 +55,20 @@ pub(crate) struct Job {
 }
 
 impl Shared {
-    pub(crate) fn new(feed: LiveFeed, role: Role, lock: Option<Lock>) -> Self {
+    pub(crate) fn new(feed: LiveFeed, identity: Identity, lock: Option<Lock>) -> Self {
         Self {
             feed,
-            role: Mutex::new(role),
+            identity: Mutex::new(identity),
             lock: Mutex::new(lock),
             #[cfg(test)]
             transactions: std::sync::atomic::AtomicU64::default(),
+            #[cfg(test)]
+            by_callers: std::sync::atomic::AtomicU64::default(),
         }
     }
 
-    pub(crate) fn role(&self) -> Role {
-        *self.role.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets others open the file for writing.
@@ -79,7 +84,7 @@ impl Committer {
         wall: WallClock,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { writing: Some(writing), opener, wall, shared, halted: None }
+        Self { writing: Some(writing), opener, wall, shared, halted: None, announced: false }
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -109,6 +114,8 @@ impl Committer {
     ) -> Result<Result<Done, DatabaseError>, Request> {
         let begun = self.writing.take_if(|writing| writing.begin(Duration::ZERO).is_ok());
         let Some(writing) = begun else { return Err(request) };
+        #[cfg(test)]
+        self.shared.by_callers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(self.finish(writing, vec![request]).pop().expect("each request has an answer"))
     }
 
@@ -138,8 +145,7 @@ impl Committer {
             // A reader in another process may still need the log: then it stays.
             // It stays as well where there is no room to write it back: what is committed
             // is in it, and who opens the file next reads it from there.
-            let checkpoint = |()| conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-            match life::end(&conn).and_then(checkpoint) {
+            match conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {}
                 finished => finished?,
             }
@@ -204,14 +210,17 @@ impl Committer {
     }
 
     fn reopen(&self) -> Result<Writing, Undone> {
-        let opened = Writing::open(&self.opener, self.wall.clone());
-        let writing = opened.map_err(|fault| {
+        let opened = Writing::open(&self.opener, self.shared.identity(), self.wall.clone());
+        let mut writing = opened.map_err(|fault| {
             let error = fault.into_error("open its file", self.opener.path());
             Undone::NotReopened(Arc::new(error))
         })?;
         let (found, expected) = (writing.seq(), self.shared.feed.head());
         if found != expected {
             return Err(Undone::Halted(format!("the file's head is {found}, not {expected}")));
+        }
+        if self.announced {
+            writing.was_announced();
         }
         Ok(writing)
     }
@@ -224,7 +233,7 @@ impl Committer {
 
     /// What is durable now goes to the feed, in order, and then to who asked.
     fn publish(
-        &self,
+        &mut self,
         requests: Vec<Request>,
         results: Vec<Result<Applied, DatabaseError>>,
     ) -> Vec<Result<Done, DatabaseError>> {
@@ -236,9 +245,12 @@ impl Committer {
             match &done {
                 Ok(Done::Commit(committed)) if changed => commits.push(committed.clone()),
                 Ok(Done::Merge(merged)) => commits.extend(merged.committed.clone()),
-                Ok(Done::SetRole(role)) => {
-                    *self.shared.role.lock().unwrap_or_else(PoisonError::into_inner) = *role;
+                Ok(Done::Identify(identity)) => {
+                    let mut shared =
+                        self.shared.identity.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.clone_from(identity);
                 }
+                Ok(Done::Announce(_)) => self.announced = true,
                 _ => {}
             }
             answers.push(done);

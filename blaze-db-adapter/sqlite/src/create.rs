@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use blaze_codec::{Incarnation, NodeId, Role};
+use blaze_codec::{NodeId, Role};
 use blaze_db_adapter::DatabaseError;
 use rusqlite::Connection;
 use rustix::fs::OFlags;
@@ -72,7 +72,7 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 fn fill(draft: &Path, key: Option<&Key>, database: &str, role: Role) -> Result<(), DatabaseError> {
     let meta = Meta {
         node: NodeId::from_bytes(random()?),
-        incarnation: Incarnation(u64::from_ne_bytes(random()?)),
+        former: Vec::new(),
         database: database.to_owned(),
         role,
     };

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use blaze_codec::{Name, NodeId, Record, RecordKey, Role, Seq};
+use blaze_codec::{History, Name, NodeId, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Durability, Identity, Incoming, LiveFeed, Merged, Write,
+    Identity, Incoming, LiveFeed, Merged, Write,
 };
 
 use crate::SqliteOptions;
@@ -16,7 +16,6 @@ use crate::committer::{Committer, Shared};
 use crate::fault::Fault;
 use crate::open::{self, Opened, Opener};
 use crate::reader::{Readers, Reading};
-use crate::schema::Meta;
 use crate::writer::Writer;
 
 /// A database in one SQLite file. Opened by [`SqliteOptions`].
@@ -30,8 +29,6 @@ pub struct SqliteDatabase {
     readers: Readers,
     shared: Arc<Shared>,
     opener: Arc<Opener>,
-    meta: Meta,
-    durability: Durability,
 }
 
 impl SqliteDatabase {
@@ -46,10 +43,13 @@ impl SqliteDatabase {
     }
 
     fn open_blocking(options: &SqliteOptions) -> Result<Self, DatabaseError> {
-        let Opened { opener, meta, lock } = open::open(options)?;
+        let Opened { opener, identity, lock } = open::open(options)?;
         let failed = |fault: Fault| fault.into_error("open its file", opener.path());
         let writing = match &lock {
-            Some(_) => Some(Writing::open(&opener, options.clock.clone()).map_err(failed)?),
+            Some(_) => {
+                let clock = options.clock.clone();
+                Some(Writing::open(&opener, identity.clone(), clock).map_err(failed)?)
+            }
             None => None,
         };
         let head = match &writing {
@@ -59,7 +59,7 @@ impl SqliteDatabase {
             }
         };
         let opener = Arc::new(opener);
-        let shared = Arc::new(Shared::new(LiveFeed::new(head), meta.role, lock));
+        let shared = Arc::new(Shared::new(LiveFeed::new(head), identity, lock));
         let start = |writing| {
             let (clock, shared) = (options.clock.clone(), shared.clone());
             let committer = Committer::new(writing, opener.clone(), clock, shared);
@@ -67,7 +67,7 @@ impl SqliteDatabase {
         };
         let writer = writing.map(start).transpose()?;
         let readers = Readers::new(opener.clone());
-        Ok(Self { writer, readers, shared, opener, meta, durability: options.durability })
+        Ok(Self { writer, readers, shared, opener })
     }
 
     /// The file, without symbolic links.
@@ -87,26 +87,38 @@ impl SqliteDatabase {
     pub(crate) fn transactions(&self) -> u64 {
         self.shared.transactions.load(std::sync::atomic::Ordering::Relaxed)
     }
+
+    #[cfg(test)]
+    pub(crate) fn by_callers(&self) -> u64 {
+        self.shared.by_callers.load(std::sync::atomic::Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
 impl DatabaseAdapter for SqliteDatabase {
     fn identity(&self) -> Identity {
-        Identity {
-            node: self.meta.node,
-            incarnation: self.meta.incarnation,
-            database: self.meta.database.clone(),
-            role: self.shared.role(),
-            durability: self.durability,
-        }
+        self.shared.identity()
     }
 
     fn feed(&self) -> &LiveFeed {
         &self.shared.feed
     }
 
+    async fn announce(&self) -> Result<History, DatabaseError> {
+        match self.ask(Request::Announce).await? {
+            Done::Announce(history) => Ok(history),
+            other => unreachable!("an announcement was answered by {other:?}"),
+        }
+    }
+
+    async fn renew(&self, node: NodeId) -> Result<(), DatabaseError> {
+        let identity = self.identity().renewed(node);
+        self.ask(Request::Identify(identity)).await.map(drop)
+    }
+
     async fn set_role(&self, role: Role) -> Result<(), DatabaseError> {
-        self.ask(Request::SetRole(role)).await.map(drop)
+        let identity = Identity { role, ..self.identity() };
+        self.ask(Request::Identify(identity)).await.map(drop)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Arc<Committed>, DatabaseError> {
@@ -127,8 +139,8 @@ impl DatabaseAdapter for SqliteDatabase {
         self.readers.run(move |reading| reading.changes(after, limit)).await
     }
 
-    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError> {
-        self.readers.run(move |reading| reading.checkpoint(peer)).await
+    async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError> {
+        self.readers.run(move |reading| reading.checkpoints(peer)).await
     }
 
     async fn read(

@@ -31,16 +31,19 @@
 //!
 //! The file is a SQLite database in WAL mode with pages of 4 KiB. Its
 //! `application_id` is `0x426c_617a` ("Blaz"), its `user_version` the format
-//! version, 1. `PATH.lock` beside it decides which process may write; it is never
-//! deleted, and holds the pid of the latest one that did.
+//! version, 1. `PATH.lock` beside it decides which process may write. It is never
+//! deleted, and holds the pid of the latest one that did, and the file's inode and
+//! time of birth: a file that is another one than it says is a copy, and gets a
+//! node id of its own.
 //!
 //! | table | |
 //! |---|---|
-//! | `meta(name, value)` | `node`, `incarnation`, `database`, `role`, `floor`, `boot` |
+//! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor` |
 //! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
 //! | `nodes(id, value)` | node ids, likewise |
 //! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |
-//! | `checkpoints(peer, incarnation, seq)` | how far each peer's feed is merged |
+//! | `spans(first, incarnation, told)` | which opening committed from which seq on, and whether a peer may have been told |
+//! | `checkpoints(peer, incarnation, seq, rank)` | how far each incarnation of each peer's feed is merged; the latest has the greatest rank |
 //!
 //! `position` is the rowid: the seq of the record's last change times 2^20, plus
 //! its number within that commit. A change moves the row to the end, so that the
@@ -52,11 +55,6 @@
 //! writes no page for them. What no row can tell (a merge whose operations all
 //! lost moved the clock on) is written to `floor`: seq and clock, 8 bytes each,
 //! big-endian; the greater of the two counts.
-//!
-//! `boot` is there while the file is open at durability `Process`: the run of the
-//! machine (Linux's boot id, elsewhere empty). Found in another run, or empty, it
-//! tells that the machine may have lost commits, and the opener draws a new
-//! `incarnation`.
 //!
 //! After a failed commit, or another error of the disk, nothing is written until the
 //! database is opened again: SQLite would go on, but after a failed sync nobody
@@ -92,7 +90,6 @@ mod dictionary;
 mod fault;
 mod header;
 mod key;
-mod life;
 mod lock;
 mod open;
 mod options;

@@ -1,20 +1,43 @@
-//! The lock file: one process at a time writes.
+//! The lock file: one process at a time writes, and the file that it writes is known
+//! from its copies.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use blaze_db_adapter::DatabaseError;
 
 use crate::create::{beside, private};
 use crate::open::{setting, unusable};
 
+/// More than a note ever has.
+const NOTE_BYTES_MAX: u64 = 256;
+
 /// Held for as long as this process may write. The file itself stays: whoever
 /// deletes a lock file lets two others lock two different ones.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+    /// What the last opening noted.
+    noted: Option<Birth>,
+}
+
+/// What no copy of a file shares with it: its number in the file system and, where
+/// that is known, when it was made, in nanoseconds since 1970. The device isn't part
+/// of it, for its number can change with the next start of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Birth {
+    inode: u64,
+    made_ns: u128,
+}
+
+/// What is in a lock file: the pid of the latest holder, and the database's birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Note {
+    pid: Option<u32>,
+    birth: Option<Birth>,
 }
 
 impl Lock {
@@ -34,13 +57,57 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(DatabaseError::InUse { path: path.to_owned(), holder: holder(file) });
+                return Err(DatabaseError::InUse {
+                    path: path.to_owned(),
+                    holder: holder(&mut file),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        let noted = Note::read(&mut file).birth;
+        Ok(Self { file, noted })
+    }
+
+    /// Whether the file at `path` is the one that was last opened under this lock.
+    pub(crate) fn is_of(&self, path: &Path) -> Result<bool, DatabaseError> {
+        Ok(self.noted == Some(Birth::of(path)?))
+    }
+
+    /// Notes that the file at `path` is opened under this lock.
+    pub(crate) fn note(&mut self, path: &Path) -> Result<(), DatabaseError> {
+        let Birth { inode, made_ns } = Birth::of(path)?;
+        let note = format!("{} {inode} {made_ns}\n", std::process::id());
+        let file = &mut self.file;
+        let written = file.rewind().and_then(|()| file.write_all(note.as_bytes()));
+        let written = written.and_then(|()| file.set_len(note.len() as u64));
+        written.map_err(|source| failed("write its lock file", source))
+    }
+}
+
+impl Birth {
+    fn of(path: &Path) -> Result<Self, DatabaseError> {
+        let metadata = std::fs::metadata(path).map_err(|error| unusable(path, &error))?;
+        let made = metadata.created().ok();
+        let made = made.and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let made_ns = made.map_or(0, |made| made.as_nanos());
+        Ok(Self { inode: metadata.ino(), made_ns })
+    }
+}
+
+impl Note {
+    /// What the file says; nothing of it if that is damaged.
+    fn read(file: &mut File) -> Self {
+        let mut text = String::new();
+        let read = file.rewind().and_then(|()| file.take(NOTE_BYTES_MAX).read_to_string(&mut text));
+        if read.is_err() {
+            return Self::default();
+        }
+        let mut words = text.split_ascii_whitespace();
+        let pid = words.next().and_then(|word| word.parse().ok());
+        let inode = words.next().and_then(|word| word.parse().ok());
+        let made_ns = words.next().and_then(|word| word.parse().ok());
+        let birth = inode.zip(made_ns).map(|(inode, made_ns)| Birth { inode, made_ns });
+        Self { pid, birth }
     }
 }
 
@@ -60,10 +127,8 @@ fn check(lock: &Path, metadata: &Metadata) -> Result<(), DatabaseError> {
     Err(setting("the lock file", format!("{} {found}", lock.display())))
 }
 
-fn holder(mut file: File) -> String {
-    let mut text = String::new();
-    let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok());
-    match pid {
+fn holder(file: &mut File) -> String {
+    match Note::read(file).pid {
         Some(pid) if pid == std::process::id() => format!("pid {pid}, this one"),
         Some(pid) => format!("pid {pid}"),
         None => "of unknown pid".to_owned(),

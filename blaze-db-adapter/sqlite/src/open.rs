@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use blaze_db_adapter::{DatabaseError, Durability};
+use blaze_codec::{Incarnation, NodeId};
+use blaze_db_adapter::{DatabaseError, Durability, Identity};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -13,7 +14,6 @@ use crate::create::{self, create};
 use crate::fault::Fault;
 use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
-use crate::life;
 use crate::lock::Lock;
 use crate::options::SqliteOptions;
 use crate::schema::{self, APPLICATION_ID, Meta};
@@ -46,13 +46,15 @@ pub(crate) struct Opener {
     pages_max: Option<u64>,
     reading: Access,
     claim: Claim,
+    /// Whose this opening's commits are.
+    drawn: Incarnation,
 }
 
 /// A database whose file was checked.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) opener: Opener,
-    pub(crate) meta: Meta,
+    pub(crate) identity: Identity,
     /// `None` if it was opened read-only.
     pub(crate) lock: Option<Lock>,
 }
@@ -65,7 +67,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     // First of all: nothing of a file that isn't ours to open is touched.
     let mut claim = Claim::new(&path)?;
     agree(&claim, password.is_some())?;
-    let lock = if options.read_only { None } else { Some(Lock::take(&path)?) };
+    let mut lock = if options.read_only { None } else { Some(Lock::take(&path)?) };
     if claim.header() == Header::New {
         if options.read_only {
             return Err(setting("the path", format!("there is no database at {}", path.display())));
@@ -74,7 +76,8 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
         claim = Claim::new(&path)?;
         agree(&claim, password.is_some())?;
     }
-    if claim.header() == Header::New {
+    let made = claim.header() == Header::New;
+    if made {
         let salt = password.map(|_| create::random()).transpose()?;
         let key = password.zip(salt).map(|(password, salt)| Key::derive(password, &salt));
         create(&path, key.transpose()?.as_ref(), &options.database, options.role)?;
@@ -87,15 +90,19 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let pages_max = options.size_bytes_max.map(|bytes| (bytes / PAGE_BYTES).max(1));
     let sealed = options.read_only && is_sealed(&path);
     let reading = if sealed { Access::ReadSealed } else { Access::Read };
-    let opener = Opener { key, durability: options.durability, pages_max, reading, claim };
-    let mut meta = opener.check(&options.database)?;
-    if lock.is_some() {
-        let begun = opener.writer().map_err(Fault::from);
-        let begun = begun.and_then(|conn| life::begin(&conn, options.durability));
-        let drawn = begun.map_err(|fault| fault.into_error("open its file", opener.path()))?;
-        meta.incarnation = drawn.unwrap_or(meta.incarnation);
+    let drawn = Incarnation(u64::from_ne_bytes(create::random()?));
+    let opener = Opener { key, durability: options.durability, pages_max, reading, claim, drawn };
+    let Meta { node, former, database, role } = opener.check(&options.database)?;
+    let durability = options.durability;
+    let mut identity = Identity { node, former, copied: false, database, role, durability };
+    if let Some(lock) = &mut lock {
+        if !made && !lock.is_of(opener.path())? {
+            identity = opener.renew(identity)?;
+        }
+        // After the new id is stored, so that a crash between the two draws another.
+        lock.note(opener.path())?;
     }
-    Ok(Opened { opener, meta, lock })
+    Ok(Opened { opener, identity, lock })
 }
 
 impl Opener {
@@ -106,6 +113,26 @@ impl Opener {
     /// Lets the file be opened afresh; no connection is left.
     pub(crate) fn release(&self) {
         self.claim.release();
+    }
+
+    /// Whose this opening's commits are.
+    pub(crate) const fn drawn(&self) -> Incarnation {
+        self.drawn
+    }
+
+    /// Gives a copy an id of its own.
+    fn renew(&self, identity: Identity) -> Result<Identity, DatabaseError> {
+        let identity = identity.renewed(NodeId::from_bytes(create::random()?));
+        let identity = Identity { copied: true, ..identity };
+        let stored = self.writer().and_then(|conn| {
+            conn.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+            schema::store_node(&conn, &identity)?;
+            conn.execute_batch("COMMIT")
+        });
+        stored.map_err(|error| {
+            Fault::from(error).into_error("give a copy its own id", self.path())
+        })?;
+        Ok(identity)
     }
 
     /// A connection that sees what is committed.

@@ -48,10 +48,6 @@ impl SqliteOptions {
 
     /// What a commit survives. Default: [`Durability::Disk`].
     ///
-    /// At [`Durability::Process`] a database that was not closed before the machine
-    /// went down, or was started anew, begins a new incarnation when it is opened
-    /// next: peers can't know which of its last commits it lost.
-    ///
     /// [`Durability::Memory`] is refused: a file can't offer less than
     /// [`Durability::Process`], and nothing is gained by calling it so.
     pub fn durability(self, durability: Durability) -> Self {

@@ -6,8 +6,8 @@ use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState,
 };
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Semaphore;
 
 use crate::dictionary::Dictionary;
@@ -152,14 +152,14 @@ impl Reading {
         Ok(collections)
     }
 
-    pub(crate) fn checkpoint(&mut self, peer: NodeId) -> Result<Option<Checkpoint>, Fault> {
-        let select = "SELECT incarnation, seq FROM checkpoints WHERE peer = ?1";
+    pub(crate) fn checkpoints(&mut self, peer: NodeId) -> Result<Vec<Checkpoint>, Fault> {
+        let select = "SELECT incarnation, seq FROM checkpoints WHERE peer = ?1 ORDER BY rank DESC";
         let mut select = self.conn.prepare_cached(select)?;
-        let checkpoint = select.query_row([peer.as_bytes()], |row| {
+        let checkpoints = select.query_map([peer.as_bytes()], |row| {
             let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
             Ok(Checkpoint { incarnation, seq: Seq(row.get::<_, i64>(1)?.cast_unsigned()) })
-        });
-        Ok(checkpoint.optional()?)
+        })?;
+        Ok(checkpoints.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {

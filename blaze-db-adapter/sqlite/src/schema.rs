@@ -1,11 +1,11 @@
 //! The tables, and what is said of the database in `meta`.
 
-use blaze_codec::{Hlc, Incarnation, NodeId, Role, Seq};
-use rusqlite::types::{FromSql, Value};
+use blaze_codec::{History, Hlc, Incarnation, NodeId, Role, Seq, Span};
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::Fault;
-use blaze_db_adapter::DatabaseError;
+use blaze_db_adapter::{DatabaseError, Identity, Lineage, LineageChange};
 
 /// "Blaz": tells this program's files from those of others.
 pub(crate) const APPLICATION_ID: u32 = 0x426c_617a;
@@ -20,9 +20,6 @@ const SEQ_MAX: Seq = Seq((1 << (63 - NUMBER_BITS)) - 1);
 /// its range, versions could no longer ascend.
 pub(crate) const CLOCK_MAX: Hlc = Hlc::from_millis(1 << 47);
 
-/// The name in `meta` of what [`boot`] gives.
-const BOOT: &str = "boot";
-
 const TABLES: &str = "
     CREATE TABLE meta(name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     CREATE TABLE names(id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
@@ -36,10 +33,17 @@ const TABLES: &str = "
         state BLOB NOT NULL
     );
     CREATE INDEX records_by_key ON records(collection, key, live);
-    CREATE TABLE checkpoints(
-        peer BLOB PRIMARY KEY,
+    CREATE TABLE spans(
+        first INTEGER PRIMARY KEY,
         incarnation INTEGER NOT NULL,
-        seq INTEGER NOT NULL
+        told INTEGER NOT NULL
+    );
+    CREATE TABLE checkpoints(
+        peer BLOB NOT NULL,
+        incarnation INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        rank INTEGER NOT NULL,
+        PRIMARY KEY(peer, incarnation)
     ) WITHOUT ROWID;
 ";
 
@@ -47,7 +51,7 @@ const TABLES: &str = "
 #[derive(Debug, Clone)]
 pub(crate) struct Meta {
     pub(crate) node: NodeId,
-    pub(crate) incarnation: Incarnation,
+    pub(crate) former: Vec<NodeId>,
     pub(crate) database: String,
     pub(crate) role: Role,
 }
@@ -58,7 +62,6 @@ pub(crate) fn create(conn: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     conn.execute_batch(TABLES)?;
     let mut insert = conn.prepare("INSERT INTO meta(name, value) VALUES (?1, ?2)")?;
     insert.execute(("node", meta.node.as_bytes()))?;
-    insert.execute(("incarnation", meta.incarnation.0.cast_signed()))?;
     insert.execute(("database", &meta.database))?;
     insert.execute(("role", role_number(meta.role)))?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -93,39 +96,53 @@ fn objects(conn: &Connection) -> rusqlite::Result<Vec<[String; 3]>> {
 /// Reads who the replica is, or says what is wrong.
 pub(crate) fn meta(conn: &Connection) -> Result<Result<Meta, String>, rusqlite::Error> {
     let node: Option<[u8; 16]> = value(conn, "node")?;
-    let incarnation: Option<i64> = value(conn, "incarnation")?;
+    let former: Vec<u8> = value(conn, "former")?.unwrap_or_default();
     let database: Option<String> = value(conn, "database")?;
     let role = value(conn, "role")?.and_then(role_of);
-    let (Some(node), Some(incarnation), Some(database), Some(role)) =
-        (node, incarnation, database, role)
-    else {
+    let (former, rest) = former.as_chunks();
+    let (Some(node), Some(database), Some(role), []) = (node, database, role, rest) else {
         return Ok(Err("what it says of itself is damaged".to_owned()));
     };
-    let (node, incarnation) = (NodeId::from_bytes(node), Incarnation(incarnation.cast_unsigned()));
-    Ok(Ok(Meta { node, incarnation, database, role }))
+    let former = former.iter().copied().map(NodeId::from_bytes).collect();
+    Ok(Ok(Meta { node: NodeId::from_bytes(node), former, database, role }))
 }
 
-/// The run of the machine in which the file was opened at durability `Process` and
-/// not closed, if so; empty if it can't be told from others.
-pub(crate) fn boot(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let found: Option<Value> = value(conn, BOOT)?;
-    Ok(found.map(|found| match found {
-        Value::Text(boot) => boot,
-        _ => String::new(),
-    }))
+/// Stores another node id, and the ones before.
+pub(crate) fn store_node(conn: &Connection, identity: &Identity) -> rusqlite::Result<()> {
+    let former: Vec<u8> = identity.former.iter().flat_map(|node| *node.as_bytes()).collect();
+    store(conn, "former", former)?;
+    store(conn, "node", identity.node.as_bytes())
 }
 
-/// Stores [`boot`].
-pub(crate) fn store_boot(conn: &Connection, boot: Option<&str>) -> rusqlite::Result<()> {
-    match boot {
-        Some(boot) => store(conn, BOOT, boot),
-        None => conn.execute("DELETE FROM meta WHERE name = ?1", [BOOT]).map(drop),
+/// Reads the spans of the feed, to which this opening adds what it drew.
+pub(crate) fn lineage(conn: &Connection, drawn: Incarnation) -> Result<Lineage, Fault> {
+    let select = "SELECT first, incarnation, told FROM spans ORDER BY first";
+    let mut select = conn.prepare_cached(select)?;
+    let rows = select.query_map([], |row| {
+        let (first, incarnation): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (first, incarnation) = (first.cast_unsigned(), incarnation.cast_unsigned());
+        let span = Span { incarnation: Incarnation(incarnation), first: Seq(first) };
+        Ok((span, row.get::<_, bool>(2)?))
+    })?;
+    let (spans, told): (Vec<_>, Vec<bool>) =
+        rows.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    if !spans.is_empty() && History::new(spans.clone()).is_err() {
+        return Err(damaged(conn, "the history of its feed is none"));
     }
+    Ok(Lineage::open(spans, told.last().copied().unwrap_or_default(), drawn))
 }
 
-/// Stores the life of the feed.
-pub(crate) fn store_incarnation(conn: &Connection, life: Incarnation) -> rusqlite::Result<()> {
-    store(conn, "incarnation", life.0.cast_signed())
+/// Stores how the spans change.
+pub(crate) fn store_span(conn: &Connection, change: LineageChange) -> rusqlite::Result<()> {
+    let LineageChange { last, told, oldest } = change;
+    let (first, incarnation) = (last.first.0.cast_signed(), last.incarnation.0.cast_signed());
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO spans(first, incarnation, told) VALUES (?1, ?2, ?3)",
+    )?
+    .execute((first, incarnation, told))?;
+    conn.prepare_cached("DELETE FROM spans WHERE first < ?1")?
+        .execute([oldest.0.cast_signed()])
+        .map(drop)
 }
 
 /// Stores the role of later commits.
@@ -143,11 +160,6 @@ pub(crate) fn store_floor(conn: &Connection, seq: Seq, clock: Hlc) -> rusqlite::
 
 /// The seq and the clock of the latest commit.
 pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
-    let damaged = |found: String| {
-        let path = conn.path().unwrap_or_default().into();
-        let reason = format!("{found}; restore it from a peer or a backup");
-        Fault::Database(DatabaseError::Corrupt { path, reason })
-    };
     let last = "SELECT position, clock FROM records ORDER BY position DESC LIMIT 1";
     let last = conn.prepare_cached(last)?.query_row([], |row| {
         let clock: Option<i64> = row.get(1)?;
@@ -155,17 +167,20 @@ pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
     });
     let (position, clock) = last.optional()?.unwrap_or_default();
     if position < 0 {
-        return Err(damaged(format!("it has a record at {position}")));
+        return Err(damaged(conn, &format!("it has a record at {position}")));
     }
     let floor: [u8; 16] = value(conn, "floor")?.unwrap_or_default();
     let (floor_seq, floor_clock) = (half(floor, 0), Hlc::from_bits(half(floor, 8)));
     let (seq, clock) = (seq_of(position).max(Seq(floor_seq)), clock.max(floor_clock));
     // The next commit needs a seq as well.
     if seq >= SEQ_MAX {
-        return Err(damaged(format!("its head is {seq}, which no feed reaches")));
+        return Err(damaged(conn, &format!("its head is {seq}, which no feed reaches")));
     }
     if clock > CLOCK_MAX {
-        return Err(damaged(format!("its clock is {clock}, the greatest allowed {CLOCK_MAX}")));
+        return Err(damaged(
+            conn,
+            &format!("its clock is {clock}, the greatest allowed {CLOCK_MAX}"),
+        ));
     }
     Ok((seq, clock))
 }
@@ -192,6 +207,12 @@ pub(crate) fn last_position(seq: Seq) -> i64 {
 /// The commit of a rowid.
 pub(crate) fn seq_of(position: i64) -> Seq {
     Seq(position.max(0).cast_unsigned() >> NUMBER_BITS)
+}
+
+fn damaged(conn: &Connection, found: &str) -> Fault {
+    let path = conn.path().unwrap_or_default().into();
+    let reason = format!("{found}; restore it from a peer or a backup");
+    Fault::Database(DatabaseError::Corrupt { path, reason })
 }
 
 fn half(bytes: [u8; 16], at: usize) -> u64 {

@@ -199,7 +199,7 @@ impl Request {
         match self {
             Self::Commit(writes) => writes.len(),
             Self::Merge(incoming) => incoming.operations.len(),
-            Self::SetRole(_) => 1,
+            Self::Identify(_) | Self::Announce => 1,
         }
     }
 
@@ -207,7 +207,7 @@ impl Request {
         let bytes = || match self {
             Self::Commit(writes) => writes.iter().map(write_bytes_max).sum(),
             Self::Merge(incoming) => incoming.operations.iter().map(operation_bytes_max).sum(),
-            Self::SetRole(_) => 0,
+            Self::Identify(_) | Self::Announce => 0,
         };
         self.writes() <= SMALL_WRITES && bytes() <= SMALL_BYTES
     }

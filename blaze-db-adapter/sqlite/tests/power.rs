@@ -1,109 +1,79 @@
-//! A power cut, as the file shows it afterwards: a feed that lost seqs which it had
-//! handed out gets a new incarnation, any other keeps its own.
+//! A power cut, and a backup that is put back, as the file shows them: what is
+//! committed afterwards is never taken for what was lost.
 
 mod common;
 
-use blaze_codec::Incarnation;
+use blaze_codec::{Checkpoint, Seq};
 use blaze_db_adapter::{DatabaseAdapter, Durability};
 use blaze_db_adapter_sqlite::{SqliteDatabase, SqliteOptions};
 use common::{Place, put};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 async fn open(place: &Place, durability: Durability) -> SqliteDatabase {
     SqliteOptions::new(place.file()).durability(durability).open().await.unwrap()
 }
 
-fn incarnation(database: &SqliteDatabase) -> Incarnation {
-    database.identity().incarnation
+async fn reached(database: &SqliteDatabase) -> Checkpoint {
+    database.announce().await.unwrap().place(database.feed().head())
 }
 
-fn mark(place: &Place) -> Option<String> {
-    let conn = Connection::open(place.file()).unwrap();
-    let select = "SELECT value FROM meta WHERE name = 'boot'";
-    conn.query_row(select, [], |row| row.get(0)).optional().unwrap()
-}
-
-/// Ends a life at durability `Process` as a power cut would, after a checkpoint and
-/// three commits of which the log is lost. Gives the incarnation.
-async fn cut(place: &Place) -> Incarnation {
+/// Commits once, and three times more what is lost with the log; gives the place in
+/// the feed that a peer was told.
+async fn cut(place: &Place) -> Checkpoint {
     let database = open(place, Durability::Process).await;
-    let before = incarnation(&database);
     database.commit(vec![put(1, 1)]).await.unwrap();
     let conn = Connection::open(place.file()).unwrap();
     conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     for key in 2..5 {
         database.commit(vec![put(key, key)]).await.unwrap();
     }
+    let told = reached(&database).await;
     drop(conn);
     drop(database);
-    let log = format!("{}-wal", place.file().display());
-    std::fs::write(log, []).unwrap();
-    let conn = Connection::open(place.file()).unwrap();
-    let update = "UPDATE meta SET value = 'another run of the machine' WHERE name = 'boot'";
-    assert_eq!(conn.execute(update, []).unwrap(), 1, "the file is marked while it is open");
-    before
+    std::fs::write(format!("{}-wal", place.file().display()), []).unwrap();
+    told
 }
 
 #[tokio::test]
-async fn a_power_cut_starts_a_new_incarnation() {
+async fn seqs_that_a_power_cut_took_back_are_not_taken_for_those_that_come_anew() {
     for durability in [Durability::Process, Durability::Disk] {
         let place = Place::new();
-        let before = cut(&place).await;
+        let told = cut(&place).await;
         let database = open(&place, durability).await;
-        assert_eq!(database.feed().head().0, 1, "commits were lost");
-        let drawn = incarnation(&database);
-        assert_ne!(drawn, before, "at {durability}");
-        database.commit(vec![put(9, 9)]).await.unwrap();
-        database.close().await.unwrap();
-        assert_eq!(mark(&place), None, "at {durability}");
-        assert_eq!(incarnation(&open(&place, durability).await), drawn, "it is kept");
+        assert_eq!((told.seq, database.feed().head()), (Seq(4), Seq(1)), "commits were lost");
+        for key in 6..16 {
+            database.commit(vec![put(key, key)]).await.unwrap();
+        }
+        let history = database.announce().await.unwrap();
+        let head = database.feed().head();
+        assert!(head > told.seq && history.common(told, head) <= Seq(1), "at {durability}");
+        // And again, by an opening that commits nothing.
+        drop(database);
+        let history = open(&place, durability).await.announce().await.unwrap();
+        assert!(history.common(told, head) <= Seq(1), "at {durability}");
     }
 }
 
+/// The same file with other bytes, so that nothing beside it shows the difference.
 #[tokio::test]
-async fn only_process_durability_marks_the_file() {
+async fn a_backup_written_over_the_file_goes_on_under_another_incarnation() {
     let place = Place::new();
     let database = open(&place, Durability::Disk).await;
-    assert_eq!(mark(&place), None);
-    database.close().await.unwrap();
-    let database = open(&place, Durability::Process).await;
-    let boot = mark(&place).expect("it is marked");
-    drop(database);
-    assert_eq!(mark(&place), Some(boot), "it was not closed");
-    // What is opened for reading only changes nothing.
-    let reading = SqliteOptions::new(place.file()).read_only(true).open().await.unwrap();
-    reading.close().await.unwrap();
-    assert!(mark(&place).is_some());
-    open(&place, Durability::Disk).await;
-    assert_eq!(mark(&place), None, "what was unsynced is synced");
-}
-
-#[tokio::test]
-async fn the_end_of_the_process_alone_keeps_the_incarnation() {
-    let place = Place::new();
-    let database = open(&place, Durability::Process).await;
-    let before = incarnation(&database);
     database.commit(vec![put(1, 1)]).await.unwrap();
-    drop(database);
-    if mark(&place).is_some_and(|boot| boot.is_empty()) {
-        return; // This system can't tell its runs apart.
-    }
-    for durability in [Durability::Process, Durability::Disk] {
-        assert_eq!(incarnation(&open(&place, durability).await), before);
-    }
-}
+    let before = reached(&database).await;
+    database.close().await.unwrap();
+    let backup = std::fs::read(place.file()).unwrap();
+    let database = open(&place, Durability::Disk).await;
+    database.commit(vec![put(2, 2)]).await.unwrap();
+    let told = reached(&database).await;
+    let identity = database.identity();
+    database.close().await.unwrap();
+    std::fs::write(place.file(), backup).unwrap();
 
-#[tokio::test]
-async fn a_mark_that_tells_nothing_counts_as_another_run() {
-    for damaged in ["''", "17", "x'00'"] {
-        let place = Place::new();
-        let database = open(&place, Durability::Process).await;
-        let before = incarnation(&database);
-        drop(database);
-        let conn = Connection::open(place.file()).unwrap();
-        let update = format!("UPDATE meta SET value = {damaged} WHERE name = 'boot'");
-        assert_eq!(conn.execute(&update, []).unwrap(), 1);
-        drop(conn);
-        assert_ne!(incarnation(&open(&place, Durability::Process).await), before, "{damaged}");
-    }
+    let database = open(&place, Durability::Disk).await;
+    assert_eq!(database.identity(), identity, "it is the same file");
+    database.commit(vec![put(3, 3)]).await.unwrap();
+    let history = database.announce().await.unwrap();
+    assert!(history.common(told, Seq(2)) <= Seq(1), "seq 2 is another commit now");
+    assert!(history.covers(before, Seq(2)), "what the backup holds is as it was");
 }

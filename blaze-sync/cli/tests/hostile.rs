@@ -38,7 +38,7 @@ fn changes(hlc: Hlc) -> Vec<u8> {
 }
 
 fn resume() -> Message {
-    Message::Resume(Resume { incarnation: None, after: Seq::ZERO, credit: 1 << 24 })
+    Message::Resume(Resume { after: Seq::ZERO, last: None, credit: 1 << 24 })
 }
 
 fn ack(through: u64) -> Message {

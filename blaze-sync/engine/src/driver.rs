@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blaze_codec::{Checkpoint, Seq};
-use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Incoming, Merged};
+use blaze_codec::{Checkpoint, History, NodeId, Seq};
+use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
+    Batch, CREDIT_BYTES_MAX, Event, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
     SessionConfig, SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
@@ -41,7 +41,16 @@ pub(crate) async fn drive(
     cancel: &CancellationToken,
 ) -> SessionError {
     let Connection { sender, receiver, .. } = connection;
-    let mut driver = Driver::new(shared, sender, side, entry);
+    // Before the identity is read: who changes it tells after that.
+    let renewals = shared.renewals.subscribe();
+    let history = match shared.database.announce().await {
+        Ok(history) => history,
+        Err(error) => {
+            let (reason, retryable) = storage_failure(&error);
+            return SessionError::Storage { reason, retryable };
+        }
+    };
+    let mut driver = Driver::new(shared, history, renewals, sender, side, entry);
     driver.run(receiver, cancel).await
 }
 
@@ -52,9 +61,10 @@ struct Driver<'a> {
     sender: Box<dyn FrameSender>,
     started: Instant,
     head: watch::Receiver<Seq>,
+    renewals: watch::Receiver<u64>,
     /// Answers that were there at once.
     answers: VecDeque<Input>,
-    checkpoint: Option<Pending<Option<Checkpoint>>>,
+    checkpoints: Option<Pending<Vec<Checkpoint>>>,
     read: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
@@ -63,31 +73,29 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(
         shared: &'a Arc<Shared>,
+        history: History,
+        renewals: watch::Receiver<u64>,
         sender: Box<dyn FrameSender>,
         side: Side,
         entry: &'a LinkEntry,
     ) -> Self {
         let head = shared.database.feed().watch();
-        let identity = shared.database.identity();
-        let local = LocalNode {
-            node: identity.node,
-            incarnation: identity.incarnation,
-            database: identity.database,
-            name: shared.name.clone(),
-            role: identity.role,
-            head: *head.borrow(),
-        };
+        let Identity { node, former, database, role, .. } = shared.database.identity();
+        let (name, head_now) = (shared.name.clone(), *head.borrow());
+        let local = LocalNode { node, former, history, database, name, role, head: head_now };
+        let versions = SessionConfig::VERSIONS;
         let limits = shared.options.limits;
         let now = Moment { mono_ms: 0, wall_ms: shared.options.clock.now_ms() };
         Self {
             shared,
             entry,
-            session: Session::new(SessionConfig { local, side, limits }, now),
+            session: Session::new(SessionConfig { local, side, limits, versions }, now),
             sender,
             started: Instant::now(),
             head,
+            renewals,
             answers: VecDeque::new(),
-            checkpoint: None,
+            checkpoints: None,
             read: None,
             merge: None,
             unflushed_bytes: 0,
@@ -126,6 +134,7 @@ impl<'a> Driver<'a> {
         tokio::select! {
             biased;
             () = cancel.cancelled() => self.close().await,
+            Ok(()) = self.renewals.changed() => self.handle(Input::Renewed),
             // Beside the other branches, for the peer may write as we do: if both
             // sides only wrote, neither would ever read.
             flushed = self.sender.flush(), if self.unflushed_bytes > 0 => {
@@ -140,9 +149,9 @@ impl<'a> Driver<'a> {
                 self.read = None;
                 self.answer(read, Input::Changes)
             }
-            checkpoint = pending(&mut self.checkpoint) => {
-                self.checkpoint = None;
-                self.answer(checkpoint, Input::Checkpoint)
+            checkpoints = pending(&mut self.checkpoints) => {
+                self.checkpoints = None;
+                self.answer(checkpoints, Input::Checkpoints)
             }
             frame = receiver.recv(), if self.unflushed_bytes < UNFLUSHED_BYTES_MAX => {
                 self.frames(frame, receiver)
@@ -256,20 +265,27 @@ impl<'a> Driver<'a> {
                 self.unflushed_bytes += frame.len() as u64;
                 self.sender.feed(frame).map_err(|error| disconnected(&error))?;
             }
-            Output::LoadCheckpoint { peer } => {
+            Output::LoadCheckpoints { peer, former } => {
                 let database = Arc::clone(&self.shared.database);
-                self.checkpoint = Some(Box::pin(async move { database.checkpoint(peer).await }));
+                let ids = std::iter::once(peer).chain(former.into_iter().rev()).collect();
+                self.checkpoints = Some(Box::pin(checkpoints(database, ids)));
             }
-            Output::Read { after, bytes, known } => self.read(after, bytes, known),
+            Output::Read { after, bytes, known } => self.read(after, bytes, &known),
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
-            Output::Event(event) => self.entry.event(event),
+            Output::Event(event) => {
+                let tells = matches!(event, Event::Established(_) | Event::Received(_));
+                self.entry.event(event);
+                if tells && self.entry.is_copy() {
+                    self.answers.push_back(Input::Copied);
+                }
+            }
             // Only an error ends a session, and then it is `say_goodbye` that finishes.
             _ => {}
         }
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64, known: Known) {
+    fn read(&mut self, after: Seq, bytes: u64, known: &Known) {
         let feed = self.shared.database.feed();
         if let Some(outgoing) = outgoing::from_ring(feed, after, known) {
             self.answers.push_back(Input::Changes(outgoing));
@@ -314,6 +330,20 @@ fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
     Box::pin(async move { database.merge(Incoming { peer, checkpoint, operations }).await })
 }
 
+/// How far the feed of the first of these that is known is merged.
+async fn checkpoints(
+    database: Arc<dyn DatabaseAdapter>,
+    ids: Vec<NodeId>,
+) -> Result<Vec<Checkpoint>, DatabaseError> {
+    for id in ids {
+        let found = database.checkpoints(id).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
 /// The result of a future that may not be there; waits forever if it isn't.
 async fn pending<T>(slot: &mut Option<Pending<T>>) -> Result<T, DatabaseError> {
     match slot {
@@ -327,12 +357,18 @@ fn disconnected(error: &TransportError) -> SessionError {
 }
 
 fn storage_failed(error: &DatabaseError) -> Input {
+    let (reason, retryable) = storage_failure(error);
+    Input::StorageFailed { reason, retryable }
+}
+
+/// What is said of it, and whether trying again can help.
+fn storage_failure(error: &DatabaseError) -> (String, bool) {
     // A disk that was full may have room again; a database that stopped stays so.
     let retryable = !matches!(
         error,
         DatabaseError::Closed | DatabaseError::Halted { .. } | DatabaseError::ReadOnly { .. }
     );
-    Input::StorageFailed { reason: report(error), retryable }
+    (report(error), retryable)
 }
 
 /// An error and its causes, in one line.

@@ -15,4 +15,4 @@ mod status;
 pub use backoff::Backoff;
 pub use blaze_sync_protocol::{CREDIT_BYTES_MAX, Limits, Peer, SessionError};
 pub use node::{Node, NodeOptions};
-pub use status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus};
+pub use status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, WentBack};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use blaze_codec::message::Reason;
 use blaze_codec::{Mode, NodeId, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
-use blaze_sync_protocol::Limits;
+use blaze_sync_protocol::{Limits, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) links: Arc<Links>,
     pub(crate) conflicts: broadcast::Sender<Conflict>,
     pub(crate) tasks: TaskTracker,
+    /// Counts the node ids that were taken, so that sessions under an older one end.
+    pub(crate) renewals: watch::Sender<u64>,
     cancel: CancellationToken,
 }
 
@@ -77,6 +80,7 @@ impl Node {
             links: Arc::new(Links::new()),
             conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
             tasks: TaskTracker::new(),
+            renewals: watch::Sender::new(0),
             cancel,
         });
         Self { shared, _guard: guard }
@@ -202,6 +206,20 @@ impl Node {
 
     fn link(&self, id: LinkId, cancel: &CancellationToken) -> Link {
         Link { id, statuses: self.links(), cancel: cancel.clone() }
+    }
+}
+
+impl Shared {
+    /// Takes another node id if a peer said that this replica's file is a copy.
+    pub(crate) async fn renew_if_copied(&self, error: &SessionError) {
+        let SessionError::PeerLeft { reason: Reason::SameNode, .. } = error else { return };
+        let mut id = [0; 16];
+        // If one of the two fails, the peer will say so again.
+        if getrandom::fill(&mut id).is_ok()
+            && self.database.renew(NodeId::from_bytes(id)).await.is_ok()
+        {
+            self.renewals.send_modify(|count| *count += 1);
+        }
     }
 }
 

@@ -14,13 +14,13 @@ const BYTES_MAX: u64 = 512 * 1024;
 
 /// What the ring has after a seq, encoded once for all sessions, but for what the
 /// peer knows; `None` if the ring has lost the first.
-pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
+pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
         through: commit.seq(),
         frames: match commit.origin() {
-            Origin::Peer { node, checkpoint } if known.covers(node, checkpoint) => Vec::new(),
+            Origin::Peer { checkpoint, .. } if known.covers(checkpoint) => Vec::new(),
             _ => commit.frames().to_vec(),
         },
     };

@@ -69,9 +69,30 @@ pub struct LinkStatus {
     pub acked: Option<Seq>,
     /// The peer's seq up to which everything is merged here.
     pub received: Option<Seq>,
+    /// What the session found of a file that went back, on either side.
+    pub went_back: Option<WentBack>,
+}
+
+/// A database that isn't what it was when it was last exchanged with: it was restored
+/// from an older backup, or its last commits were lost in a power cut. What it lost
+/// is merged again from the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WentBack {
+    /// Whether it is this node's database, not the peer's.
+    pub here: bool,
+    /// The seq that it had reached.
+    pub held: Seq,
+    /// The last seq up to which it is still the same.
+    pub common: Seq,
 }
 
 impl LinkStatus {
+    /// The peer, and the last seq of its feed that it is known to have reached.
+    fn reached(&self) -> Option<(&Peer, Seq)> {
+        let peer = self.peer.as_ref()?;
+        Some((peer, peer.head.max(self.received.unwrap_or(Seq::ZERO))))
+    }
+
     /// Whether a session is up.
     pub const fn is_connected(&self) -> bool {
         matches!(self.state, LinkState::Syncing | LinkState::Live)
@@ -128,6 +149,7 @@ impl Links {
             peer: None,
             acked: None,
             received: None,
+            went_back: None,
         };
         self.statuses.send_modify(|statuses| {
             statuses.insert(id, status);
@@ -167,17 +189,42 @@ impl LinkEntry {
         self.update(|status| match event {
             Event::Established(peer) => {
                 status.peer = Some(peer);
+                status.went_back = None;
                 status.state = LinkState::Syncing;
             }
             Event::CaughtUp => status.state = LinkState::Live,
             Event::PeerAcked(seq) => status.acked = Some(seq),
             Event::Received(seq) => status.received = Some(seq),
+            Event::WentBack { held, common } => {
+                status.went_back = Some(WentBack { here: true, held, common });
+            }
+            Event::PeerWentBack { held, common } => {
+                status.went_back = Some(WentBack { here: false, held, common });
+            }
             _ => {}
         });
     }
 }
 
 impl LinkEntry {
+    /// Whether the peer's node id is that of another connected replica: an older
+    /// link's peer has it, and has committed what this one's feed doesn't have. (The
+    /// older link may be dead; then the peer lost commits, and another id is as well.)
+    pub(crate) fn is_copy(&self) -> bool {
+        let statuses = self.links.statuses.borrow();
+        let Some((ours, head)) = statuses.get(&self.id).and_then(LinkStatus::reached) else {
+            return false;
+        };
+        let older = statuses.range(..self.id).map(|(_, status)| status);
+        older.filter(|status| status.is_connected()).filter_map(LinkStatus::reached).any(
+            |(other, seq)| {
+                other.node == ours.node
+                    && other.history.latest() != ours.history.latest()
+                    && !ours.history.covers(other.history.place(seq), head)
+            },
+        )
+    }
+
     /// Takes the link out, and tells why it ended.
     pub(crate) fn end(self, reason: String) {
         self.state(LinkState::Closed { reason: reason.into() });

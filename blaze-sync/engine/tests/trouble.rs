@@ -28,7 +28,8 @@ async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connect
         protocol_min: 1,
         protocol_max: 1,
         node,
-        incarnation: Incarnation(1),
+        former: Vec::new(),
+        history: Incarnation(1).into(),
         database: "main".into(),
         name: "ghost".into(),
         role: Role::Client,
@@ -36,7 +37,7 @@ async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connect
         head: Seq::ZERO,
         wall_ms: 0,
     };
-    let resume = Resume { incarnation: None, after: Seq::ZERO, credit: u64::MAX };
+    let resume = Resume { after: Seq::ZERO, last: None, credit: u64::MAX };
     for message in [Message::Hello(hello), Message::Resume(resume)] {
         connection.sender.feed(message.encode()).unwrap();
     }

@@ -1,15 +1,18 @@
 //! What a session is told before it starts.
 
 use blaze_codec::message::BODY_BYTES_MAX;
-use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
+use blaze_codec::message::{PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN};
+use blaze_codec::{History, Mode, NodeId, Role, Seq};
 
 /// Who this side is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalNode {
     /// The replica.
     pub node: NodeId,
-    /// The life of its feed.
-    pub incarnation: Incarnation,
+    /// Node ids that its file had before it was copied, the latest last.
+    pub former: Vec<NodeId>,
+    /// The history of its feed.
+    pub history: History,
     /// The database: only replicas of one database sync.
     pub database: String,
     /// A name for people.
@@ -51,6 +54,14 @@ pub struct SessionConfig {
     pub side: Side,
     /// Bounds of time and memory.
     pub limits: Limits,
+    /// The oldest and the newest protocol version that it speaks. Default:
+    /// [`Self::VERSIONS`].
+    pub versions: (u16, u16),
+}
+
+impl SessionConfig {
+    /// What this build speaks.
+    pub const VERSIONS: (u16, u16) = (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX);
 }
 
 /// Bounds of time and memory, each with a default.

@@ -55,14 +55,24 @@ pub enum SessionError {
         /// This side's.
         ours: String,
     },
-    /// The peer is this node.
-    #[error(
-        "both sides are node {node}: a link to itself, or a copied database file; give the copy an identity of its own"
-    )]
+    /// The peer has this side's node id: one of the files is a copy of the other.
+    #[error("both sides are node {node}: one database file is a copy of the other")]
     SameNode {
         /// The node id of both.
         node: String,
     },
+    /// The peer has the node id of another live replica.
+    #[error("node {node} is connected already, with another feed: one of the two is a copy")]
+    Copied {
+        /// The node id of both.
+        node: String,
+    },
+    /// This side took another node id.
+    #[error("this replica was found to be a copy and took a node id of its own")]
+    Renewed,
+    /// The peer is this open database.
+    #[error("both sides are one open database; name another endpoint")]
+    SelfLink,
     /// The mode isn't allowed.
     #[error("a {mode} link is not allowed here")]
     Mode {
@@ -72,26 +82,6 @@ pub enum SessionError {
     /// An operation lies too far in the future.
     #[error(transparent)]
     ClockDrift(#[from] ClockDrift),
-    /// The peer holds more of this node's feed than there is.
-    #[error(
-        "the peer holds seq {held} of this node's feed, which ends at {head}: this database was restored from an older backup"
-    )]
-    FeedWentBack {
-        /// What the peer holds.
-        held: u64,
-        /// The end of the feed.
-        head: u64,
-    },
-    /// The peer has less of its own feed than is held of it here.
-    #[error(
-        "the peer's feed ends at {head}, and seq {held} of it is held here: the peer's database was restored from an older backup"
-    )]
-    PeerFeedWentBack {
-        /// What is held here.
-        held: u64,
-        /// The end of the peer's feed.
-        head: u64,
-    },
     /// The peer sent what can't be decoded.
     #[error("the peer sent what can't be decoded")]
     Decode(#[from] DecodeError),
@@ -116,8 +106,10 @@ impl SessionError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Storage { retryable, .. } => *retryable,
-            // Of two links between the same nodes, one may be ahead for a moment.
-            Self::PeerFeedWentBack { .. }
+            // The copy takes another id.
+            Self::SameNode { .. }
+            | Self::Copied { .. }
+            | Self::Renewed
             | Self::Disconnected { .. }
             | Self::Timeout { .. }
             | Self::ClockDrift(_)
@@ -125,18 +117,13 @@ impl SessionError {
             | Self::Violation { .. } => true,
             Self::PeerLeft { reason, .. } => !matches!(
                 reason,
-                Reason::ProtocolVersion
-                    | Reason::Database
-                    | Reason::Mode
-                    | Reason::SameNode
-                    | Reason::FeedWentBack
+                Reason::ProtocolVersion | Reason::Database | Reason::Mode | Reason::SelfLink
             ),
             Self::Closed
             | Self::ProtocolVersion { .. }
             | Self::Database { .. }
-            | Self::SameNode { .. }
-            | Self::Mode { .. }
-            | Self::FeedWentBack { .. } => false,
+            | Self::SelfLink
+            | Self::Mode { .. } => false,
         }
     }
 
@@ -144,14 +131,14 @@ impl SessionError {
     pub(crate) fn goodbye(&self) -> Option<Goodbye> {
         let reason = match self {
             Self::Disconnected { .. } | Self::PeerLeft { .. } => return None,
-            Self::Closed => Reason::Shutdown,
+            Self::Closed | Self::Renewed => Reason::Shutdown,
             Self::Timeout { .. } => Reason::Timeout,
             Self::ProtocolVersion { .. } => Reason::ProtocolVersion,
             Self::Database { .. } => Reason::Database,
-            Self::SameNode { .. } => Reason::SameNode,
+            Self::SameNode { .. } | Self::Copied { .. } => Reason::SameNode,
+            Self::SelfLink => Reason::SelfLink,
             Self::Mode { .. } => Reason::Mode,
             Self::ClockDrift(_) => Reason::ClockDrift,
-            Self::FeedWentBack { .. } | Self::PeerFeedWentBack { .. } => Reason::FeedWentBack,
             Self::Decode(_) | Self::Violation { .. } => Reason::Violation,
             Self::Storage { .. } => Reason::Storage,
         };
@@ -162,7 +149,10 @@ impl SessionError {
     /// doesn't know, such as which databases exist here.
     fn peer_message(&self) -> String {
         match self {
-            Self::Closed | Self::Disconnected { .. } | Self::PeerLeft { .. } => {
+            Self::Closed
+            | Self::Renewed
+            | Self::Disconnected { .. }
+            | Self::PeerLeft { .. } => {
                 "the other side closed".to_owned()
             }
             Self::Timeout { silence_ms } => format!("nothing heard from you for {silence_ms} ms"),
@@ -170,17 +160,14 @@ impl SessionError {
                 "you speak protocol versions {theirs_min} to {theirs_max}, the other side {ours_min} to {ours_max}; update the older side"
             ),
             Self::Database { theirs, .. } => format!("the database {theirs:?} is not served here"),
-            Self::SameNode { .. } => self.to_string(),
+            Self::SameNode { .. } | Self::Copied { .. } => {
+                "your node id is that of another live replica: your database file is a copy, and needs an id of its own".to_owned()
+            }
+            Self::SelfLink => self.to_string(),
             Self::Mode { mode } => format!("a {mode} link is not allowed by the other side"),
             Self::ClockDrift(drift) => format!(
                 "your clock is ahead: {} ms there, {} ms here, at most {} ms apart are allowed; set both clocks, nothing is lost until then",
                 drift.theirs_ms, drift.ours_ms, drift.allowed_ms
-            ),
-            Self::FeedWentBack { held, head } => format!(
-                "you hold seq {held} of the other side's feed, which ends at {head}: its database was restored from an older backup"
-            ),
-            Self::PeerFeedWentBack { held, head } => format!(
-                "your feed ends at {head}, and the other side holds seq {held} of it: your database was restored from an older backup"
             ),
             Self::Decode(error) => format!("what you sent can't be decoded: {error}"),
             Self::Violation { rule } => format!("you broke the protocol: {rule}"),

@@ -1,9 +1,10 @@
 //! The receiving direction: frames in, batches to merge out, credit back.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
-use blaze_codec::{Checkpoint, HlcClock, Incarnation, NodeId, Operation, Seq};
+use blaze_codec::{History, HlcClock, NodeId, Operation, Seq};
 
 use crate::{Batch, SessionError};
 
@@ -18,7 +19,7 @@ const GROUP_OPERATIONS_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     peer: NodeId,
-    incarnation: Incarnation,
+    history: Arc<History>,
     /// Everything up to here has arrived.
     received: Seq,
     /// Everything up to here is merged and durable.
@@ -49,10 +50,10 @@ struct Group {
 
 impl Inbound {
     /// Starts after a checkpoint with a window of credit granted.
-    pub(crate) fn new(peer: NodeId, incarnation: Incarnation, after: Seq, window: u64) -> Self {
+    pub(crate) fn new(peer: NodeId, history: Arc<History>, after: Seq, window: u64) -> Self {
         Self {
             peer,
-            incarnation,
+            history,
             received: after,
             merged: after,
             window,
@@ -157,7 +158,7 @@ impl Inbound {
         }
         let mut group = self.pending.pop_front()?;
         let operations = std::mem::take(&mut group.operations);
-        let checkpoint = Checkpoint { incarnation: self.incarnation, seq: group.through };
+        let checkpoint = self.history.place(group.through);
         self.merging = Some(group);
         Some(Batch { peer: self.peer, checkpoint, operations })
     }
@@ -188,13 +189,18 @@ impl Inbound {
 
 #[cfg(test)]
 mod tests {
+    use blaze_codec::Incarnation;
     use blaze_codec::message::{Message, encode_changes};
     use bytes::Bytes;
 
     use super::*;
 
+    fn history() -> Arc<History> {
+        Arc::new(Incarnation(1).into())
+    }
+
     fn inbound() -> Inbound {
-        Inbound::new(NodeId::from_bytes([2; 16]), Incarnation(1), Seq::ZERO, 100)
+        Inbound::new(NodeId::from_bytes([2; 16]), history(), Seq::ZERO, 100)
     }
 
     fn frame(body: Bytes) -> ChangesFrame {
@@ -248,7 +254,7 @@ mod tests {
     fn pieces_give_their_credit_back_before_the_end() {
         let whole = BODY_BYTES_MAX as u64;
         let (peer, mut acked) = (NodeId::from_bytes([2; 16]), Seq::ZERO);
-        let mut inbound = Inbound::new(peer, Incarnation(1), Seq::ZERO, 2 * whole);
+        let mut inbound = Inbound::new(peer, history(), Seq::ZERO, 2 * whole);
         let payload = Bytes::from(vec![0; BODY_BYTES_MAX - 2]);
         let piece = ChangesFrame { more: true, payload };
         inbound.frame(&piece, whole, 0).unwrap();

@@ -1,6 +1,8 @@
 //! What goes into a session, and what comes out.
 
-use blaze_codec::{Checkpoint, Incarnation, Mode, NodeId, Operation, Role, Seq};
+use std::sync::Arc;
+
+use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
 use bytes::Bytes;
 
 /// When something happened.
@@ -20,8 +22,9 @@ pub enum Input {
     Frame(Bytes),
     /// The connection ended; the reason is for people.
     Disconnected(String),
-    /// The answer to [`Output::LoadCheckpoint`].
-    Checkpoint(Option<Checkpoint>),
+    /// The answer to [`Output::LoadCheckpoints`]: the last place that was reached of
+    /// each incarnation, the latest that was merged first.
+    Checkpoints(Vec<Checkpoint>),
     /// The head of the local feed is at this seq.
     Head(Seq),
     /// The answer to [`Output::Read`].
@@ -35,6 +38,10 @@ pub enum Input {
         /// Whether trying again can help.
         retryable: bool,
     },
+    /// The peer's node id is that of another live replica, whose feed is another one.
+    Copied,
+    /// This side took another node id; the next session says hello by that.
+    Renewed,
     /// The moment of [`Session::poll_timeout`](crate::Session::poll_timeout) has come.
     Timeout,
     /// This side shuts down.
@@ -47,10 +54,13 @@ pub enum Input {
 pub enum Output {
     /// Send a frame.
     Send(Bytes),
-    /// Look up how far this peer's feed is merged; answer with [`Input::Checkpoint`].
-    LoadCheckpoint {
+    /// Look up how far this peer's feed is merged; answer with [`Input::Checkpoints`].
+    LoadCheckpoints {
         /// Whose.
         peer: NodeId,
+        /// If nothing is known of that, these: ids that its file had before, the
+        /// latest last.
+        former: Vec<NodeId>,
     },
     /// Read the local feed; answer with [`Input::Changes`].
     Read {
@@ -99,23 +109,21 @@ pub struct OutgoingItem {
     pub frames: Vec<Bytes>,
 }
 
-/// What a peer certainly has: its own feed, up to a place. A peer that lost its
-/// file, or went back to a backup, has less, and is sent what came from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a peer certainly has: its own feed, up to a seq. A peer that lost its file,
+/// or went back to a backup, has less, and is sent what came from it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// The peer.
-    pub node: NodeId,
-    /// The place in its feed.
-    pub checkpoint: Checkpoint,
+    /// The history of its feed.
+    pub history: Arc<History>,
+    /// The seq.
+    pub seq: Seq,
 }
 
 impl Known {
-    /// Whether the peer has what came from a node's feed when this place in it was
-    /// reached.
-    pub fn covers(&self, node: NodeId, reached: Checkpoint) -> bool {
-        node == self.node
-            && reached.incarnation == self.checkpoint.incarnation
-            && reached.seq <= self.checkpoint.seq
+    /// Whether the peer has what came from a feed when this place in it was reached:
+    /// an incarnation is in one feed, and in those of its file's copies.
+    pub fn covers(&self, reached: Checkpoint) -> bool {
+        self.history.covers(reached, self.seq)
     }
 }
 
@@ -132,6 +140,22 @@ pub enum Event {
     /// Everything that the peer had when the session began is merged here, or it
     /// sends nothing.
     CaughtUp,
+    /// The peer's feed isn't the one that was merged here any more: its database was
+    /// restored from an older backup, or lost its last commits. It goes on from the
+    /// last seq that is common, and is sent what it has lost.
+    PeerWentBack {
+        /// What was merged of its feed.
+        held: Seq,
+        /// The last seq up to which it is still the same.
+        common: Seq,
+    },
+    /// This side's feed isn't the one that the peer had merged any more.
+    WentBack {
+        /// What the peer had merged.
+        held: Seq,
+        /// The last seq up to which it is still the same.
+        common: Seq,
+    },
 }
 
 /// Who the other side is.
@@ -139,8 +163,10 @@ pub enum Event {
 pub struct Peer {
     /// The replica.
     pub node: NodeId,
-    /// The life of its feed.
-    pub incarnation: Incarnation,
+    /// Node ids that its file had before it was copied, the latest last.
+    pub former: Vec<NodeId>,
+    /// The history of its feed.
+    pub history: Arc<History>,
     /// Its name, for people.
     pub name: String,
     /// Its role.

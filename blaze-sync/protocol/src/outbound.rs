@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{Ack, Resume, encode_changes};
-use blaze_codec::{Incarnation, Seq};
+use blaze_codec::Seq;
+use blaze_codec::message::{Ack, encode_changes};
 use bytes::Bytes;
 
 use crate::{CREDIT_BYTES_MAX, OutgoingItem, SessionError};
@@ -35,28 +35,23 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// Starts where the peer asks.
+    /// Starts after what the peer has, with the credit that it grants.
     pub(crate) fn resume(
-        resume: Resume,
-        own: Incarnation,
-        head: Seq,
+        after: Seq,
+        announced: Seq,
+        credit: u64,
         frame_bytes_max: usize,
     ) -> Result<Self, SessionError> {
-        if resume.credit < frame_bytes_max as u64 {
+        if credit < frame_bytes_max as u64 {
             return Err(SessionError::Violation { rule: "the first credit covers a frame" });
-        }
-        // A checkpoint of another life of this feed says nothing of this one.
-        let after = if resume.incarnation == Some(own) { resume.after } else { Seq::ZERO };
-        if after > head {
-            return Err(SessionError::FeedWentBack { held: after.0, head: head.0 });
         }
         Ok(Self {
             acked: after,
             told: after,
             read: after,
-            head,
-            announced: head,
-            credit: resume.credit.min(CREDIT_BYTES_MAX),
+            head: announced,
+            announced,
+            credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
             reading: false,
             untold_ms: None,
@@ -152,11 +147,8 @@ impl Outbound {
 mod tests {
     use super::*;
 
-    const OWN: Incarnation = Incarnation(7);
-
     fn outbound(after: u64, head: u64) -> Result<Outbound, SessionError> {
-        let resume = Resume { incarnation: Some(OWN), after: Seq(after), credit: 100 };
-        Outbound::resume(resume, OWN, Seq(head), 100)
+        Outbound::resume(Seq(after), Seq(head), 100, 100)
     }
 
     fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
@@ -225,20 +217,11 @@ mod tests {
 
     #[test]
     fn credit_has_a_limit_whatever_the_peer_grants() {
-        let resume = Resume { incarnation: None, after: Seq(0), credit: u64::MAX };
-        let mut out = Outbound::resume(resume, OWN, Seq(1), 100).unwrap();
+        let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
         out.ack(Ack { through: Seq(0), credit: u64::MAX }).unwrap();
         out.queue(Vec::new());
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
-    }
-
-    #[test]
-    fn a_feed_that_went_back_is_refused_and_another_life_starts_over() {
-        assert_eq!(outbound(9, 5).unwrap_err(), SessionError::FeedWentBack { held: 9, head: 5 });
-        let other = Resume { incarnation: Some(Incarnation(8)), after: Seq(9), credit: 100 };
-        let mut out = Outbound::resume(other, OWN, Seq(5), 100).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100)));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{
-    BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
-    Resume,
-};
-use blaze_codec::{Checkpoint, Mode, Seq};
+use std::sync::Arc;
+
+use blaze_codec::message::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, Resume};
+use blaze_codec::{Checkpoint, History, Mode, Seq};
 use bytes::Bytes;
 
 use crate::inbound::Inbound;
@@ -25,13 +24,19 @@ use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionErr
 ///
 /// let local = |byte: u8| LocalNode {
 ///     node: NodeId::from_bytes([byte; 16]),
-///     incarnation: Incarnation(1),
+///     former: vec![],
+///     history: Incarnation(1).into(),
 ///     database: "notes".into(),
 ///     name: format!("app {byte}"),
 ///     role: Role::Client,
 ///     head: Seq::ZERO,
 /// };
-/// let config = |byte, side| SessionConfig { local: local(byte), side, limits: Limits::default() };
+/// let config = |byte, side| SessionConfig {
+///     local: local(byte),
+///     side,
+///     limits: Limits::default(),
+///     versions: SessionConfig::VERSIONS,
+/// };
 /// let now = Moment { mono_ms: 0, wall_ms: 1_700_000_000_000 };
 ///
 /// let side = Side::Connector { mode: Mode::Bidirectional };
@@ -48,6 +53,8 @@ pub struct Session {
     config: SessionConfig,
     phase: Phase,
     peer: Option<Peer>,
+    /// The head that the hello told.
+    announced: Seq,
     outbound: Option<Outbound>,
     inbound: Option<Inbound>,
     /// The seq up to which the last ack went.
@@ -78,6 +85,7 @@ impl Session {
             config,
             phase: Phase::Hello,
             peer: None,
+            announced: Seq::ZERO,
             outbound: None,
             inbound: None,
             acked: Seq::ZERO,
@@ -148,7 +156,10 @@ impl Session {
         match input {
             Input::Frame(body) => self.frame(now, body),
             Input::Disconnected(reason) => Err(SessionError::Disconnected { reason }),
-            Input::Checkpoint(checkpoint) => self.resume(checkpoint, now),
+            Input::Checkpoints(places) => {
+                self.resume(&places, now);
+                Ok(())
+            }
             Input::Head(head) => {
                 self.config.local.head = self.config.local.head.max(head);
                 if let Some(outbound) = &mut self.outbound {
@@ -170,6 +181,11 @@ impl Session {
             Input::StorageFailed { reason, retryable } => {
                 Err(SessionError::Storage { reason, retryable })
             }
+            Input::Copied => {
+                let node = self.peer.as_ref().map(|peer| peer.node.to_string());
+                Err(SessionError::Copied { node: node.unwrap_or_default() })
+            }
+            Input::Renewed => Err(SessionError::Renewed),
             Input::Timeout => self.timeout(now),
             Input::Close => Err(SessionError::Closed),
         }
@@ -211,13 +227,15 @@ impl Session {
 
     fn hello(&mut self, hello: Hello, now: Moment) -> Result<(), SessionError> {
         let local = &self.config.local;
-        let protocol = hello.protocol_max.min(PROTOCOL_VERSION_MAX);
-        if protocol < hello.protocol_min.max(PROTOCOL_VERSION_MIN) {
+        let (ours_min, ours_max) = self.config.versions;
+        let (theirs_min, theirs_max) = (hello.protocol_min, hello.protocol_max);
+        let protocol = theirs_max.min(ours_max);
+        if protocol < theirs_min.max(ours_min) {
             return Err(SessionError::ProtocolVersion {
-                theirs_min: hello.protocol_min,
-                theirs_max: hello.protocol_max,
-                ours_min: PROTOCOL_VERSION_MIN,
-                ours_max: PROTOCOL_VERSION_MAX,
+                theirs_min,
+                theirs_max,
+                ours_min,
+                ours_max,
             });
         }
         if hello.database != local.database {
@@ -225,7 +243,12 @@ impl Session {
             return Err(SessionError::Database { theirs, ours });
         }
         if hello.node == local.node {
-            return Err(SessionError::SameNode { node: hello.node.to_string() });
+            // Two openings of one file, or of its copies, never draw one incarnation.
+            return Err(if hello.history.latest() == local.history.latest() {
+                SessionError::SelfLink
+            } else {
+                SessionError::SameNode { node: hello.node.to_string() }
+            });
         }
         let allowed = match &self.config.side {
             Side::Connector { mode } => *mode == hello.mode,
@@ -239,7 +262,8 @@ impl Session {
         }
         let peer = Peer {
             node: hello.node,
-            incarnation: hello.incarnation,
+            former: hello.former,
+            history: Arc::new(hello.history),
             name: hello.name,
             role: hello.role,
             mode: hello.mode,
@@ -249,7 +273,8 @@ impl Session {
         };
         self.phase = Phase::Live;
         if self.receives(peer.mode) {
-            self.outputs.push_back(Output::LoadCheckpoint { peer: peer.node });
+            let former = peer.former.clone();
+            self.outputs.push_back(Output::LoadCheckpoints { peer: peer.node, former });
         }
         self.outputs.push_back(Output::Event(Event::Established(peer.clone())));
         self.peer = Some(peer);
@@ -259,10 +284,11 @@ impl Session {
     fn say_hello(&mut self, mode: Mode, now: Moment) {
         let local = self.config.local.clone();
         let hello = Hello {
-            protocol_min: PROTOCOL_VERSION_MIN,
-            protocol_max: PROTOCOL_VERSION_MAX,
+            protocol_min: self.config.versions.0,
+            protocol_max: self.config.versions.1,
             node: local.node,
-            incarnation: local.incarnation,
+            former: local.former,
+            history: local.history,
             database: local.database,
             name: local.name,
             role: local.role,
@@ -270,24 +296,27 @@ impl Session {
             head: local.head,
             wall_ms: now.wall_ms,
         };
+        self.announced = local.head;
         self.send(&Message::Hello(hello), now);
     }
 
-    /// Asks for the peer's changes after the checkpoint held of its feed.
-    fn resume(&mut self, checkpoint: Option<Checkpoint>, now: Moment) -> Result<(), SessionError> {
-        let Some(peer) = &self.peer else { return Ok(()) };
-        // A checkpoint of another life of the feed says nothing of this one.
-        let held = checkpoint.filter(|held| held.incarnation == peer.incarnation);
-        let after = held.map_or(Seq::ZERO, |held| held.seq);
-        if after > peer.head {
-            return Err(SessionError::PeerFeedWentBack { held: after.0, head: peer.head.0 });
+    /// Asks for the peer's changes after what is held of its feed.
+    fn resume(&mut self, places: &[Checkpoint], now: Moment) {
+        let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
+        let held = places.iter().map(|place| peer.history.common(*place, peer.head));
+        // Of a feed that this one was copied from, or that is a copy of it, what was
+        // there before is held as well.
+        let copied = local.history.fork(local.head, &peer.history, peer.head);
+        let after = held.chain(copied.map(|place| place.seq)).max().unwrap_or(Seq::ZERO);
+        let last = places.first().copied();
+        if let Some(held) = last.filter(|last| went_back(&peer.history, *last, peer.head)) {
+            let event = Event::PeerWentBack { held: held.seq, common: after };
+            self.outputs.push_back(Output::Event(event));
         }
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
-        self.inbound = Some(Inbound::new(peer.node, peer.incarnation, after, window));
+        self.inbound = Some(Inbound::new(peer.node, peer.history.clone(), after, window));
         self.acked = after;
-        let incarnation = held.map(|held| held.incarnation);
-        self.send(&Message::Resume(Resume { incarnation, after, credit: window }), now);
-        Ok(())
+        self.send(&Message::Resume(Resume { after, last, credit: window }), now);
     }
 
     fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
@@ -297,8 +326,17 @@ impl Session {
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
-        let local = &self.config.local;
-        let outbound = Outbound::resume(resume, local.incarnation, local.head, BODY_BYTES_MAX)?;
+        let (history, announced, after) =
+            (&self.config.local.history, self.announced, resume.after);
+        if after > announced {
+            return Err(SessionError::Violation { rule: "a side holds no more than there is" });
+        }
+        if let Some(held) = resume.last.filter(|last| went_back(history, *last, announced)) {
+            let event = Event::WentBack { held: held.seq, common: after };
+            self.outputs.push_back(Output::Event(event));
+        }
+        let mut outbound = Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX)?;
+        outbound.head(self.config.local.head);
         self.outbound = Some(outbound);
         Ok(())
     }
@@ -347,8 +385,7 @@ impl Session {
             // What arrived in this session the peer has, too.
             let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
             let seq = peer.head.max(received);
-            let checkpoint = Checkpoint { incarnation: peer.incarnation, seq };
-            let known = Known { node: peer.node, checkpoint };
+            let known = Known { history: peer.history.clone(), seq };
             self.outputs.push_back(Output::Read { after, bytes, known });
         }
         let known = outbound.known();
@@ -394,4 +431,10 @@ impl Session {
             Side::Acceptor { .. } => mode.connector_sends(),
         }
     }
+}
+
+/// Whether a place that was reached in a feed isn't in it any more. A place beyond the
+/// head of whoever commits now is: of two links, one may be ahead for a moment.
+fn went_back(history: &History, reached: Checkpoint, head: Seq) -> bool {
+    reached.incarnation != history.latest() && !history.covers(reached, head)
 }

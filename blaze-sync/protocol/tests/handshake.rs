@@ -5,12 +5,12 @@ mod common;
 use blaze_codec::message::{Ack, Message, Reason, Resume};
 use blaze_codec::{Mode, NodeId, Seq};
 use blaze_sync_protocol::{Input, SessionConfig, SessionError, Side};
-use common::{End, Replica, acceptor, at, connected, connector, exchange, hello};
+use common::{End, Replica, acceptor, at, connector, exchange, hello};
 
 #[test]
 fn what_cannot_work_is_refused_with_a_reason_on_both_sides() {
     type Case = (fn(&mut SessionConfig), fn(&SessionError) -> bool, Reason);
-    let cases: [Case; 2] = [
+    let cases: [Case; 3] = [
         (
             |config| config.local.database = "other".into(),
             |error| matches!(error, SessionError::Database { .. }),
@@ -20,6 +20,11 @@ fn what_cannot_work_is_refused_with_a_reason_on_both_sides() {
             |config| config.local.node = NodeId::from_bytes([2; 16]),
             |error| matches!(error, SessionError::SameNode { .. }),
             Reason::SameNode,
+        ),
+        (
+            |config| config.local = common::config(&Replica::filled(2, 1), Side::acceptor()).local,
+            |error| matches!(error, SessionError::SelfLink),
+            Reason::SelfLink,
         ),
     ];
     for (adjust, expected, reason) in cases {
@@ -31,7 +36,8 @@ fn what_cannot_work_is_refused_with_a_reason_on_both_sides() {
         let goodbye = b.sent.pop_back().unwrap();
         let error = a.input(at(1), Input::Frame(goodbye)).unwrap_err();
         assert!(matches!(&error, SessionError::PeerLeft { reason: told, .. } if *told == reason));
-        assert!(!error.is_retryable());
+        // A copy takes another id, and comes back.
+        assert_eq!(error.is_retryable(), reason == Reason::SameNode);
         assert_eq!(a.changes_sent + b.changes_sent, 0);
     }
 }
@@ -68,36 +74,54 @@ fn the_highest_common_protocol_version_is_taken_and_none_is_refused() {
     assert!(matches!(error, SessionError::ProtocolVersion { theirs_min: 7, .. }), "{error}");
 }
 
+/// A later version and this one, side by side: they speak the older one, until the
+/// newer no longer knows it.
+#[test]
+fn two_versions_side_by_side_speak_the_older_one() {
+    for newer in [(1, 2), (2, 2)] {
+        for newer_connects in [true, false] {
+            let side = Side::Connector { mode: Mode::Bidirectional };
+            let (mut a, mut b) = if newer_connects {
+                let a = End::with(Replica::filled(1, 2), side, |config| config.versions = newer);
+                (a, acceptor(Replica::filled(2, 2)))
+            } else {
+                let b = Replica::filled(2, 2);
+                let b = End::with(b, Side::acceptor(), |config| config.versions = newer);
+                (connector(Replica::filled(1, 2), Mode::Bidirectional), b)
+            };
+            let result = exchange(at(1), &mut a, &mut b);
+            if newer.0 == 1 {
+                result.unwrap();
+                assert_eq!(a.replica.seen, b.replica.seen);
+                assert_eq!(a.session.peer().unwrap().protocol, 1);
+                assert_eq!(b.session.peer().unwrap().protocol, 1);
+            } else {
+                let error = result.unwrap_err();
+                assert!(matches!(error, SessionError::ProtocolVersion { .. }), "{error}");
+                assert!(!error.is_retryable() && error.to_string().contains("update the older"));
+            }
+        }
+    }
+}
+
 #[test]
 fn the_first_message_must_be_a_hello_and_only_the_first() {
     let mut b = acceptor(Replica::new(2));
     let ack = Message::Ack(Ack { through: Seq(0), credit: 0 }).encode();
-    assert!(b.input(at(0), Input::Frame(ack)).is_err());
+    let error = b.input(at(0), Input::Frame(ack)).unwrap_err();
+    assert_eq!(error, SessionError::Violation { rule: "the first message is a hello" });
 
     let mut b = acceptor(Replica::new(2));
     b.input(at(0), Input::Frame(hello(|_| ()))).unwrap();
-    assert!(b.input(at(0), Input::Frame(hello(|_| ()))).is_err());
+    let error = b.input(at(0), Input::Frame(hello(|_| ()))).unwrap_err();
+    assert_eq!(error, SessionError::Violation { rule: "one hello a session" });
 }
 
 #[test]
 fn a_resume_with_too_little_credit_is_refused() {
     let mut b = acceptor(Replica::filled(2, 1));
     b.input(at(0), Input::Frame(hello(|_| ()))).unwrap();
-    let resume = Resume { incarnation: None, after: Seq::ZERO, credit: 10 };
+    let resume = Resume { after: Seq::ZERO, last: None, credit: 10 };
     let error = b.input(at(0), Input::Frame(Message::Resume(resume).encode())).unwrap_err();
     assert!(matches!(error, SessionError::Violation { .. }), "{error}");
-}
-
-#[test]
-fn a_peer_whose_feed_went_back_is_told_so_from_its_point_of_view() {
-    let (_a, b) = connected(at(1), Mode::WriteOnly, Replica::filled(1, 10), Replica::new(2));
-
-    let mut a = connector(Replica::filled(1, 4), Mode::WriteOnly);
-    let mut b = acceptor(b.replica);
-    let error = exchange(at(2), &mut a, &mut b).unwrap_err();
-    assert_eq!(error, SessionError::PeerFeedWentBack { held: 10, head: 4 });
-    let goodbye = b.sent.pop_back().unwrap();
-    let error = a.input(at(2), Input::Frame(goodbye)).unwrap_err();
-    assert!(error.to_string().contains("your database was restored"), "{error}");
-    assert!(!error.is_retryable());
 }

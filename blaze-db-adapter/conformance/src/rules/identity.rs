@@ -12,7 +12,7 @@ pub async fn a_new_database_is_a_replica_of_its_own<H: Harness>(harness: &H) {
     assert_eq!(one.identity().database, other.identity().database);
 }
 
-/// A database that is opened again is the same replica, in the same life.
+/// A database that is opened again is the same replica.
 pub async fn identity_survives_reopening<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     database.write([insert("notes", 1, record! {})]).await;

@@ -24,11 +24,13 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
         ("an empty commit", database.commit(vec![]).await.err()),
         ("merge", database.merge(incoming).await.err()),
         ("changes", database.changes(Seq::ZERO, UNLIMITED).await.err()),
-        ("checkpoint", database.checkpoint(peer(1)).await.err()),
+        ("checkpoints", database.checkpoints(peer(1)).await.err()),
         ("read", database.read(&notes, &1.into()).await.err()),
         ("scan", database.scan(&notes, None, 1).await.err()),
         ("collections", database.collections().await.err()),
         ("set_role", database.set_role(Role::Server).await.err()),
+        ("announce", database.announce().await.err()),
+        ("renew", database.renew(peer(9)).await.err()),
     ];
     for (call, error) in calls {
         assert!(matches!(error, Some(DatabaseError::Closed)), "{call} gave {error:?}");
@@ -102,8 +104,8 @@ pub async fn a_dropped_merge_is_whole_or_nothing<H: Harness>(harness: &H) {
         drop(merge);
         // Behind this one, whatever the dropped one began is done.
         database.write([put("other", n, record! {})]).await;
-        let stored = database.checkpoint(peer(1)).await.expect("checkpoints can be read");
-        let merged = stored.map_or(0, |checkpoint| checkpoint.seq.0);
+        let stored = database.checkpoints(peer(1)).await.expect("checkpoints can be read");
+        let merged = stored.first().map_or(0, |checkpoint| checkpoint.seq.0);
         let pair = database.all("pair").await;
         let expected = (merged > 0).then(|| record! { "n" => i64::try_from(merged).expect("few") });
         let found: Vec<_> = pair.into_iter().map(|(_, record)| record).collect();

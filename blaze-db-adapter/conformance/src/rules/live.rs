@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use blaze_codec::{Change, Checkpoint, Record, Seq, Value, record};
-use blaze_db_adapter::{Committed, DatabaseAdapter, Identity, Origin, RecordState};
+use blaze_codec::{Change, Record, Seq, Value, record};
+use blaze_db_adapter::{Committed, DatabaseAdapter, Origin, RecordState};
 
 use crate::subject::{Subject, UNLIMITED, fold, insert, name, peer, put, set};
 use crate::{Harness, Settings};
@@ -35,8 +35,9 @@ pub async fn what_was_committed_is_visible_at_once<H: Harness>(harness: &H) {
     assert!(!watch.has_changed().expect("the database is open"), "nothing changed");
 
     let live = ring(&database);
-    let Identity { node, incarnation, .. } = other.identity();
-    let checkpoint = Checkpoint { incarnation, seq: other.feed().head() };
+    let node = other.identity().node;
+    let history = other.announce().await.expect("a feed can be announced");
+    let checkpoint = history.place(other.feed().head());
     let expected = [(Seq(1), Origin::Local), (Seq(2), Origin::Peer { node, checkpoint })];
     assert_eq!(
         live.iter().map(|commit| (commit.seq(), commit.origin())).collect::<Vec<_>>(),

@@ -2,13 +2,13 @@
 //! can be opened again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use blaze_codec::{
-    Change, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Value,
+    Change, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Value,
 };
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
@@ -49,6 +49,9 @@ pub(crate) enum Fault {
     RingKept,
     WatchesKept,
     NewIdentity,
+    IncarnationKept,
+    HistoryForgotten,
+    RenewalIgnored,
 }
 
 /// Opens databases with a fault.
@@ -58,7 +61,8 @@ pub(crate) struct Faulty(pub(crate) Fault);
 /// What stands for a file.
 #[derive(Debug, Default)]
 pub(crate) struct File {
-    memory: OnceLock<Arc<MemoryDatabase>>,
+    memory: Mutex<Option<Arc<MemoryDatabase>>>,
+    openings: AtomicU64,
     role: Mutex<Role>,
     old: Mutex<Option<Arc<LiveFeed>>>,
 }
@@ -76,11 +80,18 @@ impl Harness for Faulty {
     async fn open(&self, file: &Arc<File>, settings: Settings) -> Arc<dyn DatabaseAdapter> {
         let Self(fault) = *self;
         let Settings { role, clock } = settings;
-        let reopened = file.memory.get().is_some();
+        let mut memory = file.memory.lock().expect("no panic");
+        let reopened = memory.is_some();
         let stamped = if fault == Fault::RolesIgnored { Role::Client } else { role };
-        let memory = file.memory.get_or_init(|| {
-            Arc::new(MemoryOptions::new().role(stamped).clock(clock.clone()).build())
-        });
+        let opened = match memory.take() {
+            None => Arc::new(MemoryOptions::new().role(stamped).clock(clock.clone()).build()),
+            Some(memory) if fault == Fault::IncarnationKept => memory,
+            Some(memory) => {
+                let drawn = Incarnation(file.openings.fetch_add(1, Ordering::SeqCst));
+                Arc::new(memory.snapshot().open(drawn, clock.clone()))
+            }
+        };
+        let memory = memory.insert(opened).clone();
         if !reopened || fault == Fault::RoleForgotten {
             *file.role.lock().expect("no panic") = role;
         }
@@ -94,7 +105,7 @@ impl Harness for Faulty {
             reopened,
             clock,
             file: file.clone(),
-            memory: memory.clone(),
+            memory,
             feed,
             order: tokio::sync::Mutex::default(),
             closed: AtomicBool::default(),
@@ -179,6 +190,23 @@ impl DatabaseAdapter for FaultyDatabase {
         &self.feed
     }
 
+    async fn announce(&self) -> Result<History, DatabaseError> {
+        self.open()?;
+        let history = self.memory.announce().await?;
+        Ok(match self.fault {
+            Fault::HistoryForgotten => history.latest().into(),
+            _ => history,
+        })
+    }
+
+    async fn renew(&self, node: NodeId) -> Result<(), DatabaseError> {
+        self.open()?;
+        match self.fault {
+            Fault::RenewalIgnored => Ok(()),
+            _ => self.memory.renew(node).await,
+        }
+    }
+
     async fn set_role(&self, role: Role) -> Result<(), DatabaseError> {
         self.open()?;
         *self.file.role.lock().expect("no panic") = role;
@@ -230,30 +258,32 @@ impl DatabaseAdapter for FaultyDatabase {
                 operation.version.epoch = Hlc::from_bits((1 << 40) + (head << 20) + count);
             }
         }
-        let known = self.memory.checkpoint(peer).await?;
+        let known = self.memory.checkpoints(peer).await?;
+        if self.fault == Fault::CheckpointOfNothing && !known.is_empty() {
+            let before = self.memory.feed().head();
+            let merged =
+                self.merge_now(Incoming { peer: NodeId::ZERO, checkpoint, operations }).await?;
+            let changed = self.memory.feed().head() > before;
+            if changed {
+                let nothing = Incoming { peer, checkpoint, operations: vec![] };
+                self.memory.merge(nothing).await?;
+            }
+            return Ok(merged);
+        }
         let incoming = Incoming { peer, checkpoint, operations: operations.clone() };
         let mut merged = self.merge_now(incoming).await?;
-        match (self.fault, &merged.committed, known) {
-            (Fault::CheckpointOfNothing, None, Some(checkpoint)) => {
-                // By way of another life of the peer's feed, for it never goes back in one.
-                let other = Incarnation(checkpoint.incarnation.0 ^ 1);
-                for incarnation in [other, checkpoint.incarnation] {
-                    let checkpoint = Checkpoint { incarnation, ..checkpoint };
-                    let nothing = Incoming { peer, checkpoint, operations: vec![] };
-                    self.memory.merge(nothing).await?;
-                }
-            }
-            (Fault::MergeRepeats, None, _) => {
+        match (self.fault, &merged.committed) {
+            (Fault::MergeRepeats, None) => {
                 let head = self.feed.head();
                 let repeated =
                     Committed::new(head, Origin::Peer { node: peer, checkpoint }, operations);
                 merged.committed = Some(Arc::new(repeated));
             }
-            (Fault::MergePassesOnAll, Some(committed), _) => {
+            (Fault::MergePassesOnAll, Some(committed)) => {
                 let all = Committed::new(committed.seq(), committed.origin(), operations);
                 merged.committed = Some(Arc::new(all));
             }
-            (Fault::ConflictsHidden, ..) => merged.conflicts.clear(),
+            (Fault::ConflictsHidden, _) => merged.conflicts.clear(),
             _ => {}
         }
         Ok(merged)
@@ -273,12 +303,12 @@ impl DatabaseAdapter for FaultyDatabase {
         Ok(changes)
     }
 
-    async fn checkpoint(&self, peer: NodeId) -> Result<Option<Checkpoint>, DatabaseError> {
+    async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError> {
         self.open()?;
         if self.fault == Fault::CheckpointForgotten && self.reopened {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        self.memory.checkpoint(peer).await
+        self.memory.checkpoints(peer).await
     }
 
     async fn read(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blaze_codec::{Hlc, Incarnation, Name, NodeId, Role, Value, Version};
+use blaze_codec::{Hlc, Name, NodeId, Role, Value, Version};
 use blaze_db_adapter::{DatabaseError, Life, RecordState, Register};
 use rusqlite::Connection;
 
@@ -13,8 +13,8 @@ use crate::schema::{self, Meta};
 
 fn database() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
-    let (node, incarnation) = (NodeId::ZERO, Incarnation(1));
-    let meta = Meta { node, incarnation, database: "main".to_owned(), role: Role::Client };
+    let (node, former) = (NodeId::ZERO, Vec::new());
+    let meta = Meta { node, former, database: "main".to_owned(), role: Role::Client };
     schema::create(&conn, &meta).unwrap();
     conn
 }

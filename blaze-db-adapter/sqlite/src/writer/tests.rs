@@ -4,7 +4,7 @@ mod prompt;
 
 use std::sync::Arc;
 
-use blaze_codec::{Name, RecordKey, Role, Seq, Value, record};
+use blaze_codec::{Name, RecordKey, Seq, Value, record};
 use blaze_db_adapter::{
     DatabaseAdapter, DatabaseError, LiveFeed, WallClock, Write, WriteError, WriteKind,
 };
@@ -132,10 +132,10 @@ async fn a_damaged_state_is_an_error_of_its_own() {
 
 /// A writer without its thread.
 fn committer(folder: &TempDir) -> (Committer, Arc<Shared>) {
-    let Opened { opener, lock, .. } = open_file(&open(folder)).unwrap();
+    let Opened { opener, identity, lock } = open_file(&open(folder)).unwrap();
     let wall = WallClock::system();
-    let writing = Writing::open(&opener, wall.clone()).unwrap();
-    let shared = Arc::new(Shared::new(LiveFeed::new(Seq::ZERO), Role::Client, lock));
+    let writing = Writing::open(&opener, identity.clone(), wall.clone()).unwrap();
+    let shared = Arc::new(Shared::new(LiveFeed::new(Seq::ZERO), identity, lock));
     (Committer::new(writing, Arc::new(opener), wall, shared.clone()), shared)
 }
 

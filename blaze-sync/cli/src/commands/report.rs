@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
     Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId, Observer,
-    Origin, Role, Value,
+    Origin, Role, Value, WentBack,
 };
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -61,8 +61,14 @@ impl Report {
             self.object(&json!({
                 "event": "started", "name": name, "role": role.to_string(),
                 "database": database, "node": identity.node.to_string(),
+                "copied": identity.copied,
             }));
             return;
+        }
+        if identity.copied {
+            self.line(&format!(
+                "{NOTABLE}the file is a copy{NOTABLE:#} of another, or of a backup: it takes part as a replica of its own"
+            ));
         }
         let name = printable(name);
         let text =
@@ -139,6 +145,10 @@ impl Report {
             if !told && !matches!(status.state, LinkState::Closed { .. }) {
                 self.link(status);
             }
+            let before = before.get(id).and_then(|before| before.went_back);
+            if let Some(went_back) = status.went_back.filter(|found| before != Some(*found)) {
+                self.went_back(status, went_back);
+            }
         }
         self.told.retain(|id, _| links.contains_key(id));
     }
@@ -158,6 +168,28 @@ impl Report {
         };
         self.line(&text);
         self.told.insert(status.id, text);
+    }
+
+    /// Tells that a database isn't what it was when it was last exchanged with.
+    fn went_back(&mut self, status: &LinkStatus, went_back: WentBack) {
+        let WentBack { here, held, common } = went_back;
+        let name = status.peer.as_ref().map_or("a peer", |peer| &peer.name);
+        if self.json {
+            self.object(&json!({
+                "event": "went_back", "here": here, "peer": name, "held": held.0,
+                "common": common.0,
+            }));
+            return;
+        }
+        let name = printable(name);
+        let (whose, other) = if here {
+            ("this database".to_owned(), format!("{name} had"))
+        } else {
+            (format!("the database of {name}"), "this one had".to_owned())
+        };
+        self.line(&format!(
+            "{NOTABLE}restored{NOTABLE:#}: {whose} went back to commit {common}, {other} {held}: a backup was put back, or a power cut took the last ones; they are merged again"
+        ));
     }
 
     fn conflict(&mut self, conflict: &Conflict) {

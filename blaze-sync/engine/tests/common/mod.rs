@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blaze_codec::{Mode, Name, Record, RecordKey, Seq, record};
-use blaze_db_adapter::{Write, WriteKind};
+use blaze_db_adapter::{DatabaseAdapter, Write, WriteKind};
 use blaze_db_adapter_memory::MemoryDatabase;
 use blaze_sync_engine::{Backoff, Link, LinkState, LinkStatus, Node, NodeOptions};
 use blaze_transport::{Endpoint, Transport};
@@ -20,10 +20,14 @@ pub(crate) fn node(name: &str) -> Node {
 }
 
 pub(crate) fn with_database(name: &str, database: MemoryDatabase) -> Node {
+    with_adapter(name, Arc::new(database))
+}
+
+pub(crate) fn with_adapter(name: &str, database: Arc<dyn DatabaseAdapter>) -> Node {
     let (first, max) = (Duration::from_millis(1), Duration::from_millis(20));
     let backoff = Backoff { first, max, ..Backoff::default() };
     let options = NodeOptions { backoff, ..NodeOptions::default() };
-    Node::new(Arc::new(database), name, options)
+    Node::new(database, name, options)
 }
 
 pub(crate) fn endpoint(name: &str) -> Endpoint {

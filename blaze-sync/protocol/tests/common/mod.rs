@@ -86,11 +86,11 @@ impl End {
                 self.changes_sent += usize::from(frame[0] == CHANGES);
                 self.sent.push_back(frame);
             }
-            Output::LoadCheckpoint { .. } => {
-                return Some(Input::Checkpoint(self.replica.checkpoint));
+            Output::LoadCheckpoints { .. } => {
+                return Some(Input::Checkpoints(self.replica.trail.clone()));
             }
             Output::Read { after, known, .. } => {
-                return Some(Input::Changes(self.replica.read(after, known)));
+                return Some(Input::Changes(self.replica.read(after, &known)));
             }
             Output::Merge(batch) => {
                 self.replica.merge(batch);
@@ -114,13 +114,14 @@ impl End {
 pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
     let local = LocalNode {
         node: replica.node,
-        incarnation: Incarnation(1),
+        former: replica.former.clone(),
+        history: replica.history.clone(),
         database: "main".into(),
         name: format!("{:?}", replica.node),
         role: Role::Client,
         head: replica.head(),
     };
-    SessionConfig { local, side, limits: Limits::default() }
+    SessionConfig { local, side, limits: Limits::default(), versions: SessionConfig::VERSIONS }
 }
 
 /// Carries frames until both sides are quiet.
@@ -161,7 +162,8 @@ pub(crate) fn hello(adjust: impl FnOnce(&mut Hello)) -> Bytes {
         protocol_min: 1,
         protocol_max: 1,
         node: NodeId::from_bytes([9; 16]),
-        incarnation: Incarnation(1),
+        former: Vec::new(),
+        history: Incarnation(9).into(),
         database: "main".into(),
         name: "stranger".into(),
         role: Role::Client,

@@ -4,30 +4,39 @@ use std::collections::BTreeSet;
 
 use blaze_codec::message::encode_changes;
 use blaze_codec::{
-    Change, Checkpoint, Hlc, Name, NodeId, Operation, Record, RecordKey, Seq, Version, record,
+    Change, Checkpoint, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq,
+    Span, Version, record,
 };
 use blaze_sync_protocol::{Batch, Known, Outgoing, OutgoingItem};
 
 use super::WALL_MS;
 
 /// Where a commit came from, if from a peer, and its operations.
-type Commit = (Option<(NodeId, Checkpoint)>, Vec<Operation>);
+type Commit = (Option<Checkpoint>, Vec<Operation>);
 
 /// A database that keeps what it has seen in the order it came.
+#[derive(Clone)]
 pub(crate) struct Replica {
-    pub(super) node: NodeId,
+    pub(crate) node: NodeId,
+    pub(crate) former: Vec<NodeId>,
+    pub(crate) history: History,
+    pub(crate) clock_ms: u64,
     pub(crate) commits: Vec<Commit>,
     pub(crate) seen: BTreeSet<Version>,
-    pub(crate) checkpoint: Option<Checkpoint>,
+    /// The last place reached of each incarnation of the peer, the latest first.
+    pub(crate) trail: Vec<Checkpoint>,
 }
 
 impl Replica {
     pub(crate) fn new(byte: u8) -> Self {
         Self {
             node: NodeId::from_bytes([byte; 16]),
+            former: Vec::new(),
+            history: Incarnation(byte.into()).into(),
+            clock_ms: WALL_MS,
             commits: Vec::new(),
             seen: BTreeSet::new(),
-            checkpoint: None,
+            trail: Vec::new(),
         }
     }
 
@@ -38,12 +47,20 @@ impl Replica {
         replica
     }
 
+    /// Opens the file anew: what comes now is of another incarnation.
+    pub(crate) fn reopen(&mut self, incarnation: u64) {
+        let span = Span { incarnation: Incarnation(incarnation), first: self.head().next() };
+        let mut spans = self.history.spans().to_vec();
+        spans.push(span);
+        self.history = History::new(spans).unwrap();
+    }
+
     pub(crate) fn head(&self) -> Seq {
         Seq(self.commits.len() as u64)
     }
 
     pub(crate) fn commit(&mut self, record: Record) {
-        let hlc = Hlc::from_millis(WALL_MS + self.head().0);
+        let hlc = Hlc::from_millis(self.clock_ms + self.head().0);
         let operation = Operation {
             collection: Name::new("notes").unwrap(),
             key: RecordKey::Int(self.head().0.cast_signed()),
@@ -62,22 +79,23 @@ impl Replica {
     }
 
     pub(super) fn merge(&mut self, batch: Batch) {
-        let Batch { peer, checkpoint, operations } = batch;
+        let Batch { checkpoint, operations, .. } = batch;
         let fresh: Vec<_> = operations
             .into_iter()
             .filter(|operation| self.seen.insert(operation.version))
             .collect();
         if !fresh.is_empty() {
-            self.commits.push((Some((peer, checkpoint)), fresh));
+            self.commits.push((Some(checkpoint), fresh));
         }
-        self.checkpoint = Some(checkpoint);
+        self.trail.retain(|place| place.incarnation != checkpoint.incarnation);
+        self.trail.insert(0, checkpoint);
     }
 
-    pub(super) fn read(&self, after: Seq, known: Known) -> Outgoing {
+    pub(super) fn read(&self, after: Seq, known: &Known) -> Outgoing {
         let commits = self.commits.iter().enumerate().skip(usize::try_from(after.0).unwrap());
         let item = |(index, (origin, operations)): (usize, &Commit)| {
             let (after, through) = (Seq(index as u64), Seq(index as u64 + 1));
-            let skip = origin.is_some_and(|(node, reached)| known.covers(node, reached));
+            let skip = origin.is_some_and(|reached| known.covers(reached));
             let frames = if skip { Vec::new() } else { encode_changes(after, through, operations) };
             OutgoingItem { after, through, frames }
         };

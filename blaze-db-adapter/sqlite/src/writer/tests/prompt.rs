@@ -15,31 +15,31 @@ async fn opened(folder: &tempfile::TempDir, durability: Durability) -> SqliteDat
     open(folder).durability(durability).open().await.unwrap()
 }
 
-/// Whether the future is done without a wait.
-fn is_prompt<T>(future: impl Future<Output = Result<T, DatabaseError>>) -> bool {
-    let polled = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
-    match polled {
-        Poll::Ready(result) => result.map(drop).is_ok(),
-        Poll::Pending => false,
-    }
-}
-
 #[tokio::test]
-async fn a_small_commit_is_prompt_where_none_waits_for_the_disk() {
-    for (durability, prompt) in [(Durability::Process, true), (Durability::Disk, false)] {
+async fn a_small_commit_is_its_callers_where_none_waits_for_the_disk() {
+    for (durability, by_callers) in [(Durability::Process, 1), (Durability::Disk, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let database = opened(&folder, durability).await;
-        assert_eq!(is_prompt(database.commit(vec![insert(1, "a", 1)])), prompt, "{durability}");
+        database.commit(vec![insert(1, "a", 1)]).await.unwrap();
+        assert_eq!((database.by_callers(), database.transactions()), (by_callers, 1));
     }
 }
 
 #[tokio::test]
-async fn a_large_commit_blocks_nobody() {
+async fn a_small_commit_waits_for_no_other_thread() {
     let folder = tempfile::tempdir().unwrap();
     let database = opened(&folder, Durability::Process).await;
-    let many = (0..100).map(|key| insert(key, "a", key)).collect();
-    assert!(!is_prompt(database.commit(many)));
-    assert!(!is_prompt(database.commit(vec![insert(100, "a", "x".repeat(100_000))])));
+    let commit = pin!(database.commit(vec![insert(1, "a", 1)]));
+    assert!(commit.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+}
+
+#[tokio::test]
+async fn a_large_commit_is_the_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = opened(&folder, Durability::Process).await;
+    database.commit((0..100).map(|key| insert(key, "a", key)).collect()).await.unwrap();
+    database.commit(vec![insert(100, "a", "x".repeat(100_000))]).await.unwrap();
+    assert_eq!((database.by_callers(), database.transactions()), (0, 2));
 }
 
 #[tokio::test]
@@ -48,11 +48,16 @@ async fn another_program_in_the_file_is_not_waited_for_here() {
     let database = opened(&folder, Durability::Process).await;
     let other = rusqlite::Connection::open(database.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut commit = pin!(database.commit(vec![insert(1, "a", 1)]));
-    assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut commit = database.commit(vec![insert(1, "a", 1)]);
+    let polled = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     other.execute_batch("ROLLBACK").unwrap();
-    commit.await.unwrap();
-    assert_eq!(field(&database, 1, "a").await, Some(1.into()));
+    let result = match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => commit.await,
+    };
+    assert_eq!(database.by_callers(), 0);
+    // If this test was stopped in between, the thread has waited long enough.
+    assert!(matches!(result, Ok(_) | Err(DatabaseError::InUse { .. })), "{result:?}");
 }
 
 /// Small commits let the log grow as large ones do, and none of them writes it back.
