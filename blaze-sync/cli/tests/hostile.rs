@@ -175,7 +175,7 @@ fn hellos_of_those_who_are_no_peers() {
 
         let node = target.server().node;
         let message = target.greeted(|hello| hello.node = node).refused(Reason::SameNode);
-        assert!(message.contains("a copied database file"), "{message}");
+        assert!(message.contains("your database file is a copy"), "{message}");
 
         let newer = target.greeted(|hello| (hello.protocol_min, hello.protocol_max) = (7, 9));
         let message = newer.refused(Reason::ProtocolVersion);
@@ -226,6 +226,10 @@ fn claims_that_cannot_be_true() {
         assert!(message.contains("an ack answers changes"), "{message}");
         let message = refused(Reason::Violation, &[resume(), resume()]);
         assert!(message.contains("one resume a session"), "{message}");
+        let beyond = Resume { after: Seq(1 << 40), last: None, credit: 1 << 24 };
+        let beyond = Message::Resume(beyond).encode().to_vec();
+        let message = refused(Reason::Violation, &[beyond]);
+        assert!(message.contains("holds no more than there is"), "{message}");
 
         let gap = encode_changes(Seq(7), Seq(8), &[])[0].to_vec();
         let message = refused(Reason::Violation, &[gap]);
