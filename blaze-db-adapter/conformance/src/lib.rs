@@ -34,9 +34,11 @@
 pub mod rules;
 
 mod harness;
+mod model;
 mod random;
 mod subject;
 mod suite;
 
 pub use async_trait::async_trait;
 pub use harness::{Harness, Settings, TestClock, run};
+pub use model::agrees_with_the_model;

@@ -62,6 +62,14 @@ impl<'a, H: Harness> Subject<'a, H> {
         Some(Self { harness, database, storage })
     }
 
+    /// Drops the database without closing it, and opens it again.
+    pub(crate) async fn crash(self, settings: Settings) -> Self {
+        let Self { harness, database, storage } = self;
+        drop(database);
+        let database = harness.open(&storage, settings).await;
+        Self { harness, database, storage }
+    }
+
     /// Commits writes that must succeed.
     pub(crate) async fn write(&self, writes: impl Into<Vec<Write>>) -> Arc<Committed> {
         self.commit(writes.into()).await.expect("the writes are allowed")

@@ -1,7 +1,8 @@
 //! The macro that makes one test of each rule.
 
 /// Makes a `#[test]` of each rule in [`rules`](crate::rules), each with a
-/// [`Harness`](crate::Harness) of its own, which the expression makes.
+/// [`Harness`](crate::Harness) of its own, which the expression makes; and one that
+/// compares random calls with [the model](crate::agrees_with_the_model).
 ///
 /// To test several configurations in one file, use it in a module for each.
 #[macro_export]
@@ -16,6 +17,12 @@ macro_rules! database_conformance {
         )*
     };
     ($harness:expr) => {
+        /// Random calls, to the database and to the reference model.
+        #[test]
+        fn agrees_with_the_model() {
+            $crate::agrees_with_the_model(&$harness, 24);
+        }
+
         $crate::database_conformance! {
             @tests $harness;
             a_new_database_is_a_replica_of_its_own

@@ -106,3 +106,33 @@ fn every_rule_is_in_the_macro() {
     }
     assert!(rules > 50, "{rules} rules were found");
 }
+
+/// Random calls find what the rules find, too.
+#[test]
+fn the_model_notices_a_database_that_differs() {
+    let faults = [
+        Fault::CheckpointOfNothing,
+        Fault::CheckpointForgotten,
+        Fault::SeqReused,
+        Fault::TransactionSplit,
+        Fault::MergeSplit,
+        Fault::RoleForgotten,
+        Fault::DeletesOmitted,
+        Fault::FeedEndsEarly,
+        Fault::MergeRepeats,
+        Fault::MergePassesOnAll,
+        Fault::ConflictsHidden,
+        Fault::MergeByArrival,
+        Fault::ClockForgotten,
+        Fault::ClockAlone,
+        Fault::ScanReversed,
+        Fault::DeletedCounted,
+        Fault::NewIdentity,
+        Fault::HistoryForgotten,
+        Fault::RenewalIgnored,
+    ];
+    for fault in faults {
+        let find = || blaze_db_adapter_conformance::agrees_with_the_model(&Faulty(fault), 500);
+        assert!(std::panic::catch_unwind(find).is_err(), "{fault:?} goes unnoticed");
+    }
+}

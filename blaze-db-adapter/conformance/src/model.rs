@@ -1,0 +1,229 @@
+//! A state machine: random calls to the database under test and to the reference
+//! model, whose answers must be the same.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use blaze_codec::{Incarnation, NodeId, Operation, Role, Seq};
+use blaze_db_adapter::{
+    ChangesLimit, Checkpoint, Conflict, DatabaseAdapter, DatabaseError, Incoming, Write,
+};
+use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions};
+use fastrand::Rng;
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::subject::{Subject, UNLIMITED, insert, name, peer, set};
+use crate::{Harness, TestClock, random, run};
+
+/// Steps of one case at most.
+const STEPS_MAX: usize = 40;
+
+/// One call.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Writes that are allowed whatever is there.
+    Commit {
+        seed: u64,
+        count: usize,
+    },
+    /// A transaction of which some writes may not be allowed.
+    CommitStrictly {
+        seed: u64,
+        count: usize,
+    },
+    Merge {
+        seed: u64,
+        count: usize,
+        peer: u8,
+        incarnation: u64,
+        seq: u64,
+    },
+    /// Reads a piece of the feed.
+    Changes {
+        after: u64,
+        records: usize,
+    },
+    SetRole(bool),
+    Clock(u64),
+    Announce,
+    Renew(u8),
+    Reopen,
+    /// The process ends without a word.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let seed = || any::<u64>();
+    prop_oneof![
+        6 => (seed(), 0..4_usize).prop_map(|(seed, count)| Step::Commit { seed, count }),
+        4 => (seed(), 1..4_usize).prop_map(|(seed, count)| Step::CommitStrictly { seed, count }),
+        6 => (seed(), 0..6_usize, 1..3_u8, 1..4_u64, 0..20_u64).prop_map(
+            |(seed, count, peer, incarnation, seq)| Step::Merge {
+                seed,
+                count,
+                peer,
+                incarnation,
+                seq,
+            }
+        ),
+        3 => (0..30_u64, 0..6_usize).prop_map(|(after, records)| Step::Changes { after, records }),
+        1 => any::<bool>().prop_map(Step::SetRole),
+        2 => (0..200_u64).prop_map(Step::Clock),
+        1 => (0..1_u8).prop_map(|_| Step::Announce),
+        1 => (100..104_u8).prop_map(Step::Renew),
+        1 => (0..1_u8).prop_map(|_| Step::Reopen),
+        1 => (0..1_u8).prop_map(|_| Step::Crash),
+    ]
+}
+
+/// Lets proptest look for calls after which the database and the model differ.
+///
+/// # Panics
+///
+/// If they differ: with the shortest sequence of calls that was found.
+pub fn agrees_with_the_model<H: Harness>(harness: &H, cases: u32) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&vec(step(), 1..STEPS_MAX), |steps| {
+        let compared = std::panic::AssertUnwindSafe(|| run(compare(harness, &steps)));
+        std::panic::catch_unwind(compared).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            TestCaseError::fail(text.unwrap_or_else(|| "see above".to_owned()))
+        })
+    });
+    if let Err(error) = result {
+        panic!("the database and the model differ: {error}");
+    }
+}
+
+async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
+    static OPENINGS: AtomicU64 = AtomicU64::new(1);
+    let drawn = || Incarnation(OPENINGS.fetch_add(1, Ordering::Relaxed));
+    let clock = TestClock::new(1_000);
+    let settings = || clock.settings(Role::Client);
+    let mut database = Subject::with(harness, settings()).await;
+    let model = MemoryOptions::new().node(database.identity().node).incarnation(drawn());
+    let mut model = model.clock(settings().clock).build();
+    for step in steps {
+        match step {
+            Step::Commit { seed, count } => {
+                let writes = random::writes(&mut Rng::with_seed(*seed), *count);
+                commit(&database, &model, writes).await;
+            }
+            Step::CommitStrictly { seed, count } => {
+                let mut rng = Rng::with_seed(*seed);
+                let write = || strict(&mut rng);
+                commit(&database, &model, std::iter::repeat_with(write).take(*count).collect())
+                    .await;
+            }
+            Step::Merge { seed, count, peer: from, incarnation, seq } => {
+                let operations = random::operations(&mut Rng::with_seed(*seed), *count);
+                let incarnation = Incarnation(*incarnation);
+                let checkpoint = Checkpoint { incarnation, seq: Seq(*seq) };
+                merge(&database, &model, peer(*from), checkpoint, operations).await;
+            }
+            Step::Changes { after, records } => {
+                let limit = ChangesLimit { records: *records, bytes: usize::MAX };
+                let found = database.changes(Seq(*after), limit).await;
+                let expected = model.changes(Seq(*after), limit).await;
+                assert_eq!(found.expect("it can be read"), expected.expect("it can be read"));
+            }
+            Step::SetRole(server) => {
+                let role = if *server { Role::Server } else { Role::Client };
+                database.set_role(role).await.expect("a role can be set");
+                model.set_role(role).await.expect("a role can be set");
+            }
+            Step::Clock(ms) => clock.set(1_000 + ms),
+            Step::Announce => {
+                let found = database.announce().await.expect("a feed can be announced");
+                let expected = model.announce().await.expect("a feed can be announced");
+                let firsts = |spans: &[blaze_codec::Span]| -> Vec<_> {
+                    spans.iter().map(|span| span.first).collect()
+                };
+                assert_eq!(firsts(found.spans()), firsts(expected.spans()));
+            }
+            Step::Renew(byte) => {
+                let node = NodeId::from_bytes([*byte; 16]);
+                database.renew(node).await.expect("a replica can take another id");
+                model.renew(node).await.expect("a replica can take another id");
+            }
+            Step::Reopen | Step::Crash if !H::REOPENS => {}
+            Step::Reopen | Step::Crash => {
+                database = match step {
+                    Step::Crash => database.crash(settings()).await,
+                    _ => database.reopen(settings()).await.expect("it reopens"),
+                };
+                model = model.snapshot().open(drawn(), settings().clock);
+            }
+        }
+        assert_same(&database, &model).await;
+    }
+}
+
+/// A write that needs a record, or needs there to be none.
+fn strict(rng: &mut Rng) -> Write {
+    let (collection, key, value) =
+        (if rng.bool() { "left" } else { "right" }, rng.i64(0..4), rng.i64(0..8));
+    if rng.bool() {
+        insert(collection, key, blaze_codec::record! { "a" => value })
+    } else {
+        set(collection, key, "a", value)
+    }
+}
+
+async fn commit<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase, writes: Vec<Write>) {
+    let found = database.commit(writes.clone()).await;
+    match (found, model.commit(writes).await) {
+        (Ok(found), Ok(expected)) => {
+            assert_eq!(found.seq(), expected.seq());
+            assert_eq!(found.operations(), expected.operations());
+        }
+        (Err(DatabaseError::Write(found)), Err(DatabaseError::Write(expected))) => {
+            assert_eq!(found, expected);
+        }
+        (found, expected) => panic!("{found:?} instead of {expected:?}"),
+    }
+}
+
+async fn merge<H: Harness>(
+    database: &Subject<'_, H>,
+    model: &MemoryDatabase,
+    peer: NodeId,
+    checkpoint: Checkpoint,
+    operations: Vec<Operation>,
+) {
+    let incoming = Incoming { peer, checkpoint, operations };
+    let found = database.merge(incoming.clone()).await.expect("a merge succeeds");
+    let expected = model.merge(incoming).await.expect("a merge succeeds");
+    let conflicts = |conflicts: Vec<Conflict>| -> Vec<_> {
+        conflicts.into_iter().map(|conflict| format!("{conflict:?}")).collect()
+    };
+    assert_eq!(conflicts(found.conflicts), conflicts(expected.conflicts));
+    let commit = |commit: Option<std::sync::Arc<blaze_db_adapter::Committed>>| {
+        commit.map(|commit| (commit.seq(), commit.origin(), commit.operations().to_vec()))
+    };
+    assert_eq!(commit(found.committed), commit(expected.committed));
+}
+
+/// Everything that can be read is the same.
+async fn assert_same<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase) {
+    let (found, expected) = (database.identity(), model.identity());
+    assert_eq!((found.node, found.former), (expected.node, expected.former));
+    assert_eq!(found.role, expected.role);
+    assert_eq!(database.feed().head(), model.feed().head());
+    let feed = model.changes(Seq::ZERO, UNLIMITED).await.expect("it can be read");
+    assert_eq!(database.whole_feed().await, feed.operations);
+    for from in [1, 2] {
+        assert_eq!(
+            database.checkpoints(peer(from)).await.expect("checkpoints can be read"),
+            model.checkpoints(peer(from)).await.expect("checkpoints can be read"),
+        );
+    }
+    for collection in ["left", "right"].map(name) {
+        let expected = model.scan(&collection, None, usize::MAX).await.expect("it can be read");
+        let found = database.scan(&collection, None, usize::MAX).await.expect("it can be read");
+        assert_eq!(found, expected);
+    }
+    let expected = model.collections().await.expect("collections can be listed");
+    assert_eq!(database.collections().await.expect("collections can be listed"), expected);
+}
