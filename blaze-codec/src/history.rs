@@ -6,7 +6,7 @@ use crate::{Checkpoint, Incarnation, Seq};
 
 /// The most spans that a history keeps. A peer that was last seen before the oldest
 /// of them exchanges everything anew.
-pub const HISTORY_SPANS_MAX: usize = 192;
+pub const HISTORY_SPANS_MAX: usize = 128;
 
 /// Seqs of a feed that one incarnation committed: from `first` to where the next
 /// span begins, or to the head.
@@ -82,15 +82,19 @@ impl History {
     /// The last seq up to which this feed, which ends at `head`, and one in which
     /// `place` was reached are the same; [`Seq::ZERO`] if that isn't known.
     pub fn common(&self, place: Checkpoint, head: Seq) -> Seq {
-        let same = |span: &Span| span.incarnation == place.incarnation;
-        let Some(found) = self.0.iter().position(same) else { return Seq::ZERO };
-        let end = self.0.get(found + 1).map_or(head, |next| Seq(next.first.0.saturating_sub(1)));
-        place.seq.min(end)
+        self.end(place.incarnation, head).map_or(Seq::ZERO, |end| end.min(place.seq))
     }
 
     /// Whether `place` was reached in this feed, which ends at `head`.
     pub fn covers(&self, place: Checkpoint, head: Seq) -> bool {
-        self.common(place, head) == place.seq
+        self.end(place.incarnation, head).is_some_and(|end| place.seq <= end)
+    }
+
+    /// The last seq that an incarnation committed, if it is one of this feed.
+    fn end(&self, incarnation: Incarnation, head: Seq) -> Option<Seq> {
+        let found = self.0.iter().position(|span| span.incarnation == incarnation)?;
+        let next = self.0.get(found + 1);
+        Some(next.map_or(head, |next| Seq(next.first.0.saturating_sub(1))))
     }
 
     /// The last place in `other`, which ends at `other_head`, up to which the feeds
@@ -158,6 +162,7 @@ mod tests {
         assert!(!history.covers(place(1, 5), Seq(9)), "it was committed by another");
         assert!(!history.covers(place(2, 10), Seq(9)), "it is beyond the head");
         assert!(!history.covers(place(3, 1), Seq(9)), "it is of an unknown incarnation");
+        assert!(!history.covers(place(3, 0), Seq(9)), "even where nothing was reached");
     }
 
     #[test]

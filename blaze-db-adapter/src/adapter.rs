@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use blaze_codec::message::Hello;
 use blaze_codec::{Checkpoint, History, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 
 use crate::{Committed, Conflict, DatabaseError, LiveFeed, Write};
@@ -90,7 +91,7 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError>;
 
     /// How far a peer's feed is merged here: the last place that was reached of each
-    /// of its incarnations, at most [`HISTORY_SPANS_MAX`](blaze_codec::HISTORY_SPANS_MAX),
+    /// of its latest incarnations, [`HISTORY_SPANS_MAX`](blaze_codec::HISTORY_SPANS_MAX),
     /// the latest that was merged first; none of a peer never heard of. (If the
     /// peer's file goes back to a backup, an older one is still true.)
     ///
@@ -160,7 +161,7 @@ pub struct Identity {
 
 impl Identity {
     /// The most former ids that are kept.
-    pub const FORMER_MAX: usize = 8;
+    pub const FORMER_MAX: usize = Hello::FORMER_MAX;
 
     /// The identity with another id.
     #[must_use]
@@ -200,8 +201,9 @@ impl fmt::Display for Durability {
 pub struct Incoming {
     /// Whose feed it is.
     pub peer: NodeId,
-    /// Where the peer's feed is merged to, once this is.
-    pub checkpoint: Checkpoint,
+    /// Where the peer's feed is merged to, once this is; `None` if the operations are
+    /// a part of what the next seq changed, of which more comes.
+    pub checkpoint: Option<Checkpoint>,
     /// What changed there.
     pub operations: Vec<Operation>,
 }

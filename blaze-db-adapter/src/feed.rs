@@ -18,8 +18,9 @@ pub enum Origin {
     Peer {
         /// The peer.
         node: NodeId,
-        /// The place in its feed that was reached by it.
-        checkpoint: Checkpoint,
+        /// The place in its feed that was reached by it; `None` if it was a part of
+        /// what the next seq changed.
+        checkpoint: Option<Checkpoint>,
     },
 }
 

@@ -49,30 +49,38 @@ impl Lineage {
         self.spans.last().is_some_and(|last| last.incarnation == self.drawn)
     }
 
-    /// To be asked before a commit that takes `seq`: what to store with it.
-    pub fn commit(&mut self, seq: Seq) -> Option<LineageChange> {
+    /// What a commit that takes `seq` has to store, in its transaction.
+    /// [`apply`](Self::apply) it once that is committed.
+    pub fn commit(&self, seq: Seq) -> Option<LineageChange> {
         if self.has_begun() {
             return None;
         }
         let incarnation = self.drawn;
-        match self.spans.last_mut() {
+        let mut spans = self.spans.clone();
+        match spans.last_mut() {
             Some(last) if !self.told => last.incarnation = incarnation,
-            _ => self.spans.push(Span { incarnation, first: seq }),
+            _ => spans.push(Span { incarnation, first: seq }),
         }
-        let surplus = self.spans.len().saturating_sub(HISTORY_SPANS_MAX);
-        self.spans.drain(..surplus);
-        self.told = self.announced;
-        self.change()
+        let surplus = spans.len().saturating_sub(HISTORY_SPANS_MAX);
+        let (oldest, last) = (spans.get(surplus)?.first, *spans.last()?);
+        Some(LineageChange { last, told: self.announced, oldest })
     }
 
-    /// To be asked before a peer is told of the feed: what to store first.
+    /// What is to be stored before a peer is told of the feed.
+    /// [`apply`](Self::apply) it once that is committed.
     pub fn announce(&mut self) -> Option<LineageChange> {
         self.announced = true;
-        if self.told || self.spans.is_empty() {
-            return None;
-        }
-        self.told = true;
-        self.change()
+        let (oldest, last) = (self.spans.first()?.first, *self.spans.last()?);
+        (!self.told).then_some(LineageChange { last, told: true, oldest })
+    }
+
+    /// Goes on from what is stored now. If its transaction failed, a change must not
+    /// be applied: the next commit has to store it again.
+    pub fn apply(&mut self, change: LineageChange) {
+        let LineageChange { last, told, oldest } = change;
+        self.spans.retain(|span| span.first >= oldest && span.first != last.first);
+        self.spans.push(last);
+        self.told = told;
     }
 
     /// What a peer is told: besides the spans, the one that this opening's first
@@ -89,11 +97,6 @@ impl Lineage {
             spans.push(Span { incarnation: self.drawn, first: head.next() });
         }
         History::new(spans).expect("a lineage's spans ascend")
-    }
-
-    fn change(&self) -> Option<LineageChange> {
-        let (oldest, last) = (self.spans.first()?.first, *self.spans.last()?);
-        Some(LineageChange { last, told: self.told, oldest })
     }
 }
 
@@ -135,11 +138,17 @@ mod tests {
             self.head += 1;
             let change = lineage.commit(Seq(self.head));
             self.store(change);
+            if let Some(change) = change {
+                lineage.apply(change);
+            }
         }
 
         fn announce(&mut self, lineage: &mut Lineage) -> History {
             let change = lineage.announce();
             self.store(change);
+            if let Some(change) = change {
+                lineage.apply(change);
+            }
             lineage.history(Seq(self.head))
         }
     }
@@ -195,7 +204,23 @@ mod tests {
             let history = copy.announce(&mut lineage);
             let common = history.common(place, Seq(copy.head)).0;
             assert!(common <= same, "{common} is beyond {same}, where the copy was made");
+            // A copy of what a peer was told of is told apart exactly where it begins.
+            assert!(number < 4 || common == same, "copy {number}: {common}, not {same}");
         }
+    }
+
+    #[test]
+    fn what_a_failed_transaction_did_not_store_is_stored_by_the_next() {
+        let mut file = File::default();
+        let mut first = file.open(1);
+        file.announce(&mut first);
+        file.commit(&mut first);
+        let mut second = file.open(2);
+        let failed = second.commit(Seq(2));
+        assert_eq!(second.commit(Seq(2)), failed, "it is still to be stored");
+        file.commit(&mut second);
+        assert_eq!(second.commit(Seq(3)), None);
+        assert_eq!(spans(&file.announce(&mut second)), [(1, 1), (2, 2)]);
     }
 
     #[test]

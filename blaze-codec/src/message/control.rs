@@ -13,7 +13,8 @@ pub struct Hello {
     pub protocol_max: u16,
     /// The speaker's node.
     pub node: NodeId,
-    /// Node ids that the speaker's file had before it was copied, the latest last.
+    /// Node ids that the speaker's file had before it was copied, the latest last, at
+    /// most [`Self::FORMER_MAX`].
     pub former: Vec<NodeId>,
     /// The history of the speaker's feed.
     pub history: History,
@@ -29,6 +30,14 @@ pub struct Hello {
     pub head: Seq,
     /// The speaker's clock, in milliseconds since 1970.
     pub wall_ms: u64,
+}
+
+impl Hello {
+    /// The most former ids.
+    pub const FORMER_MAX: usize = 8;
+    /// The most bytes of the name, and of the database's, so that a hello fits into a
+    /// control message.
+    pub const NAME_BYTES_MAX: usize = 256;
 }
 
 /// Asks for changes.

@@ -119,7 +119,7 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
             Step::Merge { seed, count, peer: from, incarnation, seq } => {
                 let operations = random::operations(&mut Rng::with_seed(*seed), *count);
                 let incarnation = Incarnation(*incarnation);
-                let checkpoint = Checkpoint { incarnation, seq: Seq(*seq) };
+                let checkpoint = (*seq > 0).then_some(Checkpoint { incarnation, seq: Seq(*seq) });
                 merge(&database, &model, peer(*from), checkpoint, operations).await;
             }
             Step::Changes { after, records } => {
@@ -189,7 +189,7 @@ async fn merge<H: Harness>(
     database: &Subject<'_, H>,
     model: &MemoryDatabase,
     peer: NodeId,
-    checkpoint: Checkpoint,
+    checkpoint: Option<Checkpoint>,
     operations: Vec<Operation>,
 ) {
     let incoming = Incoming { peer, checkpoint, operations };

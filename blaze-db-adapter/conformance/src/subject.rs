@@ -77,7 +77,7 @@ impl<'a, H: Harness> Subject<'a, H> {
 
     /// Merges operations as the changes of `peer` up to `seq`.
     pub(crate) async fn take(&self, peer: NodeId, seq: u64, operations: &[Operation]) -> Merged {
-        let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(seq) };
+        let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(seq) });
         let operations = operations.to_vec();
         self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
     }
@@ -89,7 +89,7 @@ impl<'a, H: Harness> Subject<'a, H> {
         let known = self.database.checkpoints(peer).await.expect("checkpoints can be read");
         let after = known.first().map_or(Seq::ZERO, |checkpoint| checkpoint.seq);
         let changes = other.changes(after, UNLIMITED).await.expect("changes can be read");
-        let checkpoint = history.place(changes.through);
+        let checkpoint = Some(history.place(changes.through));
         let operations = changes.operations;
         self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
     }

@@ -56,6 +56,17 @@ impl MemoryDatabase {
         Self { database, clock, feed: LiveFeed::new(head), store: Mutex::new(store) }
     }
 
+    fn identity_in(&self, store: &Store) -> Identity {
+        Identity {
+            node: store.node,
+            former: store.former.clone(),
+            copied: false,
+            database: self.database.clone(),
+            role: store.role,
+            durability: Durability::Memory,
+        }
+    }
+
     /// The store, for one whole call.
     fn open(&self) -> Result<MutexGuard<'_, Store>, DatabaseError> {
         let store = self.lock();
@@ -96,15 +107,7 @@ impl Default for MemoryDatabase {
 #[async_trait]
 impl DatabaseAdapter for MemoryDatabase {
     fn identity(&self) -> Identity {
-        let store = self.lock();
-        Identity {
-            node: store.node,
-            former: store.former.clone(),
-            copied: false,
-            database: self.database.clone(),
-            role: store.role,
-            durability: Durability::Memory,
-        }
+        self.identity_in(&self.lock())
     }
 
     fn feed(&self) -> &LiveFeed {
@@ -113,13 +116,15 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn announce(&self) -> Result<History, DatabaseError> {
         let mut store = self.open()?;
-        let _ = store.lineage.announce();
+        if let Some(change) = store.lineage.announce() {
+            store.lineage.apply(change);
+        }
         Ok(store.lineage.history(self.feed.head()))
     }
 
     async fn renew(&self, node: NodeId) -> Result<(), DatabaseError> {
-        let renewed = self.identity().renewed(node);
         let mut store = self.open()?;
+        let renewed = self.identity_in(&store).renewed(node);
         (store.node, store.former) = (renewed.node, renewed.former);
         Ok(())
     }
@@ -166,7 +171,9 @@ impl DatabaseAdapter for MemoryDatabase {
                 effective.push(operation.clone());
             }
         }
-        reach(store.checkpoints.entry(peer).or_default(), checkpoint);
+        if let Some(reached) = checkpoint {
+            reach(store.checkpoints.entry(peer).or_default(), reached);
+        }
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }

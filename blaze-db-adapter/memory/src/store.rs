@@ -63,8 +63,9 @@ impl Store {
         operations: &'a [Operation],
         mut staged: Staged<'a>,
     ) {
-        // What changes in it is stored with the rest.
-        let _ = self.lineage.commit(seq);
+        if let Some(change) = self.lineage.commit(seq) {
+            self.lineage.apply(change);
+        }
         let mut number = 0;
         for Operation { collection, key, .. } in operations {
             let Some(state) = staged.remove(&(collection, key)) else { continue };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use blaze_codec::{
     Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
-    RecordKey, Seq,
+    RecordKey, Role, Seq,
 };
 use blaze_db_adapter::{
     Committed, Conflict, DatabaseError, Identity, Incoming, Lineage, Merged, Origin, RecordState,
@@ -32,8 +32,9 @@ const CHECKPOINT_PAGES: u32 = 10_000;
 pub(crate) enum Request {
     Commit(Vec<Write>),
     Merge(Incoming),
-    /// Makes another of the replica: role, node id.
-    Identify(Identity),
+    SetRole(Role),
+    /// Takes another node id.
+    Renew(NodeId),
     /// Notes that a peer is told of the feed.
     Announce,
 }
@@ -79,6 +80,8 @@ pub(crate) struct Applied {
     conflicts: Vec<Conflict>,
     /// What a peer is told.
     history: Option<History>,
+    /// Who the replica is now.
+    identity: Option<Identity>,
 }
 
 /// A record that a transaction touches.
@@ -213,15 +216,21 @@ impl Writing {
         match request {
             Request::Commit(writes) => self.commit(writes),
             Request::Merge(incoming) => self.merge(incoming),
-            Request::Identify(identity) => {
-                schema::store_role(&self.conn, identity.role)?;
-                schema::store_node(&self.conn, identity)?;
+            Request::SetRole(role) => {
+                schema::store_role(&self.conn, *role)?;
+                self.identity.role = *role;
+                Ok(Applied { identity: Some(self.identity.clone()), ..Applied::nothing(self.seq) })
+            }
+            Request::Renew(node) => {
+                let identity = self.identity.clone().renewed(*node);
+                schema::store_node(&self.conn, &identity)?;
                 self.identity = identity.clone();
-                Ok(Applied::nothing(self.seq))
+                Ok(Applied { identity: Some(identity), ..Applied::nothing(self.seq) })
             }
             Request::Announce => {
                 if let Some(change) = self.lineage.announce() {
                     schema::store_span(&self.conn, change)?;
+                    self.lineage.apply(change);
                 }
                 let history = Some(self.lineage.history(self.seq));
                 Ok(Applied { history, ..Applied::nothing(self.seq) })
@@ -267,7 +276,9 @@ impl Writing {
         }
         self.advance(clock)?;
         let changed = self.store(&staged)?;
-        self.reach(incoming.peer, incoming.checkpoint)?;
+        if let Some(reached) = incoming.checkpoint {
+            self.reach(incoming.peer, reached)?;
+        }
         Ok(Applied { changed, effective, conflicts, ..Applied::nothing(self.seq) })
     }
 
@@ -281,17 +292,21 @@ impl Writing {
             .prepare_cached(latest)?
             .query_row([peer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let rank = match latest {
-            Some((rank, latest)) if latest == incarnation => rank,
-            Some((rank, _)) => rank + 1,
-            None => 0,
+        let (rank, again) = match latest {
+            Some((rank, latest)) => (rank, latest == incarnation),
+            None => (0, true),
         };
+        let rank = if again { rank } else { rank + 1 };
         let upsert = "INSERT INTO checkpoints(peer, incarnation, seq, rank) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq), rank = excluded.rank";
         self.conn.prepare_cached(upsert)?.execute((peer.as_bytes(), incarnation, seq, rank))?;
-        let oldest = rank - i64::try_from(HISTORY_SPANS_MAX).unwrap_or(i64::MAX);
-        let forget = "DELETE FROM checkpoints WHERE peer = ?1 AND rank <= ?2";
-        self.conn.prepare_cached(forget)?.execute((peer.as_bytes(), oldest)).map(drop)
+        if again {
+            return Ok(());
+        }
+        let forget = "DELETE FROM checkpoints WHERE peer = ?1 AND rank <=
+            (SELECT rank FROM checkpoints WHERE peer = ?1 ORDER BY rank DESC LIMIT 1 OFFSET ?2)";
+        let kept = i64::try_from(HISTORY_SPANS_MAX).expect("they are few");
+        self.conn.prepare_cached(forget)?.execute((peer.as_bytes(), kept)).map(drop)
     }
 
     /// Sets the clock, but never to where the next opening would refuse it.
@@ -329,6 +344,7 @@ impl Writing {
         let seq = self.seq.next();
         if let Some(change) = self.lineage.commit(seq) {
             schema::store_span(&self.conn, change)?;
+            self.lineage.apply(change);
         }
         let Self { conn, dictionary, .. } = self;
         let insert = "INSERT INTO records(position, collection, live, clock, key, state)
@@ -386,13 +402,23 @@ impl<'a> Staged<'a> {
 impl Applied {
     fn nothing(head: Seq) -> Self {
         let (operations, effective, conflicts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, changed: false, operations, effective, conflicts, history: None }
+        Self {
+            head,
+            changed: false,
+            operations,
+            effective,
+            conflicts,
+            history: None,
+            identity: None,
+        }
     }
 
     /// What to answer, once it is committed.
     pub(crate) fn done(self, request: Request) -> Done {
         match request {
-            Request::Identify(identity) => Done::Identify(identity),
+            Request::SetRole(_) | Request::Renew(_) => {
+                Done::Identify(self.identity.expect("it was changed"))
+            }
             Request::Announce => Done::Announce(self.history.expect("it was asked for")),
             Request::Commit(_) => {
                 let committed = Committed::new(self.head, Origin::Local, self.operations);

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 
 use crate::fault::Fault;
 use crate::key::Key;
+use crate::lock::Lock;
 use crate::open::{Access, connect, unusable};
 use crate::schema::{self, Meta};
 
@@ -23,6 +24,7 @@ pub(crate) fn create(
     key: Option<&Key>,
     database: &str,
     role: Role,
+    lock: &mut Lock,
 ) -> Result<(), DatabaseError> {
     let draft = beside(path, ".new");
     for leftover in ["", "-journal", "-wal", "-shm"] {
@@ -31,7 +33,8 @@ pub(crate) fn create(
     let mut options = OpenOptions::new();
     let options = private(options.write(true).create_new(true));
     options.open(&draft).map_err(|error| unusable(&draft, &error))?;
-    let made = fill(&draft, key, database, role);
+    // Noted before it has its name, or a crash in between would make a copy of it.
+    let made = fill(&draft, key, database, role).and_then(|()| lock.note(&draft));
     let moved = made.and_then(|()| {
         let moved = std::fs::rename(&draft, path).and_then(|()| sync_folder(path));
         moved.map_err(|error| unusable(path, &error))

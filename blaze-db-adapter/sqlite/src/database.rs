@@ -112,13 +112,11 @@ impl DatabaseAdapter for SqliteDatabase {
     }
 
     async fn renew(&self, node: NodeId) -> Result<(), DatabaseError> {
-        let identity = self.identity().renewed(node);
-        self.ask(Request::Identify(identity)).await.map(drop)
+        self.ask(Request::Renew(node)).await.map(drop)
     }
 
     async fn set_role(&self, role: Role) -> Result<(), DatabaseError> {
-        let identity = Identity { role, ..self.identity() };
-        self.ask(Request::Identify(identity)).await.map(drop)
+        self.ask(Request::SetRole(role)).await.map(drop)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Arc<Committed>, DatabaseError> {

@@ -4,8 +4,8 @@
 //! dedicated thread commits whatever is queued for it as one transaction of SQLite
 //! (group commit). At durability `Process`, where no commit waits for the disk, a
 //! small one that finds nothing queued is made on the caller's thread instead: it
-//! takes tens of microseconds, less than waking another thread and being woken by
-//! it. A few reading connections beside it each see one consistent snapshot. A
+//! takes tens of microseconds (more if it changes large records, which are written
+//! whole), less than waking another thread and being woken by it. A few reading connections beside it each see one consistent snapshot. A
 //! password encrypts the whole file.
 //!
 //! ```

@@ -73,14 +73,18 @@ impl Lock {
         Ok(self.noted == Some(Birth::of(path)?))
     }
 
-    /// Notes that the file at `path` is opened under this lock.
+    /// Notes that the file at `path` is opened under this lock; durably if it is
+    /// another one than before.
     pub(crate) fn note(&mut self, path: &Path) -> Result<(), DatabaseError> {
-        let Birth { inode, made_ns } = Birth::of(path)?;
+        let birth = Birth::of(path)?;
+        let Birth { inode, made_ns } = birth;
         let note = format!("{} {inode} {made_ns}\n", std::process::id());
         let file = &mut self.file;
         let written = file.rewind().and_then(|()| file.write_all(note.as_bytes()));
         let written = written.and_then(|()| file.set_len(note.len() as u64));
-        written.map_err(|source| failed("write its lock file", source))
+        let known = self.noted.replace(birth) == Some(birth);
+        let synced = written.and_then(|()| if known { Ok(()) } else { file.sync_all() });
+        synced.map_err(|source| failed("write its lock file", source))
     }
 }
 

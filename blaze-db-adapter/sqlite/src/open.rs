@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use blaze_codec::message::Hello;
 use blaze_codec::{Incarnation, NodeId};
 use blaze_db_adapter::{DatabaseError, Durability, Identity};
 use rusqlite::config::DbConfig;
@@ -76,11 +77,10 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
         claim = Claim::new(&path)?;
         agree(&claim, password.is_some())?;
     }
-    let made = claim.header() == Header::New;
-    if made {
+    if let (Header::New, Some(lock)) = (claim.header(), &mut lock) {
         let salt = password.map(|_| create::random()).transpose()?;
         let key = password.zip(salt).map(|(password, salt)| Key::derive(password, &salt));
-        create(&path, key.transpose()?.as_ref(), &options.database, options.role)?;
+        create(&path, key.transpose()?.as_ref(), &options.database, options.role, lock)?;
         claim = Claim::new(&path)?;
     }
     let key = match (claim.header(), password) {
@@ -96,7 +96,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let durability = options.durability;
     let mut identity = Identity { node, former, copied: false, database, role, durability };
     if let Some(lock) = &mut lock {
-        if !made && !lock.is_of(opener.path())? {
+        if !lock.is_of(opener.path())? {
             identity = opener.renew(identity)?;
         }
         // After the new id is stored, so that a crash between the two draws another.
@@ -269,8 +269,10 @@ fn check(options: &SqliteOptions) -> Result<(), DatabaseError> {
     if options.password.as_ref().is_some_and(|password| password.is_empty()) {
         return Err(setting("the password", "it is empty; leave it out for a plain file"));
     }
-    if options.database.is_empty() {
-        return Err(setting("the database's name", "it is empty"));
+    let (bytes, max) = (options.database.len(), Hello::NAME_BYTES_MAX);
+    if !(1..=max).contains(&bytes) {
+        let reason = format!("it has {bytes} bytes, 1 to {max} are allowed");
+        return Err(setting("the database's name", reason));
     }
     Ok(())
 }

@@ -75,7 +75,8 @@ impl SqliteOptions {
     /// Default: `false`.
     ///
     /// The file is neither made nor changed. The live feed stands still: it tells
-    /// only of commits made through the same [`SqliteDatabase`].
+    /// only of commits made through the same [`SqliteDatabase`]. It takes part in no
+    /// link: what peers are told of a feed has to be noted in the file.
     ///
     /// SQLite reads the log `PATH-wal` by an index in `PATH-shm`, and makes both if
     /// they aren't there. Where this user may not write the folder (a read-only mount,

@@ -17,7 +17,8 @@ const GROUP_REQUESTS_MAX: usize = 256;
 /// Writes after which a group takes no further request.
 const GROUP_WRITES_MAX: usize = 4096;
 /// What a caller commits itself: some tens of microseconds of work, about what two
-/// wake-ups of another thread cost.
+/// wake-ups of another thread cost. (Records are written whole: a small change to a
+/// large one takes longer.)
 const SMALL_WRITES: usize = 8;
 const SMALL_BYTES: usize = 4096;
 
@@ -75,6 +76,8 @@ impl Writer {
 
     /// Asks, and waits until the answer is durable.
     pub(crate) async fn ask(&self, request: Request) -> Result<Done, DatabaseError> {
+        // Commits that never wait would leave the other tasks of their thread none of it.
+        tokio::task::coop::consume_budget().await;
         let request = match self.commit_here(request) {
             Ok(answer) => return answer,
             Err(request) => request,
@@ -199,7 +202,7 @@ impl Request {
         match self {
             Self::Commit(writes) => writes.len(),
             Self::Merge(incoming) => incoming.operations.len(),
-            Self::Identify(_) | Self::Announce => 1,
+            Self::SetRole(_) | Self::Renew(_) | Self::Announce => 1,
         }
     }
 
@@ -207,7 +210,7 @@ impl Request {
         let bytes = || match self {
             Self::Commit(writes) => writes.iter().map(write_bytes_max).sum(),
             Self::Merge(incoming) => incoming.operations.iter().map(operation_bytes_max).sum(),
-            Self::Identify(_) | Self::Announce => 0,
+            Self::SetRole(_) | Self::Renew(_) | Self::Announce => 0,
         };
         self.writes() <= SMALL_WRITES && bytes() <= SMALL_BYTES
     }

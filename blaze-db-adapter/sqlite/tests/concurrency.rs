@@ -63,7 +63,7 @@ async fn a_read_only_opening_sees_each_commit_and_changes_nothing() {
         assert_eq!(whole_feed(&beside).await.through.0, round.cast_unsigned());
     }
     let peer = database.identity().node;
-    let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
+    let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(1) });
     let incoming = Incoming { peer, checkpoint, operations: Vec::new() };
     for error in [
         beside.commit(vec![put(1, 0)]).await.expect_err("it only reads"),

@@ -113,7 +113,8 @@ async fn settings_that_cannot_work_are_refused() {
     let missing = place.folder().join("missing").join("test.db");
     for (options, expected) in [
         (file().password(""), "empty"),
-        (file().database(""), "empty"),
+        (file().database(""), "it has 0 bytes, 1 to 256"),
+        (file().database("x".repeat(257)), "it has 257 bytes, 1 to 256"),
         (file().durability(Durability::Memory), "outlives"),
         (file().read_only(true), "no database"),
         (SqliteOptions::new(place.folder()), "is a folder"),

@@ -87,7 +87,15 @@ impl Opening<'_> {
         let mut database = self.access.database.clone();
         loop {
             let error = match self.attempt(password.as_ref(), database.as_deref()).await {
-                Ok(db) => return Ok(db),
+                Ok(db) => {
+                    if db.identity().copied {
+                        let path = self.path.display();
+                        output::note(format_args!(
+                            "{path} is a copy of another file, or of a backup: it is a replica of its own from now on"
+                        ));
+                    }
+                    return Ok(db);
+                }
                 Err(Error::Database(error)) => error,
                 Err(error) => return Err(error.into()),
             };

@@ -72,7 +72,6 @@ impl Connector {
         if error == SessionError::Closed {
             return None;
         }
-        self.shared.renew_if_copied(&error).await;
         let lasted = began.elapsed() >= self.shared.options.backoff.lasted;
         Some(Failure { reason: report(&error), refused: !error.is_retryable(), lasted })
     }

@@ -43,15 +43,26 @@ pub(crate) async fn drive(
     let Connection { sender, receiver, .. } = connection;
     // Before the identity is read: who changes it tells after that.
     let renewals = shared.renewals.subscribe();
-    let history = match shared.database.announce().await {
+    let history = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return SessionError::Closed,
+        history = shared.database.announce() => history,
+    };
+    let history = match history {
         Ok(history) => history,
         Err(error) => {
             let (reason, retryable) = storage_failure(&error);
             return SessionError::Storage { reason, retryable };
         }
     };
+    let connects = matches!(side, Side::Connector { .. });
     let mut driver = Driver::new(shared, history, renewals, sender, side, entry);
-    driver.run(receiver, cancel).await
+    let error = driver.run(receiver, cancel).await;
+    // A listener takes such a thing from nobody who didn't say who it is.
+    if connects || driver.session.peer().is_some() {
+        shared.renew_if_copied(&error).await;
+    }
+    error
 }
 
 struct Driver<'a> {
@@ -64,7 +75,7 @@ struct Driver<'a> {
     renewals: watch::Receiver<u64>,
     /// Answers that were there at once.
     answers: VecDeque<Input>,
-    checkpoints: Option<Pending<Vec<Checkpoint>>>,
+    checkpoints: Option<Pending<(Vec<Checkpoint>, bool)>>,
     read: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
@@ -151,7 +162,7 @@ impl<'a> Driver<'a> {
             }
             checkpoints = pending(&mut self.checkpoints) => {
                 self.checkpoints = None;
-                self.answer(checkpoints, Input::Checkpoints)
+                self.answer(checkpoints, |(places, former)| Input::Checkpoints { places, former })
             }
             frame = receiver.recv(), if self.unflushed_bytes < UNFLUSHED_BYTES_MAX => {
                 self.frames(frame, receiver)
@@ -267,8 +278,7 @@ impl<'a> Driver<'a> {
             }
             Output::LoadCheckpoints { peer, former } => {
                 let database = Arc::clone(&self.shared.database);
-                let ids = std::iter::once(peer).chain(former.into_iter().rev()).collect();
-                self.checkpoints = Some(Box::pin(checkpoints(database, ids)));
+                self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
             Output::Read { after, bytes, known } => self.read(after, bytes, &known),
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
@@ -330,18 +340,20 @@ fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
     Box::pin(async move { database.merge(Incoming { peer, checkpoint, operations }).await })
 }
 
-/// How far the feed of the first of these that is known is merged.
+/// How far a peer's feed is merged, and whether under a former id: the latest of those
+/// that is known.
 async fn checkpoints(
     database: Arc<dyn DatabaseAdapter>,
-    ids: Vec<NodeId>,
-) -> Result<Vec<Checkpoint>, DatabaseError> {
-    for id in ids {
+    peer: NodeId,
+    former: Vec<NodeId>,
+) -> Result<(Vec<Checkpoint>, bool), DatabaseError> {
+    for id in std::iter::once(peer).chain(former.into_iter().rev()) {
         let found = database.checkpoints(id).await?;
         if !found.is_empty() {
-            return Ok(found);
+            return Ok((found, id != peer));
         }
     }
-    Ok(Vec::new())
+    Ok((Vec::new(), false))
 }
 
 /// The result of a future that may not be there; waits forever if it isn't.

@@ -70,7 +70,6 @@ impl Acceptor {
         let side = Side::Acceptor { allowed: self.allowed.clone() };
         self.shared.tasks.spawn(async move {
             let error = drive(&shared, connection, side, &entry, &cancel).await;
-            shared.renew_if_copied(&error).await;
             entry.end(report(&error));
             drop(place);
         });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use blaze_codec::message::Reason;
 use blaze_codec::{Mode, NodeId, Seq};
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// Counts the node ids that were taken, so that sessions under an older one end.
     pub(crate) renewals: watch::Sender<u64>,
+    renewed: AtomicBool,
     cancel: CancellationToken,
 }
 
@@ -81,6 +83,7 @@ impl Node {
             conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
             tasks: TaskTracker::new(),
             renewals: watch::Sender::new(0),
+            renewed: AtomicBool::new(false),
             cancel,
         });
         Self { shared, _guard: guard }
@@ -210,15 +213,21 @@ impl Node {
 }
 
 impl Shared {
-    /// Takes another node id if a peer said that this replica's file is a copy.
+    /// Takes another node id if a peer said that this replica's file is a copy, once
+    /// an opening at most: an id that was drawn since can't be anybody else's.
     pub(crate) async fn renew_if_copied(&self, error: &SessionError) {
         let SessionError::PeerLeft { reason: Reason::SameNode, .. } = error else { return };
+        if self.database.identity().copied || self.renewed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut id = [0; 16];
-        // If one of the two fails, the peer will say so again.
         if getrandom::fill(&mut id).is_ok()
             && self.database.renew(NodeId::from_bytes(id)).await.is_ok()
         {
             self.renewals.send_modify(|count| *count += 1);
+        } else {
+            // The peer will say so again.
+            self.renewed.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Ou
         after: Seq(commit.seq().0 - 1),
         through: commit.seq(),
         frames: match commit.origin() {
-            Origin::Peer { checkpoint, .. } if known.covers(checkpoint) => Vec::new(),
+            Origin::Peer { checkpoint: Some(reached), .. } if known.covers(reached) => Vec::new(),
             _ => commit.frames().to_vec(),
         },
     };

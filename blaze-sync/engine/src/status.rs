@@ -219,6 +219,7 @@ impl LinkEntry {
         older.filter(|status| status.is_connected()).filter_map(LinkStatus::reached).any(
             |(other, seq)| {
                 other.node == ours.node
+                    && seq > Seq::ZERO
                     && other.history.latest() != ours.history.latest()
                     && !ours.history.covers(other.history.place(seq), head)
             },

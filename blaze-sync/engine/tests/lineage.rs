@@ -22,8 +22,12 @@ fn backed(name: &str, byte: u8) -> (Node, std::sync::Arc<MemoryDatabase>) {
 }
 
 async fn acknowledged(node: &Node, seq: Seq) {
+    acknowledged_by(node, seq, 1).await;
+}
+
+async fn acknowledged_by(node: &Node, seq: Seq, peers: usize) {
     let acknowledged = tokio::time::timeout(DEADLINE, node.acknowledged(seq)).await;
-    assert_eq!(acknowledged.expect("a peer acknowledges").len(), 1);
+    assert_eq!(acknowledged.expect("a peer acknowledges").len(), peers);
 }
 
 async fn link(from: &Node, transport: &blaze_transport_memory::MemoryTransport, to: &str) -> Link {
@@ -119,4 +123,53 @@ async fn a_link_to_itself_is_refused_and_nobody_takes_another_id() {
     let LinkState::Waiting { reason, refused, .. } = status.state else { unreachable!() };
     assert!(refused && reason.contains("one open database"), "{reason}");
     assert_eq!(a.database().identity(), before);
+}
+
+/// A commit of more than fits into a transaction on the wire comes in parts; what came
+/// from one peer is passed on to another all the same.
+#[tokio::test]
+async fn parts_of_a_large_commit_are_passed_on() {
+    let transport = blaze_transport_memory::MemoryTransport::new();
+    let (origin, hub, third) = (node("origin"), node("hub"), node("third"));
+    for key in 0..100 {
+        put(&origin, key, key).await;
+    }
+    common::put_very_large(&origin, 1_000, 20).await;
+    listen(&hub, &transport, "hub").await;
+    link(&third, &transport, "hub").await;
+    link(&origin, &transport, "hub").await;
+    reach(&hub, 120).await;
+    reach(&third, 120).await;
+    assert_eq!(records(&third).await, records(&origin).await);
+}
+
+/// Who is connected to must not be able to make a node change its id again and again,
+/// and who connects without saying who it is not at all.
+#[tokio::test]
+async fn only_a_peer_makes_a_node_take_another_id_and_once_only() {
+    let transport = blaze_transport_memory::MemoryTransport::new();
+    let (a, database) = backed("a", 7);
+    listen(&a, &transport, "a").await;
+    let goodbye = || {
+        let (reason, message) = (blaze_codec::message::Reason::SameNode, String::new());
+        blaze_codec::message::Message::Goodbye(blaze_codec::message::Goodbye { reason, message })
+    };
+    for _ in 0..5 {
+        let mut stranger =
+            blaze_transport::Transport::connect(&transport, &common::endpoint("a")).await.unwrap();
+        stranger.sender.feed(goodbye().encode()).unwrap();
+        stranger.sender.finish().await.unwrap();
+        while let Ok(Some(_)) = stranger.receiver.recv().await {}
+    }
+    assert_eq!(a.database().identity().node, NodeId::from_bytes([7; 16]));
+    // Copies at two links are told twice, and take one id each.
+    let snapshot = database.snapshot();
+    let (copy, second) = (with_database("copy", opened(&snapshot, 2)), node("second"));
+    listen(&second, &transport, "second").await;
+    put(&copy, 1, 1).await;
+    for at in ["a", "a", "second"] {
+        link(&copy, &transport, at).await;
+    }
+    acknowledged_by(&copy, put(&copy, 2, 2).await, 2).await;
+    assert_eq!(copy.database().identity().former, [NodeId::from_bytes([7; 16])]);
 }

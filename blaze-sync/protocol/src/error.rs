@@ -142,7 +142,7 @@ impl SessionError {
             Self::Decode(_) | Self::Violation { .. } => Reason::Violation,
             Self::Storage { .. } => Reason::Storage,
         };
-        Some(Goodbye { reason, message: truncated(self.peer_message()) })
+        Some(Goodbye { reason, message: truncated(self.peer_message(), MESSAGE_BYTES_MAX) })
     }
 
     /// The message from the peer's point of view; it tells nothing that the peer
@@ -179,11 +179,12 @@ impl SessionError {
 /// The most bytes of a goodbye's message, so that it fits into a control message.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
-fn truncated(message: String) -> String {
-    if message.len() <= MESSAGE_BYTES_MAX {
-        return message;
+/// The text, or as much of its beginning as so many bytes hold.
+pub(crate) fn truncated(text: String, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text;
     }
-    let characters = message.char_indices();
-    let kept = characters.take_while(|(at, _)| *at < MESSAGE_BYTES_MAX - 8);
+    let characters = text.char_indices();
+    let kept = characters.take_while(|(at, _)| *at < bytes_max - 8);
     kept.map(|(_, character)| character).chain(['…']).collect()
 }

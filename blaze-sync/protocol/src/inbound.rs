@@ -41,6 +41,8 @@ pub(crate) struct Inbound {
 #[derive(Debug)]
 struct Group {
     through: Seq,
+    /// Whether it ends with a part of what the next seq changed.
+    partial: bool,
     /// What the frames cost.
     bytes: u64,
     /// Whether it came in pieces; then it is merged alone.
@@ -134,18 +136,20 @@ impl Inbound {
                 });
             }
         }
+        let partial = through == self.received && !operations.is_empty();
         self.received = through;
         match self.pending.back_mut() {
             Some(group)
                 if !large
                     && !group.large
+                    && (group.partial || !partial)
                     && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX =>
             {
-                group.through = through;
+                (group.through, group.partial) = (through, partial);
                 group.bytes += bytes;
                 group.operations.extend(operations);
             }
-            _ => self.pending.push_back(Group { through, bytes, large, operations }),
+            _ => self.pending.push_back(Group { through, partial, bytes, large, operations }),
         }
         Ok(())
     }
@@ -158,7 +162,8 @@ impl Inbound {
         }
         let mut group = self.pending.pop_front()?;
         let operations = std::mem::take(&mut group.operations);
-        let checkpoint = self.history.place(group.through);
+        // Its operations belong to a seq that is not reached yet.
+        let checkpoint = (!group.partial).then(|| self.history.place(group.through));
         self.merging = Some(group);
         Some(Batch { peer: self.peer, checkpoint, operations })
     }
@@ -221,7 +226,7 @@ mod tests {
         let mut inbound = self::inbound();
         inbound.frame(&changes(0, 2), 10, 0).unwrap();
         inbound.frame(&changes(1, 3), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(3));
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(3));
     }
 
     #[test]
@@ -238,16 +243,51 @@ mod tests {
     fn what_arrives_while_merging_is_merged_together_and_acked_when_durable() {
         let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
         inbound.frame(&changes(0, 1), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(1));
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(1));
         inbound.frame(&changes(1, 2), 20, 0).unwrap();
         inbound.frame(&changes(2, 3), 20, 0).unwrap();
         assert_eq!(inbound.poll_batch(), None);
         assert_eq!(inbound.poll_ack(&mut acked), None, "nothing is durable yet");
         inbound.merged_batch();
         assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(1), credit: 10 }));
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.seq, Seq(3));
+        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(3));
         inbound.merged_batch();
         assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(3), credit: 40 }));
+    }
+
+    #[test]
+    fn a_part_of_what_a_seq_changed_reaches_no_place() {
+        let operation = blaze_codec::Operation {
+            collection: blaze_codec::Name::new("notes").unwrap(),
+            key: 1.into(),
+            version: blaze_codec::Version {
+                hlc: blaze_codec::Hlc::from_bits(1),
+                ..Default::default()
+            },
+            base: blaze_codec::Version::ZERO,
+            change: blaze_codec::Change::Delete,
+        };
+        let part = |after, through| {
+            frame(
+                encode_changes(Seq(after), Seq(through), std::slice::from_ref(&operation))[0]
+                    .clone(),
+            )
+        };
+        let mut inbound = inbound();
+        inbound.frame(&part(0, 5), 10, 0).unwrap();
+        inbound.frame(&part(5, 5), 10, 0).unwrap();
+        let places = |inbound: &mut Inbound| {
+            let place = inbound.poll_batch().map(|batch| batch.checkpoint.map(|place| place.seq));
+            inbound.merged_batch();
+            place
+        };
+        // What is whole goes first, by itself.
+        assert_eq!(places(&mut inbound), Some(Some(Seq(5))));
+        assert_eq!(places(&mut inbound), Some(None));
+        assert_eq!(inbound.merged(), Seq(5));
+        inbound.frame(&part(5, 5), 10, 0).unwrap();
+        inbound.frame(&part(5, 6), 10, 0).unwrap();
+        assert_eq!(places(&mut inbound), Some(Some(Seq(6))), "its last part came meanwhile");
     }
 
     #[test]

@@ -22,9 +22,14 @@ pub enum Input {
     Frame(Bytes),
     /// The connection ended; the reason is for people.
     Disconnected(String),
-    /// The answer to [`Output::LoadCheckpoints`]: the last place that was reached of
-    /// each incarnation, the latest that was merged first.
-    Checkpoints(Vec<Checkpoint>),
+    /// The answer to [`Output::LoadCheckpoints`].
+    Checkpoints {
+        /// The last place that was reached of each incarnation, the latest that was
+        /// merged first.
+        places: Vec<Checkpoint>,
+        /// Whether they are of a former id.
+        former: bool,
+    },
     /// The head of the local feed is at this seq.
     Head(Seq),
     /// The answer to [`Output::Read`].
@@ -84,9 +89,10 @@ pub enum Output {
 pub struct Batch {
     /// Whose feed it is.
     pub peer: NodeId,
-    /// Where the feed is merged to afterwards.
-    pub checkpoint: Checkpoint,
-    /// The operations of whole transactions.
+    /// Where the feed is merged to afterwards; `None` if the operations are a part of
+    /// what the next seq changed.
+    pub checkpoint: Option<Checkpoint>,
+    /// The operations of whole transactions, or of that part.
     pub operations: Vec<Operation>,
 }
 

@@ -8,6 +8,7 @@ use blaze_codec::message::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, Re
 use blaze_codec::{Checkpoint, History, Mode, Seq};
 use bytes::Bytes;
 
+use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionError, Side};
@@ -156,8 +157,8 @@ impl Session {
         match input {
             Input::Frame(body) => self.frame(now, body),
             Input::Disconnected(reason) => Err(SessionError::Disconnected { reason }),
-            Input::Checkpoints(places) => {
-                self.resume(&places, now);
+            Input::Checkpoints { places, former } => {
+                self.resume(&places, former, now);
                 Ok(())
             }
             Input::Head(head) => {
@@ -242,6 +243,9 @@ impl Session {
             let (theirs, ours) = (hello.database, local.database.clone());
             return Err(SessionError::Database { theirs, ours });
         }
+        if hello.former.len() > Hello::FORMER_MAX {
+            return Err(SessionError::Violation { rule: "a hello names at most 8 former ids" });
+        }
         if hello.node == local.node {
             // Two openings of one file, or of its copies, never draw one incarnation.
             return Err(if hello.history.latest() == local.history.latest() {
@@ -290,7 +294,7 @@ impl Session {
             former: local.former,
             history: local.history,
             database: local.database,
-            name: local.name,
+            name: truncated(local.name, Hello::NAME_BYTES_MAX),
             role: local.role,
             mode,
             head: local.head,
@@ -301,15 +305,17 @@ impl Session {
     }
 
     /// Asks for the peer's changes after what is held of its feed.
-    fn resume(&mut self, places: &[Checkpoint], now: Moment) {
+    fn resume(&mut self, places: &[Checkpoint], former: bool, now: Moment) {
         let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
         let held = places.iter().map(|place| peer.history.common(*place, peer.head));
         // Of a feed that this one was copied from, or that is a copy of it, what was
         // there before is held as well.
         let copied = local.history.fork(local.head, &peer.history, peer.head);
         let after = held.chain(copied.map(|place| place.seq)).max().unwrap_or(Seq::ZERO);
-        let last = places.first().copied();
-        if let Some(held) = last.filter(|last| went_back(&peer.history, *last, peer.head)) {
+        // A copy of a file that went on isn't a file that went back.
+        let last = places.first().copied().filter(|_| !former);
+        let gone = |last: &Checkpoint| went_back(&peer.history, *last, peer.head);
+        if let Some(held) = last.filter(|last| after < last.seq && gone(last)) {
             let event = Event::PeerWentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
         }
@@ -331,7 +337,8 @@ impl Session {
         if after > announced {
             return Err(SessionError::Violation { rule: "a side holds no more than there is" });
         }
-        if let Some(held) = resume.last.filter(|last| went_back(history, *last, announced)) {
+        let gone = |last: &Checkpoint| went_back(history, *last, announced);
+        if let Some(held) = resume.last.filter(|last| after < last.seq && gone(last)) {
             let event = Event::WentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
         }

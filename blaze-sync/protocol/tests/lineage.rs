@@ -2,7 +2,7 @@
 
 mod common;
 
-use blaze_codec::{Mode, NodeId, Seq, record};
+use blaze_codec::{Checkpoint, Incarnation, Mode, NodeId, Seq, record};
 use blaze_sync_protocol::{Event, Input, SessionError};
 use common::{Replica, acceptor, at, connected, connector, exchange};
 
@@ -65,7 +65,7 @@ fn a_backup_of_some_openings_ago_goes_on_from_the_opening_that_it_is_of() {
 fn a_feed_without_a_common_past_is_read_from_the_start() {
     let (_, _, peer) = backed_up();
     let mut other = Replica::filled(1, 12);
-    other.history = blaze_codec::Incarnation(99).into();
+    other.history = Incarnation(99).into();
     let (a, b) = connected(at(2), BOTH, other, peer);
     assert!(b.events.contains(&Event::PeerWentBack { held: Seq(10), common: Seq::ZERO }));
     assert_eq!(a.changes_sent, 12);
@@ -114,8 +114,15 @@ fn a_peer_of_the_original_does_not_take_a_copy_for_a_stranger() {
     copy.node = NodeId::from_bytes([7; 16]);
     copy.reopen(12);
     copy.commit(record! { "by" => "copy" });
-    // The harness answers with the one checkpoint that there is, the original's.
+    // The harness answers with the one trail that there is, the original's; it has gone
+    // on since.
+    let mut peer = peer;
+    peer.trail_is_former = true;
+    peer.trail.insert(0, Checkpoint { incarnation: Incarnation(50), seq: Seq(12) });
     let (a, b) = connected(at(2), BOTH, copy, peer);
+    for event in a.events.iter().chain(&b.events) {
+        assert!(!matches!(event, Event::WentBack { .. } | Event::PeerWentBack { .. }), "{event:?}");
+    }
     assert_eq!(a.changes_sent, 1);
     assert_eq!(a.replica.head(), Seq(11), "nothing came back");
     assert_eq!(a.replica.seen, b.replica.seen);

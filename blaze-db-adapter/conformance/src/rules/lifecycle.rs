@@ -17,7 +17,7 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
     database.close().await.expect("a database closes");
     database.close().await.expect("closing twice does nothing");
     let notes = name("notes");
-    let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
+    let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(1) });
     let incoming = Incoming { peer: peer(1), checkpoint, operations: vec![] };
     let calls = [
         ("commit", database.commit(vec![insert("notes", 2, record! {})]).await.err()),
@@ -92,7 +92,8 @@ pub async fn a_dropped_merge_is_whole_or_nothing<H: Harness>(harness: &H) {
     let (database, source) = (Subject::new(harness).await, Subject::new(harness).await);
     for n in 1..=40 {
         source.write([1, 2].map(|key| put("pair", key, record! { "n" => n }))).await;
-        let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: source.feed().head() };
+        let checkpoint =
+            Some(Checkpoint { incarnation: Incarnation(1), seq: source.feed().head() });
         let operations = source.whole_feed().await;
         let mut merge = database.merge(Incoming { peer: peer(1), checkpoint, operations });
         for _ in 0..n % 4 {

@@ -38,7 +38,8 @@ pub async fn what_was_committed_is_visible_at_once<H: Harness>(harness: &H) {
     let node = other.identity().node;
     let history = other.announce().await.expect("a feed can be announced");
     let checkpoint = history.place(other.feed().head());
-    let expected = [(Seq(1), Origin::Local), (Seq(2), Origin::Peer { node, checkpoint })];
+    let expected =
+        [(Seq(1), Origin::Local), (Seq(2), Origin::Peer { node, checkpoint: Some(checkpoint) })];
     assert_eq!(
         live.iter().map(|commit| (commit.seq(), commit.origin())).collect::<Vec<_>>(),
         expected

@@ -1,6 +1,8 @@
 //! What a merge does.
 
-use blaze_codec::{Change, Hlc, Incarnation, NodeId, Operation, Seq, Value, Version, record};
+use blaze_codec::{
+    Change, HISTORY_SPANS_MAX, Hlc, Incarnation, NodeId, Operation, Seq, Value, Version, record,
+};
 use blaze_db_adapter::{Checkpoint, Incoming, Origin};
 use fastrand::Rng;
 
@@ -56,7 +58,7 @@ pub async fn a_merge_is_one_commit_of_what_changed<H: Harness>(harness: &H) {
     let merged = database.take(peer(2), 1, &operations).await;
     let committed = merged.committed.expect("something changed");
     let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
-    let origin = Origin::Peer { node: peer(2), checkpoint };
+    let origin = Origin::Peer { node: peer(2), checkpoint: Some(checkpoint) };
     assert_eq!((committed.seq(), committed.origin()), (Seq(2), origin));
     assert_eq!(committed.operations(), [operations[1].clone(), operations[3].clone()]);
     assert_eq!(database.feed().head(), Seq(2));
@@ -80,12 +82,34 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
     let place =
         |incarnation, seq| Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) };
     let places = [place(u64::MAX, 4), place(7, 8), place(u64::MAX, 5), place(u64::MAX, 3)];
-    for checkpoint in places {
+    let reach = async |checkpoint| {
         let incoming = Incoming { peer: peer(1), checkpoint, operations: vec![] };
         database.merge(incoming).await.expect("a merge succeeds");
+    };
+    for place in places {
+        reach(Some(place)).await;
     }
     let found = database.checkpoints(peer(1)).await.expect("checkpoints can be read");
     assert_eq!(found, [place(u64::MAX, 5), place(7, 8), place(1, 9)]);
+    // A part of what a seq changed reaches no place.
+    let operations = vec![update(2, 11, "a", 2)];
+    let part = Incoming { peer: peer(1), checkpoint: None, operations };
+    let merged = database.merge(part).await.expect("a merge succeeds");
+    let origin = merged.committed.expect("it changed something").origin();
+    assert_eq!(origin, Origin::Peer { node: peer(1), checkpoint: None });
+    assert_eq!(database.checkpoints(peer(1)).await.expect("checkpoints can be read"), found);
+    // Those of two that merge in turns don't push out the others, but many do.
+    for _ in 0..HISTORY_SPANS_MAX {
+        reach(Some(place(7, 8))).await;
+        reach(Some(place(u64::MAX, 5))).await;
+    }
+    assert_eq!(database.checkpoints(peer(1)).await.expect("checkpoints can be read"), found);
+    for incarnation in 100..=100 + HISTORY_SPANS_MAX as u64 {
+        reach(Some(place(incarnation, 1))).await;
+    }
+    let found = database.checkpoints(peer(1)).await.expect("checkpoints can be read");
+    let latest = (101..=100 + HISTORY_SPANS_MAX as u64).rev().map(|number| place(number, 1));
+    assert!(found.into_iter().eq(latest), "the latest are kept");
 
     // One that comes late doesn't take it back, not even with something new.
     database.take(peer(3), 9, &[]).await;

@@ -65,11 +65,6 @@ impl Report {
             }));
             return;
         }
-        if identity.copied {
-            self.line(&format!(
-                "{NOTABLE}the file is a copy{NOTABLE:#} of another, or of a backup: it takes part as a replica of its own"
-            ));
-        }
         let name = printable(name);
         let text =
             format!("{NAME}{name}{NAME:#} is a {role} of database {database:?}; ctrl-C ends it");

@@ -72,6 +72,27 @@ pub(crate) async fn put_large(node: &Node, count: i64) {
     }
 }
 
+/// Changes so many records, each larger than a frame, in one commit that is larger than
+/// what a session sends as one transaction.
+pub(crate) async fn put_very_large(node: &Node, first: i64, count: i64) {
+    let field = |letter: &str| (Name::new(letter).unwrap(), Some("x".repeat(900_000).into()));
+    let put = |key, kind| Write { collection: numbers(), key: RecordKey::Int(key), kind };
+    for key in first..first + count {
+        let record = WriteKind::Insert(record! {});
+        node.database().commit(vec![put(key, record)]).await.unwrap();
+        for letters in [["a", "b"], ["c", "d"]] {
+            let fields = WriteKind::Update(letters.map(field).into_iter().collect());
+            node.database().commit(vec![put(key, fields)]).await.unwrap();
+        }
+    }
+    // One small field of each: the feed reads the records back whole.
+    let small = |key| {
+        let fields = [(Name::new("z").unwrap(), Some(1.into()))].into_iter().collect();
+        put(key, WriteKind::Update(fields))
+    };
+    node.database().commit((first..first + count).map(small).collect()).await.unwrap();
+}
+
 async fn put_record(node: &Node, key: i64, record: Record) -> Seq {
     let (collection, key) = (numbers(), RecordKey::Int(key));
     let write = Write { collection, key, kind: WriteKind::Put(record) };

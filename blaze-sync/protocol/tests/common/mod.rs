@@ -87,7 +87,8 @@ impl End {
                 self.sent.push_back(frame);
             }
             Output::LoadCheckpoints { .. } => {
-                return Some(Input::Checkpoints(self.replica.trail.clone()));
+                let (places, former) = (self.replica.trail.clone(), self.replica.trail_is_former);
+                return Some(Input::Checkpoints { places, former });
             }
             Output::Read { after, known, .. } => {
                 return Some(Input::Changes(self.replica.read(after, &known)));

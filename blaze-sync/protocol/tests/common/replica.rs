@@ -25,6 +25,8 @@ pub(crate) struct Replica {
     pub(crate) seen: BTreeSet<Version>,
     /// The last place reached of each incarnation of the peer, the latest first.
     pub(crate) trail: Vec<Checkpoint>,
+    /// Whether they are those of an id that the peer's file had before.
+    pub(crate) trail_is_former: bool,
 }
 
 impl Replica {
@@ -37,6 +39,7 @@ impl Replica {
             commits: Vec::new(),
             seen: BTreeSet::new(),
             trail: Vec::new(),
+            trail_is_former: false,
         }
     }
 
@@ -85,10 +88,11 @@ impl Replica {
             .filter(|operation| self.seen.insert(operation.version))
             .collect();
         if !fresh.is_empty() {
-            self.commits.push((Some(checkpoint), fresh));
+            self.commits.push((checkpoint, fresh));
         }
-        self.trail.retain(|place| place.incarnation != checkpoint.incarnation);
-        self.trail.insert(0, checkpoint);
+        let Some(reached) = checkpoint else { return };
+        self.trail.retain(|place| place.incarnation != reached.incarnation);
+        self.trail.insert(0, reached);
     }
 
     pub(super) fn read(&self, after: Seq, known: &Known) -> Outgoing {
