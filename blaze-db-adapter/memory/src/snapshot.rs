@@ -24,6 +24,12 @@ impl Snapshot {
         MemoryDatabase::from_snapshot(self.clone(), clock)
     }
 
+    /// The same, in another life of the feed: what an adapter makes of a file that may
+    /// lack commits which peers hold.
+    pub fn with_incarnation(self, incarnation: Incarnation) -> Self {
+        Self { incarnation, ..self }
+    }
+
     /// The head of the feed.
     pub const fn head(&self) -> Seq {
         self.head

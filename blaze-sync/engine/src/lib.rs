@@ -9,7 +9,7 @@ mod connect;
 mod driver;
 mod listen;
 mod node;
-mod outgoing;
+pub mod outgoing;
 mod status;
 
 pub use backoff::Backoff;

@@ -14,7 +14,7 @@ const BYTES_MAX: u64 = 512 * 1024;
 
 /// What the ring has after a seq, encoded once for all sessions, but for what the
 /// peer knows; `None` if the ring has lost the first.
-pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
+pub fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
@@ -27,8 +27,12 @@ pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Out
     Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect() })
 }
 
-/// What the database has after a seq.
-pub(crate) async fn from_database(
+/// What the database has after a seq, in about so many bytes.
+///
+/// # Errors
+///
+/// [`DatabaseError`] if the database can't be read.
+pub async fn from_database(
     database: &dyn DatabaseAdapter,
     after: Seq,
     bytes: u64,

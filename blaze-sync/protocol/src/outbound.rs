@@ -6,6 +6,8 @@ use blaze_codec::message::{Ack, Resume, encode_changes};
 use blaze_codec::{Incarnation, Seq};
 use bytes::Bytes;
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::{CREDIT_BYTES_MAX, OutgoingItem, SessionError};
 
 /// Seqs that the peer knows anyway are told after so many, so that its checkpoint
@@ -47,6 +49,8 @@ impl Outbound {
         }
         // A checkpoint of another life of this feed says nothing of this one.
         let after = if resume.incarnation == Some(own) { resume.after } else { Seq::ZERO };
+        #[cfg(feature = "canary")]
+        let after = if canary::is(Canary::IncarnationIgnored) { resume.after } else { after };
         if after > head {
             return Err(SessionError::FeedWentBack { held: after.0, head: head.0 });
         }
@@ -115,17 +119,29 @@ impl Outbound {
     }
 
     fn tell(&mut self, through: Seq) {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::UntoldNeverTold) {
+            return;
+        }
         self.queue.extend(encode_changes(self.told, through, &[]));
         self.told = through;
     }
 
     /// Whether credit allows the next frame.
     pub(crate) fn can_send(&self) -> bool {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            return !self.queue.is_empty();
+        }
         self.queue.front().is_some_and(|frame| frame.len() as u64 <= self.credit)
     }
 
     /// The next frame, if credit allows it.
     pub(crate) fn poll_frame(&mut self) -> Option<Bytes> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            return self.queue.pop_front();
+        }
         let bytes = self.queue.front()?.len() as u64;
         self.credit = self.credit.checked_sub(bytes)?;
         self.queue.pop_front()
@@ -144,6 +160,10 @@ impl Outbound {
     /// The seq up to which the peer has everything: what it acknowledged, and
     /// what came from it anyway.
     pub(crate) fn known(&self) -> Seq {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::KnownTooMuch) {
+            return self.read;
+        }
         if self.acked == self.told { self.read } else { self.acked }
     }
 }

@@ -278,6 +278,12 @@ impl Session {
         let Some(peer) = &self.peer else { return Ok(()) };
         // A checkpoint of another life of the feed says nothing of this one.
         let held = checkpoint.filter(|held| held.incarnation == peer.incarnation);
+        #[cfg(feature = "canary")]
+        let held = if crate::canary::is(crate::canary::Canary::IncarnationIgnored) {
+            checkpoint.map(|held| Checkpoint { seq: held.seq.min(peer.head), ..held })
+        } else {
+            held
+        };
         let after = held.map_or(Seq::ZERO, |held| held.seq);
         if after > peer.head {
             return Err(SessionError::PeerFeedWentBack { held: after.0, head: peer.head.0 });
@@ -309,6 +315,12 @@ impl Session {
         let allowed = match self.phase {
             Phase::Hello => limits.handshake_ms,
             _ => limits.silence_ms,
+        };
+        #[cfg(feature = "canary")]
+        let allowed = if crate::canary::is(crate::canary::Canary::SilenceIgnored) {
+            u64::MAX
+        } else {
+            allowed
         };
         if silence_ms >= allowed {
             return Err(SessionError::Timeout { silence_ms });
@@ -381,14 +393,22 @@ impl Session {
         self.outputs.push_back(Output::Send(message.encode()));
     }
 
-    const fn sends(&self, mode: Mode) -> bool {
+    fn sends(&self, mode: Mode) -> bool {
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::ModeIgnored) {
+            return true;
+        }
         match self.config.side {
             Side::Connector { .. } => mode.connector_sends(),
             Side::Acceptor { .. } => mode.acceptor_sends(),
         }
     }
 
-    const fn receives(&self, mode: Mode) -> bool {
+    fn receives(&self, mode: Mode) -> bool {
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::ModeIgnored) {
+            return true;
+        }
         match self.config.side {
             Side::Connector { .. } => mode.acceptor_sends(),
             Side::Acceptor { .. } => mode.connector_sends(),

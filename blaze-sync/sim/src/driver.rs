@@ -1,0 +1,255 @@
+//! Drives the sessions: what the engine does around them, on virtual time.
+
+use std::collections::VecDeque;
+
+use blaze_codec::message::encode_changes;
+use blaze_codec::{Checkpoint, NodeId, Seq};
+use blaze_db_adapter::DatabaseAdapter;
+use blaze_sync_engine::{Backoff, outgoing};
+use blaze_sync_protocol::{
+    Event as Told, Input, Known, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
+    SessionConfig, SessionError, Side,
+};
+
+use crate::Driver;
+use crate::network::{Arrival, End};
+use crate::node::Job;
+use crate::ready::ready;
+use crate::world::{Event, World};
+
+/// The database's name; only replicas of one sync.
+const DATABASE: &str = "main";
+
+impl World {
+    /// A session at one side of a new connection.
+    pub(crate) fn session(&self, nodes: [usize; 2], side: usize, kind: Side) -> Option<End> {
+        let (node, peer) = (&self.nodes[nodes[side]], &self.nodes[nodes[1 - side]]);
+        let life = node.life.as_ref()?;
+        let identity = life.database.identity();
+        let head = life.head();
+        let local = LocalNode {
+            node: identity.node,
+            incarnation: identity.incarnation,
+            database: DATABASE.to_owned(),
+            name: format!("node {}", nodes[side]),
+            role: identity.role,
+            head,
+        };
+        let config = SessionConfig { local, side: kind, limits: self.plan.limits };
+        let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
+        Some(End {
+            session: Session::new(config, now),
+            started_ms: self.now_ms,
+            head,
+            inbox: VecDeque::new(),
+            slow_until_ms: 0,
+            timer_ms: None,
+            merged: Seq::ZERO,
+            acked: None,
+            read_back: false,
+            peer_losses: peer.losses,
+        })
+    }
+
+    /// Feeds a session, carries out what it asks for, and feeds it the answers.
+    pub(crate) fn feed(&mut self, connection: u64, side: usize, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(now) = self.moment(connection, side) else { return };
+            let Some(end) = self.connections.end_mut(connection, side) else { return };
+            if let Err(error) = end.session.handle_input(now, input) {
+                self.end_session(connection, side, &error);
+                return;
+            }
+            inputs.extend(self.carry_out(connection, side));
+        }
+        self.arm(connection, side);
+    }
+
+    /// Carries out what a session asks for; returns the answers that are there at once.
+    pub(crate) fn carry_out(&mut self, connection: u64, side: usize) -> Vec<Input> {
+        let mut answers = Vec::new();
+        while let Some(end) = self.connections.end_mut(connection, side)
+            && let Some(output) = end.session.poll_output()
+        {
+            answers.extend(self.output(connection, side, output));
+        }
+        answers
+    }
+
+    /// Sees to it that the session's next timeout is looked at.
+    pub(crate) fn arm(&mut self, connection: u64, side: usize) {
+        if self.config.has(Driver::TimerForgotten) {
+            return;
+        }
+        let now_ms = self.now_ms;
+        let Some(end) = self.connections.end_mut(connection, side) else { return };
+        let Some(due_ms) = end.session.poll_timeout() else { return };
+        let due_ms = (end.started_ms + due_ms).max(now_ms);
+        if end.timer_ms.is_none_or(|timer_ms| due_ms < timer_ms) {
+            end.timer_ms = Some(due_ms);
+            self.schedule(due_ms - now_ms, Event::Timer { connection, side });
+        }
+    }
+
+    pub(crate) fn timer(&mut self, connection: u64, side: usize) {
+        let now_ms = self.now_ms;
+        let Some(end) = self.connections.end_mut(connection, side) else { return };
+        if end.timer_ms.is_some_and(|timer_ms| timer_ms > now_ms) {
+            return;
+        }
+        end.timer_ms = None;
+        let due_ms = end.session.poll_timeout().map(|due_ms| end.started_ms + due_ms);
+        if due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+            self.feed(connection, side, Input::Timeout);
+        } else {
+            self.arm(connection, side);
+        }
+    }
+
+    /// Tells a node's sessions of its feed's head.
+    pub(crate) fn wake(&mut self, node: usize, life: u64) {
+        if self.nodes[node].life.as_ref().is_none_or(|alive| alive.number != life) {
+            return;
+        }
+        for (connection, side) in self.connections.of_node(node) {
+            self.tell_head(connection, side);
+        }
+    }
+
+    /// Tells a session of the head, if it doesn't know it.
+    pub(crate) fn tell_head(&mut self, connection: u64, side: usize) {
+        let Some(node) = self.connections.get(connection).map(|found| found.nodes[side]) else {
+            return;
+        };
+        let Some(head) = self.nodes[node].life.as_ref().map(super::node::Life::head) else { return };
+        let Some(end) = self.connections.end_mut(connection, side) else { return };
+        if end.head < head {
+            end.head = head;
+            self.feed(connection, side, Input::Head(head));
+        }
+    }
+
+    fn moment(&self, connection: u64, side: usize) -> Option<Moment> {
+        let found = self.connections.get(connection)?;
+        let started_ms = found.ends[side].as_ref()?.started_ms;
+        let wall_ms = self.nodes[found.nodes[side]].clock.now_ms();
+        Some(Moment { mono_ms: self.now_ms - started_ms, wall_ms })
+    }
+
+    fn output(&mut self, connection: u64, side: usize, output: Output) -> Option<Input> {
+        match output {
+            Output::Send(frame) => {
+                self.send(connection, side, frame);
+                None
+            }
+            Output::LoadCheckpoint { peer } => {
+                Some(Input::Checkpoint(self.checkpoint(connection, side, peer)))
+            }
+            Output::Read { after, bytes, known } => self.read(connection, side, after, bytes, known),
+            Output::Merge(batch) => {
+                let node = self.connections.get(connection)?.nodes[side];
+                let end = self.connections.end_mut(connection, side)?;
+                let after = std::mem::replace(&mut end.merged, batch.checkpoint.seq);
+                self.submit(node, Job::Merge { session: (connection, side), batch, after })
+            }
+            Output::Event(told) => {
+                self.told(connection, side, told);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn checkpoint(&mut self, connection: u64, side: usize, peer: NodeId) -> Option<Checkpoint> {
+        let found = self.connections.get(connection)?;
+        let nodes = found.nodes;
+        let database = self.nodes[nodes[side]].life.as_ref()?.database.clone();
+        let mut held = ready(database.checkpoint(peer)).and_then(Result::ok).flatten();
+        let incarnation = found.ends[side].as_ref()?.session.peer()?.incarnation;
+        if self.config.has(Driver::ResumesFromReceived) {
+            let arrived = self.nodes[nodes[side]].arrived.get(&peer).copied();
+            held = arrived.filter(|arrived| arrived.incarnation == incarnation).or(held);
+        }
+        let seq = held.filter(|held| held.incarnation == incarnation).map_or(Seq::ZERO, |held| held.seq);
+        self.connections.end_mut(connection, side)?.merged = seq;
+        self.report.saw(if seq > Seq::ZERO { "resumed" } else { "resumed from nothing" });
+        held
+    }
+
+    fn read(
+        &mut self,
+        connection: u64,
+        side: usize,
+        after: Seq,
+        bytes: u64,
+        known: Known,
+    ) -> Option<Input> {
+        let node = self.connections.get(connection)?.nodes[side];
+        let database = self.nodes[node].life.as_ref()?.database.clone();
+        if let Some(outgoing) = outgoing::from_ring(database.feed(), after, known) {
+            if outgoing.items.iter().any(|item| item.frames.is_empty()) {
+                self.report.saw("echo left out");
+            }
+            return Some(Input::Changes(outgoing));
+        }
+        if self.config.has(Driver::RingGapSkipped) {
+            let through = database.feed().head();
+            let frames = encode_changes(after, through, &[]);
+            let items = vec![OutgoingItem { after, through, frames }];
+            return Some(Input::Changes(Outgoing { items }));
+        }
+        self.report.saw("read back");
+        self.connections.end_mut(connection, side)?.read_back = true;
+        match ready(outgoing::from_database(database.as_ref(), after, bytes))? {
+            Ok(outgoing) => Some(Input::Changes(outgoing)),
+            Err(error) => {
+                self.fail("the feed can be read", error.to_string());
+                None
+            }
+        }
+    }
+
+    fn told(&mut self, connection: u64, side: usize, told: Told) {
+        match told {
+            Told::Established(_) => self.report.saw("established"),
+            Told::CaughtUp => self.report.saw("caught up"),
+            Told::PeerAcked(seq) => self.check_acked(connection, side, seq),
+            _ => {}
+        }
+    }
+
+    /// A session is over: says goodbye, and connects again if that is this side's task.
+    fn end_session(&mut self, connection: u64, side: usize, error: &SessionError) {
+        let Some(found) = self.connections.get(connection) else { return };
+        let (link, node, tainted) = (found.link, found.nodes[side], found.tainted);
+        self.note("ended", &[("connection", connection), ("node", node as u64)]);
+        self.trace.detail(|| error.to_string());
+        let name = format!("{error:?}");
+        let name = name.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+        self.report.saw(&format!("error {name}"));
+        self.check_error(error, tainted);
+        self.carry_out(connection, side);
+        self.push(connection, side, Arrival::Closed);
+        let Some(found) = self.connections.get_mut(connection) else { return };
+        let Some(end) = found.ends[side].take() else { return };
+        self.connections.tidy(connection);
+        if side == 0 && self.links[link].connection == Some(connection) {
+            self.links[link].connection = None;
+            let lasted = u128::from(self.now_ms - end.started_ms);
+            if lasted >= Backoff::default().lasted.as_millis() {
+                self.links[link].failures = 0;
+            }
+            self.connect_again(link, !error.is_retryable());
+        }
+    }
+
+    /// Waits as the engine does, and connects.
+    pub(crate) fn connect_again(&mut self, link: usize, refused: bool) {
+        let failures = self.links[link].failures.saturating_add(1);
+        self.links[link].failures = failures;
+        let wait = Backoff::default().wait(failures, self.rng.fraction()).as_millis();
+        let wait_ms = u64::try_from(wait).unwrap_or(u64::MAX);
+        self.connect_after(link, if refused { wait_ms.max(1_000) } else { wait_ms });
+    }
+}
