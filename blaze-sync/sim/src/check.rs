@@ -217,15 +217,15 @@ impl World {
         }
     }
 
-    /// Two correct sides never break the protocol, and their feeds never go back.
-    pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool) {
+    /// Two correct sides never break the protocol, and their feeds never go back (but for
+    /// a hello that is read late, when a newer session has gone on).
+    pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool, stale: bool) {
         let copies = [Fault::Restore, Fault::Clone, Fault::ReuseSeqs];
         let copies = copies.into_iter().any(|fault| self.config.faults.has(fault));
         let wrong = match error {
             SessionError::Violation { .. } | SessionError::Decode(_) => !tainted,
-            SessionError::FeedWentBack { .. }
-            | SessionError::PeerFeedWentBack { .. }
-            | SessionError::SameNode { .. } => !copies,
+            SessionError::PeerFeedWentBack { .. } => !copies && !stale,
+            SessionError::FeedWentBack { .. } | SessionError::SameNode { .. } => !copies,
             SessionError::Database { .. } => true,
             _ => false,
         };

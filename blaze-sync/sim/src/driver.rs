@@ -228,7 +228,8 @@ impl World {
         let name = format!("{error:?}");
         let name = name.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
         self.report.saw(&format!("error {name}"));
-        self.check_error(error, tainted);
+        let stale = self.links[link].connection != Some(connection);
+        self.check_error(error, tainted, stale);
         self.carry_out(connection, side);
         self.push(connection, side, Arrival::Closed);
         let Some(found) = self.connections.get_mut(connection) else { return };

@@ -1,6 +1,6 @@
 //! The end of a run: everything is healed, becomes quiet, and is compared.
 
-use blaze_codec::{Checkpoint, Mode};
+use blaze_codec::{Checkpoint, Mode, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 
 use crate::clock::START_MS;
@@ -88,9 +88,12 @@ impl World {
                 let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
                 let life = sender.life.as_ref()?;
                 let held = ready(receiver.database.checkpoint(sender.id))?.ok()?;
+                let nothing = Checkpoint { incarnation: life.incarnation, seq: Seq::ZERO };
+                let same_life = |held: &Checkpoint| held.incarnation == life.incarnation;
+                let held = held.filter(same_life).unwrap_or(nothing);
                 let whole = Checkpoint { incarnation: life.incarnation, seq: life.head() };
                 let acked = self.acked(connection, side);
-                (held != Some(whole) || acked != Some(whole.seq)).then(|| {
+                (held != whole || acked != Some(whole.seq)).then(|| {
                     format!(
                         "node {to} holds {held:?} of node {from}, which is at {whole:?} and knows {acked:?}"
                     )

@@ -12,6 +12,8 @@ use crate::world::{Event, Over, World};
 /// Frames that are taken at once.
 const FRAMES_MAX: usize = 256;
 const KIND_CHANGES: u8 = 3;
+const KIND_PING: u8 = 5;
+const KIND_PONG: u8 = 6;
 
 impl World {
     /// Sends a frame from one side.
@@ -21,9 +23,12 @@ impl World {
             "", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye",
         ]);
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
-        self.note("send", &[("connection", connection), ("side", side as u64)]);
-        let bytes = frame.len();
-        self.trace.detail(|| format!("{} of {bytes} bytes", names.get(kinds).unwrap_or(&"")));
+        // Heartbeats would drown the story.
+        if !matches!(kind, KIND_PING | KIND_PONG) {
+            self.note("send", &[("connection", connection), ("side", side as u64)]);
+            let bytes = frame.len();
+            self.trace.detail(|| format!("{} of {bytes} bytes", names.get(kinds).unwrap_or(&"")));
+        }
         self.trace.bytes(&frame);
         let Some(found) = self.connections.get(connection) else { return };
         let frame = self.skewed(found.nodes[side], frame);
