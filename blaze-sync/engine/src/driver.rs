@@ -8,8 +8,8 @@ use std::time::Duration;
 use blaze_codec::{Checkpoint, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Incoming, Merged};
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
-    SessionConfig, SessionError, Side,
+    Batch, CREDIT_BYTES_MAX, Input, LocalNode, Moment, Outgoing, Output, Session, SessionConfig,
+    SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
 use bytes::Bytes;
@@ -260,7 +260,11 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoint = Some(Box::pin(async move { database.checkpoint(peer).await }));
             }
-            Output::Read { after, bytes, known } => self.read(after, bytes, known),
+            Output::Read { after, bytes, known, behind } => {
+                let feed = self.shared.database.feed();
+                let at_hand = outgoing::from_ring(feed, after, known).filter(|_| !behind);
+                self.read(after, bytes, at_hand);
+            }
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
             Output::Event(event) => self.entry.event(event),
             // Only an error ends a session, and then it is `say_goodbye` that finishes.
@@ -269,9 +273,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64, known: Known) {
-        let feed = self.shared.database.feed();
-        if let Some(outgoing) = outgoing::from_ring(feed, after, known) {
+    fn read(&mut self, after: Seq, bytes: u64, at_hand: Option<Outgoing>) {
+        if let Some(outgoing) = at_hand {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }

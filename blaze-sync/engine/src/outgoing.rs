@@ -13,7 +13,8 @@ const RECORDS_MAX: usize = 4096;
 const BYTES_MAX: u64 = 512 * 1024;
 
 /// What the ring has after a seq, encoded once for all sessions, but for what the
-/// peer knows; `None` if the ring has lost the first.
+/// peer knows; `None` if the ring has lost the first. Not for a session that is
+/// [`behind`](blaze_sync_protocol::Output::Read::behind).
 pub fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
@@ -24,7 +25,7 @@ pub fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> 
             _ => commit.frames().to_vec(),
         },
     };
-    Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect() })
+    Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect(), behind: false })
 }
 
 /// What the database has after a seq, in about so many bytes.
@@ -42,7 +43,7 @@ pub async fn from_database(
     let changes = database.changes(after, limit).await?;
     let mut items = Vec::new();
     encode(after, changes.through, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
-    Ok(Outgoing { items })
+    Ok(Outgoing { items, behind: changes.more })
 }
 
 /// Encodes a piece of the feed. What a transaction changed can be larger when it

@@ -60,6 +60,10 @@ pub enum Output {
         bytes: u64,
         /// What needn't be encoded, for the peer has it.
         known: Known,
+        /// Whether only records that are read back whole will do: of what lies before,
+        /// the peer may lack records that changed again later, for they were left
+        /// out. A single commit would tell it of their last change only.
+        behind: bool,
     },
     /// Merge a batch in one transaction; answer with [`Input::Merged`].
     Merge(Batch),
@@ -85,6 +89,9 @@ pub struct Batch {
 pub struct Outgoing {
     /// Its parts, in the order of their seqs.
     pub items: Vec<OutgoingItem>,
+    /// Whether it was read back and the feed went on: then records that changed again
+    /// later were left out.
+    pub behind: bool,
 }
 
 /// The changes of a range of seqs, encoded.

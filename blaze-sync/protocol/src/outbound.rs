@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
-use crate::{CREDIT_BYTES_MAX, OutgoingItem, SessionError};
+use crate::{CREDIT_BYTES_MAX, Outgoing, SessionError};
 
 /// Seqs that the peer knows anyway are told after so many, so that its checkpoint
 /// keeps up.
@@ -32,6 +32,9 @@ pub(crate) struct Outbound {
     credit: u64,
     queue: VecDeque<Bytes>,
     reading: bool,
+    /// Whether records may have been left out because they changed again later: in what
+    /// was read last, or in an earlier session, of which nothing is known.
+    behind: bool,
     /// Since when there is something untold.
     untold_ms: Option<u64>,
 }
@@ -63,6 +66,7 @@ impl Outbound {
             credit: resume.credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
             reading: false,
+            behind: after > Seq::ZERO && after < head,
             untold_ms: None,
         })
     }
@@ -72,18 +76,21 @@ impl Outbound {
     }
 
     /// Where and how much to read next, if it is time to.
-    pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64)> {
+    ///
+    /// The third tells whether single commits won't do; see [`Output::Read`](crate::Output::Read).
+    pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64, bool)> {
         if self.reading || !self.queue.is_empty() || self.credit == 0 || self.read >= self.head {
             return None;
         }
         self.reading = true;
-        Some((self.read, self.credit))
+        Some((self.read, self.credit, self.behind))
     }
 
     /// Queues what was read, but for what the peer knows anyway.
-    pub(crate) fn queue(&mut self, items: Vec<OutgoingItem>) {
+    pub(crate) fn queue(&mut self, outgoing: Outgoing) {
         self.reading = false;
-        for item in items {
+        self.behind = outgoing.behind;
+        for item in outgoing.items {
             debug_assert!(item.after <= self.read, "a gap in what was read of the feed");
             self.read = self.read.max(item.through);
             if item.frames.is_empty() {
@@ -171,6 +178,7 @@ impl Outbound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OutgoingItem;
 
     const OWN: Incarnation = Incarnation(7);
 
@@ -184,6 +192,10 @@ mod tests {
         OutgoingItem { after: Seq(after), through: Seq(through), frames }
     }
 
+    fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
+        Outgoing { items: items.into(), behind: false }
+    }
+
     fn known(after: u64, through: u64) -> OutgoingItem {
         OutgoingItem { after: Seq(after), through: Seq(through), frames: Vec::new() }
     }
@@ -195,25 +207,25 @@ mod tests {
     #[test]
     fn frames_wait_for_credit() {
         let mut out = outbound(0, 3).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100)));
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
         assert_eq!(out.poll_read(), None, "one read at a time");
-        out.queue(vec![item(0, 1, 60), item(1, 2, 60)]);
+        out.queue(outgoing([item(0, 1, 60), item(1, 2, 60)]));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
         assert_eq!(out.ack(Ack { through: Seq(1), credit: 60 }), Ok(Seq(1)));
         assert!(out.poll_frame().is_some());
-        assert_eq!(out.poll_read(), Some((Seq(2), 40)));
+        assert_eq!(out.poll_read(), Some((Seq(2), 40, false)));
     }
 
     #[test]
     fn what_the_peer_knows_is_told_not_sent() {
         let mut out = outbound(0, 0).unwrap();
         out.head(Seq(3));
-        out.queue(vec![known(0, 1), known(1, 2)]);
+        out.queue(outgoing([known(0, 1), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame(), None, "not yet");
         assert_eq!(out.known(), Seq(2));
-        out.queue(vec![item(2, 3, 9)]);
+        out.queue(outgoing([item(2, 3, 9)]));
         assert_eq!(out.poll_frame(), Some(told(0, 2)));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         assert_eq!(out.known(), Seq(0), "sent, not acknowledged");
@@ -222,7 +234,7 @@ mod tests {
     #[test]
     fn a_peer_that_waits_to_catch_up_is_told_at_once_behind_what_is_queued() {
         let mut out = outbound(0, 2).unwrap();
-        out.queue(vec![item(0, 1, 9), known(1, 2)]);
+        out.queue(outgoing([item(0, 1, 9), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         out.poll_untold(0);
@@ -232,25 +244,44 @@ mod tests {
     #[test]
     fn what_is_untold_is_told_when_it_is_much_or_old() {
         let mut out = outbound(0, 0).unwrap();
-        out.queue(vec![known(0, 1)]);
+        out.queue(outgoing([known(0, 1)]));
         out.poll_untold(5);
         assert_eq!((out.poll_frame(), out.untold_due_ms()), (None, Some(5 + UNTOLD_MS)));
         out.poll_untold(5 + UNTOLD_MS);
         assert_eq!(out.poll_frame(), Some(told(0, 1)));
-        out.queue(vec![known(1, 1 + UNTOLD_MAX)]);
+        out.queue(outgoing([known(1, 1 + UNTOLD_MAX)]));
         out.poll_untold(9_000);
         assert_eq!(out.poll_frame(), Some(told(1, 1 + UNTOLD_MAX)));
         assert_eq!(out.untold_due_ms(), None);
     }
 
     #[test]
+    fn what_was_left_out_is_read_back_before_single_commits_will_do() {
+        let mut out = outbound(0, 3).unwrap();
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)), "nothing was left out yet");
+        out.queue(Outgoing { behind: true, ..outgoing([item(0, 2, 9)]) });
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_read(), Some((Seq(2), 91, true)));
+        out.queue(outgoing([item(2, 3, 9)]));
+        out.head(Seq(4));
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_read(), Some((Seq(3), 82, false)));
+
+        let mut resumed = outbound(2, 3).unwrap();
+        assert_eq!(resumed.poll_read(), Some((Seq(2), 100, true)), "nobody knows how it got there");
+        let mut at_the_end = outbound(3, 3).unwrap();
+        at_the_end.head(Seq(4));
+        assert_eq!(at_the_end.poll_read(), Some((Seq(3), 100, false)));
+    }
+
+    #[test]
     fn credit_has_a_limit_whatever_the_peer_grants() {
         let resume = Resume { incarnation: None, after: Seq(0), credit: u64::MAX };
         let mut out = Outbound::resume(resume, OWN, Seq(1), 100).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
         out.ack(Ack { through: Seq(0), credit: u64::MAX }).unwrap();
-        out.queue(Vec::new());
-        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
+        out.queue(Outgoing::default());
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
     }
 
     #[test]
@@ -258,7 +289,7 @@ mod tests {
         assert_eq!(outbound(9, 5).unwrap_err(), SessionError::FeedWentBack { held: 9, head: 5 });
         let other = Resume { incarnation: Some(Incarnation(8)), after: Seq(9), credit: 100 };
         let mut out = Outbound::resume(other, OWN, Seq(5), 100).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100)));
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
     }
 
     #[test]

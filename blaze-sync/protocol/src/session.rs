@@ -158,7 +158,7 @@ impl Session {
             }
             Input::Changes(outgoing) => {
                 if let Some(outbound) = &mut self.outbound {
-                    outbound.queue(outgoing.items);
+                    outbound.queue(outgoing);
                 }
                 Ok(())
             }
@@ -355,13 +355,13 @@ impl Session {
                 break;
             }
         }
-        if let Some((after, bytes)) = outbound.poll_read() {
+        if let Some((after, bytes, behind)) = outbound.poll_read() {
             // What arrived in this session the peer has, too.
             let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
             let seq = peer.head.max(received);
             let checkpoint = Checkpoint { incarnation: peer.incarnation, seq };
             let known = Known { node: peer.node, checkpoint };
-            self.outputs.push_back(Output::Read { after, bytes, known });
+            self.outputs.push_back(Output::Read { after, bytes, known, behind });
         }
         let known = outbound.known();
         if self.peer_acked != Some(known) {
