@@ -40,6 +40,8 @@ pub enum Driver {
     ResumesFromReceived,
     /// A session that fell out of the ring goes on at its end.
     RingGapSkipped,
+    /// A session goes on with single commits though records were left out before.
+    BehindForgotten,
     /// A merge for which the disk has no room is answered as done.
     FullSwallowed,
     /// Of a commit for which the disk has no room, half is written.
@@ -50,7 +52,7 @@ pub enum Driver {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -61,6 +63,7 @@ impl Canary {
         Self::Driver(Driver::BatchCutInTwo),
         Self::Driver(Driver::ResumesFromReceived),
         Self::Driver(Driver::RingGapSkipped),
+        Self::Driver(Driver::BehindForgotten),
         Self::Driver(Driver::FullSwallowed),
         Self::Driver(Driver::HalfCommitted),
         Self::Driver(Driver::TimerForgotten),

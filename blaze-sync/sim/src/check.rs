@@ -49,7 +49,9 @@ impl World {
             }
             let epoch = match found.role {
                 Role::Server => version.hlc,
-                Role::Client => seen.facts(&place).map(crate::oracle::Facts::epoch).unwrap_or_default(),
+                Role::Client => {
+                    seen.facts(&place).map(crate::oracle::Facts::epoch).unwrap_or_default()
+                }
             };
             if version.epoch != epoch {
                 return Err(format!("{} needs the epoch {epoch}", describe_one(operation)));

@@ -7,7 +7,7 @@ use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, outgoing};
 use blaze_sync_protocol::{
-    Event as Told, Input, Known, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
+    Event as Told, Input, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
     SessionConfig, SessionError, Side,
 };
 
@@ -122,7 +122,9 @@ impl World {
         let Some(node) = self.connections.get(connection).map(|found| found.nodes[side]) else {
             return;
         };
-        let Some(head) = self.nodes[node].life.as_ref().map(super::node::Life::head) else { return };
+        let Some(head) = self.nodes[node].life.as_ref().map(super::node::Life::head) else {
+            return;
+        };
         let Some(end) = self.connections.end_mut(connection, side) else { return };
         if end.head < head {
             end.head = head;
@@ -146,7 +148,7 @@ impl World {
             Output::LoadCheckpoint { peer } => {
                 Some(Input::Checkpoint(self.checkpoint(connection, side, peer)))
             }
-            Output::Read { after, bytes, known } => self.read(connection, side, after, bytes, known),
+            Output::Read { .. } => self.read(connection, side, &output),
             Output::Merge(batch) => {
                 let node = self.connections.get(connection)?.nodes[side];
                 let end = self.connections.end_mut(connection, side)?;
@@ -171,33 +173,30 @@ impl World {
             let arrived = self.nodes[nodes[side]].arrived.get(&peer).copied();
             held = arrived.filter(|arrived| arrived.incarnation == incarnation).or(held);
         }
-        let seq = held.filter(|held| held.incarnation == incarnation).map_or(Seq::ZERO, |held| held.seq);
+        let seq =
+            held.filter(|held| held.incarnation == incarnation).map_or(Seq::ZERO, |held| held.seq);
         self.connections.end_mut(connection, side)?.merged = seq;
         self.report.saw(if seq > Seq::ZERO { "resumed" } else { "resumed from nothing" });
         held
     }
 
-    fn read(
-        &mut self,
-        connection: u64,
-        side: usize,
-        after: Seq,
-        bytes: u64,
-        known: Known,
-    ) -> Option<Input> {
+    fn read(&mut self, connection: u64, side: usize, output: &Output) -> Option<Input> {
+        let &Output::Read { after, bytes, known, behind } = output else { return None };
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
-        if let Some(outgoing) = outgoing::from_ring(database.feed(), after, known) {
+        let at_hand = outgoing::from_ring(database.feed(), after, known);
+        let behind = behind && !self.config.has(Driver::BehindForgotten);
+        if let Some(outgoing) = at_hand.filter(|_| !behind) {
             if outgoing.items.iter().any(|item| item.frames.is_empty()) {
                 self.report.saw("echo left out");
             }
             return Some(Input::Changes(outgoing));
         }
-        if self.config.has(Driver::RingGapSkipped) {
+        if self.config.has(Driver::RingGapSkipped) && !behind {
             let through = database.feed().head();
             let frames = encode_changes(after, through, &[]);
             let items = vec![OutgoingItem { after, through, frames }];
-            return Some(Input::Changes(Outgoing { items }));
+            return Some(Input::Changes(Outgoing { items, behind: false }));
         }
         self.report.saw("read back");
         self.connections.end_mut(connection, side)?.read_back = true;

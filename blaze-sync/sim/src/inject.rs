@@ -60,7 +60,8 @@ impl World {
             Fault::Reorder => {
                 self.happened(fault, &[]);
                 for link in 0..self.links.len() {
-                    self.links[link].latency_ms = if rng.percent(50) { 0 } else { rng.between(20, 400) };
+                    self.links[link].latency_ms =
+                        if rng.percent(50) { 0 } else { rng.between(20, 400) };
                     self.schedule(lasts_ms, Event::Over(Over::Slow { link }));
                 }
                 Some(())
@@ -172,7 +173,9 @@ impl World {
         let clock = &self.nodes[node].clock;
         match fault {
             Fault::ClockJump => clock.set(sign * rng.between(1, 60_000).cast_signed(), 0),
-            Fault::ClockDrift => clock.set(clock.offset_ms(), sign * rng.between(100, 300_000).cast_signed()),
+            Fault::ClockDrift => {
+                clock.set(clock.offset_ms(), sign * rng.between(100, 300_000).cast_signed())
+            }
             _ => clock.set(sign * rng.between(310_000, 380_000).cast_signed(), 0),
         }
         let offset_ms = clock.offset_ms();

@@ -12,7 +12,9 @@ fn main() {
             Err(failure) => {
                 let (config, failure) = blaze_sync_sim::shrink(&failure, &config);
                 println!("{failure}\n{config:?}");
-                for l in failure.story.iter().rev().take(60).rev() { println!("{l}"); }
+                for l in failure.story.iter().rev().take(60).rev() {
+                    println!("{l}");
+                }
                 break;
             }
         }

@@ -127,9 +127,10 @@ impl Connections {
 
     /// The sessions of a node.
     pub(crate) fn of_node(&self, node: usize) -> Vec<(u64, usize)> {
-        let sides = self.all.iter().flat_map(|(number, connection)| {
-            [0, 1].map(|side| (*number, side, connection))
-        });
+        let sides = self
+            .all
+            .iter()
+            .flat_map(|(number, connection)| [0, 1].map(|side| (*number, side, connection)));
         sides
             .filter(|(_, side, connection)| {
                 connection.nodes[*side] == node && connection.ends[*side].is_some()

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use blaze_codec::{Checkpoint, Incarnation, Name, NodeId, Operation, RecordKey, Role, Seq, Version};
+use blaze_codec::{
+    Checkpoint, Incarnation, Name, NodeId, Operation, RecordKey, Role, Seq, Version,
+};
 use blaze_db_adapter::{Committed, DatabaseAdapter, Durability, Observer, Write};
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions, Snapshot};
 use blaze_sync_protocol::Batch;

@@ -141,7 +141,8 @@ impl Facts {
     /// Whether merging this into another would change nothing there.
     fn within(&self, other: &Self) -> bool {
         let life = other.life();
-        self.life() <= life && !self.counted().any(|(name, fact)| other.field_changes(name, fact, life.0))
+        self.life() <= life
+            && !self.counted().any(|(name, fact)| other.field_changes(name, fact, life.0))
     }
 }
 
@@ -189,8 +190,11 @@ impl Oracle {
 
     /// What is held of the records that operations speak of.
     pub(crate) fn clone_places(&self, operations: &[Operation]) -> Self {
-        let places = operations.iter().map(|operation| (operation.collection.clone(), operation.key.clone()));
-        let held = places.filter_map(|place| Some((place.clone(), self.records.get(&place)?.clone())));
+        let places = operations
+            .iter()
+            .map(|operation| (operation.collection.clone(), operation.key.clone()));
+        let held =
+            places.filter_map(|place| Some((place.clone(), self.records.get(&place)?.clone())));
         Self { records: held.collect(), clock: self.clock }
     }
 

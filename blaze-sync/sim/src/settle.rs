@@ -117,7 +117,8 @@ impl World {
             let (from, to) = (self.held(from), self.held(to));
             self.check_within("a receiver has what its sender has", &from, &to);
         }
-        for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>() {
+        for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>()
+        {
             let promised = self.nodes[node].promised.clone();
             let held = self.held(node);
             self.check_within("what was promised to survive is there", &promised, &held);

@@ -95,7 +95,10 @@ impl World {
             }
             Some(Ok(committed)) => {
                 let (seq, operations) = (committed.seq(), committed.operations().len() as u64);
-                self.note("commit", &[("node", node as u64), ("seq", seq.0), ("operations", operations)]);
+                self.note(
+                    "commit",
+                    &[("node", node as u64), ("seq", seq.0), ("operations", operations)],
+                );
                 self.trace.detail(|| check::describe(committed.operations()));
                 self.report.commits += 1;
                 self.report.operations += operations;
@@ -113,7 +116,15 @@ impl World {
     /// Merges a batch and checks what became of it; returns the answer.
     fn merge(&mut self, node: usize, session: (u64, usize), batch: Batch, after: Seq) -> Input {
         let (number, operations) = (batch.checkpoint.seq, batch.operations.len() as u64);
-        self.note("merge", &[("node", node as u64), ("after", after.0), ("through", number.0), ("operations", operations)]);
+        self.note(
+            "merge",
+            &[
+                ("node", node as u64),
+                ("after", after.0),
+                ("through", number.0),
+                ("operations", operations),
+            ],
+        );
         self.trace.detail(|| check::describe(&batch.operations));
         let full = self.nodes[node].full;
         if full && !self.config.has(Driver::FullSwallowed) {
@@ -211,7 +222,9 @@ impl World {
         for job in jobs.drain(..).take(done) {
             match job {
                 Job::Commit(writes) => self.commit(node, writes, how == Stop::Close),
-                Job::Merge { session, batch, after } => drop(self.merge(node, session, batch, after)),
+                Job::Merge { session, batch, after } => {
+                    drop(self.merge(node, session, batch, after))
+                }
             }
         }
         self.drop_sessions(node, how);

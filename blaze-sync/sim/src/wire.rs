@@ -19,9 +19,8 @@ impl World {
     /// Sends a frame from one side.
     pub(crate) fn send(&mut self, connection: u64, side: usize, frame: Bytes) {
         let kind = frame.first().copied().unwrap_or_default();
-        let (kinds, names) = (kind as usize, [
-            "", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye",
-        ]);
+        let (kinds, names) =
+            (kind as usize, ["", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye"]);
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
         // Heartbeats would drown the story.
         if !matches!(kind, KIND_PING | KIND_PONG) {

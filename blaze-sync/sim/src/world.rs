@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use blaze_codec::{Mode, Role};
 
+use crate::Config;
 use crate::clock::{Clock, Time};
 use crate::fault::Fault;
 use crate::network::{Connections, Link};
@@ -15,7 +16,6 @@ use crate::plan::{LinkPlan, NodePlan, Plan};
 use crate::report::{Failure, Report};
 use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::Config;
 
 /// Everything in a run.
 #[derive(Debug)]
