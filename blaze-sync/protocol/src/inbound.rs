@@ -85,7 +85,9 @@ impl Inbound {
         wall_ms: u64,
     ) -> Result<(), SessionError> {
         #[cfg(feature = "canary")]
-        let bytes = if canary::is(Canary::CreditIgnored) { 0 } else { bytes };
+        if canary::is(Canary::CreditIgnored) {
+            self.granted = u64::MAX;
+        }
         self.granted = self
             .granted
             .checked_sub(bytes)
@@ -195,6 +197,10 @@ impl Inbound {
         let credit = std::mem::take(&mut self.spent);
         #[cfg(feature = "canary")]
         let credit = if canary::is(Canary::CreditKept) { 0 } else { credit };
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            self.granted = 0;
+        }
         self.granted += credit;
         Some(Ack { through: self.merged, credit })
     }

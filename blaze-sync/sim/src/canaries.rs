@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use blaze_sync_sim::{Canary, Config};
+use blaze_sync_sim::{Canary, Config, Fault};
 
 use crate::args::Args;
 use crate::fleet;
@@ -11,23 +11,24 @@ use crate::fleet;
 pub(crate) fn run(args: &Args) -> ExitCode {
     std::panic::set_hook(Box::new(|_| ()));
     println!("| canary | found after | by |\n|---|---:|---|");
-    let (mut found, mut missed) = (0, Vec::new());
+    let (mut tried, mut missed) = (0, Vec::new());
     for canary in Canary::ALL {
         let config = Config { canary: Some(canary), ..args.config() };
         let seeds = args.range();
-        match fleet::run_all(&config, &seeds, args.jobs(), true).1 {
-            Some(failure) => {
-                found += 1;
-                let after = failure.seed - seeds.start + 1;
-                println!("| {canary} | {after} | {} |", failure.check);
-            }
-            None => {
-                println!("| {canary} | not in {} | |", args.seeds());
-                missed.push(canary.to_string());
-            }
+        if canary.needs_more_faults() && !config.faults.has(Fault::ReuseSeqs) {
+            println!("| {canary} | needs --with {} | |", Fault::ReuseSeqs);
+            continue;
+        }
+        tried += 1;
+        if let Some(failure) = fleet::run_all(&config, &seeds, args.jobs(), true).1 {
+            let after = failure.seed - seeds.start + 1;
+            println!("| {canary} | {after} | {} |", failure.check);
+        } else {
+            println!("| {canary} | not in {} | |", args.seeds());
+            missed.push(canary.to_string());
         }
     }
-    println!("\n{found} of {} found", Canary::ALL.len());
+    println!("\n{} of {tried} found", tried - missed.len());
     if missed.is_empty() {
         return ExitCode::SUCCESS;
     }

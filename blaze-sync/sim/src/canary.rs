@@ -92,9 +92,10 @@ impl Canary {
         Self::Merge(Merge::ClockFromWall),
     ];
 
-    /// Whether only what is off by default brings it to light.
+    /// Whether only [`Fault::ReuseSeqs`](crate::Fault::ReuseSeqs), which is off by default,
+    /// brings it to light.
     pub const fn needs_more_faults(self) -> bool {
-        false
+        matches!(self, Self::Session(Session::CoversLaterSeq))
     }
 }
 

@@ -156,7 +156,7 @@ impl World {
                 self.submit(node, Job::Merge { session: (connection, side), batch, after })
             }
             Output::Event(told) => {
-                self.told(connection, side, told);
+                self.told(connection, side, &told);
                 None
             }
             _ => None,
@@ -200,7 +200,11 @@ impl World {
         }
         self.report.saw("read back");
         self.connections.end_mut(connection, side)?.read_back = true;
-        match ready(outgoing::from_database(database.as_ref(), after, bytes))? {
+        match ready(outgoing::from_database(
+            database.as_ref(),
+            after,
+            bytes.min(self.plan.read_bytes_max),
+        ))? {
             Ok(outgoing) => Some(Input::Changes(outgoing)),
             Err(error) => {
                 self.fail("the feed can be read", error.to_string());
@@ -209,11 +213,11 @@ impl World {
         }
     }
 
-    fn told(&mut self, connection: u64, side: usize, told: Told) {
+    fn told(&mut self, connection: u64, side: usize, told: &Told) {
         match told {
             Told::Established(_) => self.report.saw("established"),
             Told::CaughtUp => self.report.saw("caught up"),
-            Told::PeerAcked(seq) => self.check_acked(connection, side, seq),
+            Told::PeerAcked(seq) => self.check_acked(connection, side, *seq),
             _ => {}
         }
     }

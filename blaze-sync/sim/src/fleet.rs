@@ -1,8 +1,8 @@
 //! Runs many seeds on several threads; what comes of them is the same on any number.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ pub(crate) fn run_all(
                         Err(failure) => {
                             failed_at.fetch_min(seed, Relaxed);
                             let mut outcome =
-                                outcome.lock().unwrap_or_else(|lock| lock.into_inner());
+                                outcome.lock().unwrap_or_else(PoisonError::into_inner);
                             if outcome.1.as_ref().is_none_or(|first| seed < first.seed) {
                                 outcome.1 = Some(failure);
                             }
@@ -54,11 +54,11 @@ pub(crate) fn run_all(
                         eprintln!("{count} seeds in {:.0} s", began.elapsed().as_secs_f64());
                     }
                 }
-                outcome.lock().unwrap_or_else(|lock| lock.into_inner()).0.add(&sum);
+                outcome.lock().unwrap_or_else(PoisonError::into_inner).0.add(&sum);
             });
         }
     });
-    outcome.into_inner().unwrap_or_else(|lock| lock.into_inner())
+    outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The same, with the time that it took.

@@ -46,8 +46,7 @@ impl World {
                 // It happens with the next frame of changes.
                 let connection = self.any_connection(rng)?;
                 let wire = &mut self.connections.get_mut(connection)?.wires[rng.index(2)];
-                wire.lose_next |= fault == Fault::Lose;
-                wire.duplicate_next |= fault == Fault::Duplicate;
+                wire.mishap = Some(fault);
                 Some(())
             }
             Fault::Delay => {
@@ -174,7 +173,7 @@ impl World {
         match fault {
             Fault::ClockJump => clock.set(sign * rng.between(1, 60_000).cast_signed(), 0),
             Fault::ClockDrift => {
-                clock.set(clock.offset_ms(), sign * rng.between(100, 300_000).cast_signed())
+                clock.set(clock.offset_ms(), sign * rng.between(100, 300_000).cast_signed());
             }
             _ => clock.set(sign * rng.between(310_000, 380_000).cast_signed(), 0),
         }

@@ -53,7 +53,6 @@ use crate::world::World;
 /// # Errors
 ///
 /// [`Failure`] if something wasn't as it must be; a panic is one, too.
-#[expect(clippy::result_large_err, reason = "a failure ends everything, it needn't be quick")]
 pub fn run(seed: u64, config: &Config) -> Result<Report, Failure> {
     let _armed = Armed::new(config.canary);
     let mut world = World::new(seed, config);

@@ -6,6 +6,8 @@ use blaze_codec::{Mode, Seq};
 use blaze_sync_protocol::Session;
 use bytes::Bytes;
 
+use crate::fault::Fault;
+
 /// The link of two nodes, as it is meant to be.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -76,8 +78,8 @@ pub(crate) struct Wire {
     pub(crate) held: bool,
     /// Nothing arrives any more, and nobody says so.
     pub(crate) dead: bool,
-    pub(crate) lose_next: bool,
-    pub(crate) duplicate_next: bool,
+    /// What happens to the next frame of changes.
+    pub(crate) mishap: Option<Fault>,
 }
 
 /// What arrives.

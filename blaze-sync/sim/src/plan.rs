@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     /// The most bytes of a large value, and how many of a hundred values are.
     pub(crate) value_bytes_max: u64,
     pub(crate) large_values_percent: u64,
+    /// The most bytes that are read back from a database at once.
+    pub(crate) read_bytes_max: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +101,7 @@ impl Plan {
         let links = pairs.into_iter().map(|pair| LinkPlan::draw(rng, pair, with_modes)).collect();
         let steps = rng.between(15, 90);
         let (steps, writes_max) = if large { (steps * 10, 40) } else { (steps, 4) };
-        let with_large_values = rng.percent(if large { 20 } else { 4 });
+        let with_large_values = rng.percent(if large { 20 } else { 2 });
         let weights = Fault::ALL.map(|_| if rng.percent(50) { 0 } else { rng.between(1, 8) });
         Self {
             shape,
@@ -114,8 +116,9 @@ impl Plan {
             keys: if large { rng.between(10, 1_000) } else { rng.between(1, 8) },
             fields: rng.between(1, 4),
             writes_max,
-            value_bytes_max: if large { 3_000 } else { 400_000 },
-            large_values_percent: if with_large_values { 60 } else { 0 },
+            value_bytes_max: if large { 3_000 } else { 300_000 },
+            large_values_percent: if with_large_values { 40 } else { 0 },
+            read_bytes_max: 100 << rng.below(14),
         }
     }
 }

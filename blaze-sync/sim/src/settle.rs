@@ -40,10 +40,7 @@ impl World {
                 self.schedule(0, Event::Take { connection, side });
             }
             if let Some(found) = self.connections.get_mut(connection) {
-                found.wires.iter_mut().for_each(|wire| {
-                    wire.lose_next = false;
-                    wire.duplicate_next = false;
-                });
+                found.wires.iter_mut().for_each(|wire| wire.mishap = None);
             }
         }
         let true_ms = START_MS.cast_unsigned() + self.now_ms;

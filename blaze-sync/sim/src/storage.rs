@@ -70,7 +70,7 @@ impl World {
         match job {
             Job::Commit(writes) => self.commit(node, writes, true),
             Job::Merge { session: (connection, side), batch, after } => {
-                let answer = self.merge(node, (connection, side), batch, after);
+                let answer = self.merge(node, (connection, side), &batch, after);
                 if !self.config.has(Driver::MergeAckedEarly) {
                     self.feed(connection, side, answer);
                 }
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Merges a batch and checks what became of it; returns the answer.
-    fn merge(&mut self, node: usize, session: (u64, usize), batch: Batch, after: Seq) -> Input {
+    fn merge(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) -> Input {
         let (number, operations) = (batch.checkpoint.seq, batch.operations.len() as u64);
         self.note(
             "merge",
@@ -142,7 +142,7 @@ impl World {
             first.checkpoint.seq = after;
             self.merge_one(node, session, &first, after);
         }
-        self.merge_one(node, session, &batch, after);
+        self.merge_one(node, session, batch, after);
         Input::Merged
     }
 
@@ -223,7 +223,7 @@ impl World {
             match job {
                 Job::Commit(writes) => self.commit(node, writes, how == Stop::Close),
                 Job::Merge { session, batch, after } => {
-                    drop(self.merge(node, session, batch, after))
+                    drop(self.merge(node, session, &batch, after));
                 }
             }
         }

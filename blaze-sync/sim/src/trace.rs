@@ -8,16 +8,21 @@ use crate::rng::mix;
 /// Lines that are kept.
 const LINES_MAX: usize = 400;
 
+/// Bytes that are hashed at each end of many.
+const BYTES_MAX: usize = 1_024;
+
 /// A rolling hash of all that happened: two runs of a seed must end with the same.
 #[derive(Debug)]
 pub(crate) struct Trace {
     hash: u64,
     lines: Option<VecDeque<String>>,
+    /// Whether the story has ended.
+    ended: bool,
 }
 
 impl Trace {
     pub(crate) fn new(with_lines: bool) -> Self {
-        Self { hash: 0, lines: with_lines.then(VecDeque::new) }
+        Self { hash: 0, lines: with_lines.then(VecDeque::new), ended: false }
     }
 
     /// Notes an event with its numbers.
@@ -29,8 +34,10 @@ impl Trace {
     ) {
         self.add(now_ms);
         self.bytes(label.as_bytes());
-        numbers.iter().for_each(|(_, number)| self.add(*number));
-        let Some(lines) = &mut self.lines else { return };
+        for (_, number) in numbers {
+            self.add(*number);
+        }
+        let Some(lines) = self.lines.as_mut().filter(|_| !self.ended) else { return };
         let mut line = format!("{now_ms:>7} ms  {label}");
         for (name, number) in numbers {
             // Writing to a string doesn't fail.
@@ -44,14 +51,27 @@ impl Trace {
 
     /// Adds a text to the last line; it isn't hashed.
     pub(crate) fn detail(&mut self, text: impl FnOnce() -> String) {
+        if self.ended {
+            return;
+        }
         if let Some(line) = self.lines.as_mut().and_then(VecDeque::back_mut) {
             line.push(' ');
             line.push_str(&text());
         }
     }
 
-    /// Hashes bytes, such as a frame's.
+    /// Ends the story: what follows is only the end of what was being done.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Hashes bytes, such as a frame's; of many, the first and the last.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        if bytes.len() > 2 * BYTES_MAX {
+            self.add(bytes.len() as u64);
+            self.bytes(&bytes[..BYTES_MAX]);
+            return self.bytes(&bytes[bytes.len() - BYTES_MAX..]);
+        }
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);

@@ -37,7 +37,8 @@ impl World {
             self.push(connection, side, Arrival::Frame(frame));
             return;
         }
-        if std::mem::take(&mut wire.lose_next) {
+        let mishap = wire.mishap.take();
+        if mishap == Some(Fault::Lose) {
             found.tainted = true;
             let dies_ms = self.rng.between(1, 1_000);
             self.happened(Fault::Lose, &[("connection", connection)]);
@@ -46,7 +47,7 @@ impl World {
         }
         wire.bytes += frame.len() as u64;
         let (queued, limits) = (wire.bytes, self.plan.limits);
-        if std::mem::take(&mut wire.duplicate_next) {
+        if mishap == Some(Fault::Duplicate) {
             found.tainted = true;
             wire.bytes += frame.len() as u64;
             self.happened(Fault::Duplicate, &[("connection", connection)]);

@@ -66,7 +66,7 @@ impl World {
             (true, 0..55) | (false, 96..) => WriteKind::Update(self.draw_fields(rng)),
             (true, 55..72) | (false, 0..25) => WriteKind::Put(self.draw_record(rng)),
             (true, 72..97) | (false, 90..96) => WriteKind::Delete,
-            (true, _) | (false, _) => WriteKind::Insert(self.draw_record(rng)),
+            _ => WriteKind::Insert(self.draw_record(rng)),
         };
         let (collection, key) = place;
         Write { collection, key, kind }

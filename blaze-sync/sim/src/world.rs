@@ -170,6 +170,7 @@ impl World {
         if self.failure.is_none() {
             self.note("failure", &[]);
             self.trace.detail(|| format!("{check}: {message}"));
+            self.trace.end();
             self.failure = Some((check, message));
         }
     }
