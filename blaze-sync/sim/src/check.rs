@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Two correct sides never break the protocol, and their feeds never go back (but for
-    /// a hello that is read late, when a newer session has gone on).
+    /// a hello that is read late, when a newer session or another link has gone on).
     pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool, stale: bool) {
         let copies = [Fault::Restore, Fault::Clone, Fault::ReuseSeqs];
         let copies = copies.into_iter().any(|fault| self.config.faults.has(fault));

@@ -231,7 +231,7 @@ impl World {
         let name = format!("{error:?}");
         let name = name.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
         self.report.saw(&format!("error {name}"));
-        let stale = self.links[link].connection != Some(connection);
+        let stale = self.links[link].connection != Some(connection) || self.is_doubled(link);
         self.check_error(error, tainted, stale);
         self.carry_out(connection, side);
         self.push(connection, side, Arrival::Closed);
@@ -246,6 +246,16 @@ impl World {
             }
             self.connect_again(link, !error.is_retryable());
         }
+    }
+
+    /// Whether another link joins the same nodes.
+    pub(crate) fn is_doubled(&self, link: usize) -> bool {
+        let [one, other] = self.links[link].nodes;
+        let same = self
+            .links
+            .iter()
+            .filter(|link| link.nodes == [one, other] || link.nodes == [other, one]);
+        same.count() > 1
     }
 
     /// Waits as the engine does, and connects.

@@ -217,6 +217,14 @@ impl Oracle {
         self.records.keys().find(|place| !self.record_within(place, other))
     }
 
+    /// The greatest version of each record that counts.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (&Place, Version)> {
+        self.records.iter().map(|(place, facts)| {
+            let versions = facts.counted().map(|(_, fact)| fact.version);
+            (place, versions.fold(facts.life().0, Version::max))
+        })
+    }
+
     /// What is held of a record, for people.
     pub(crate) fn describe(&self, place: &Place) -> String {
         let Some(facts) = self.records.get(place) else { return "nothing".to_owned() };

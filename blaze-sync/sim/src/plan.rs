@@ -97,8 +97,8 @@ impl Plan {
         let with_servers = rng.percent(40);
         let with_modes = rng.percent(30);
         let nodes = (0..count).map(|_| NodePlan::draw(rng, with_servers)).collect::<Vec<_>>();
-        let pairs = pairs(rng, shape, nodes.len());
-        let links = pairs.into_iter().map(|pair| LinkPlan::draw(rng, pair, with_modes)).collect();
+        let pairs = pairs(rng, shape, nodes.len()).into_iter();
+        let links = pairs.map(|pair| LinkPlan::draw(rng, pair, with_modes)).collect();
         let steps = rng.between(15, 90);
         let (steps, writes_max) = if large { (steps * 10, 40) } else { (steps, 4) };
         let with_large_values = rng.percent(if large { 20 } else { 2 });
@@ -120,6 +120,16 @@ impl Plan {
             large_values_percent: if with_large_values { 40 } else { 0 },
             read_bytes_max: 100 << rng.below(14),
         }
+        .double(&mut Rng::new(seed, 2))
+    }
+
+    /// Some nodes are linked twice, say from both sides.
+    fn double(mut self, rng: &mut Rng) -> Self {
+        if let Some(link) = rng.pick(&self.links).filter(|_| rng.percent(8)) {
+            let pair = (link.connector, link.acceptor);
+            self.links.push(LinkPlan::draw(rng, pair, false));
+        }
+        self
     }
 }
 

@@ -1,7 +1,11 @@
 //! The end of a run: everything is healed, becomes quiet, and is compared.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use blaze_codec::{Checkpoint, Mode, Seq};
-use blaze_db_adapter::DatabaseAdapter;
+use blaze_db_adapter::{DatabaseAdapter, Observer};
+use blaze_db_adapter_memory::MemoryDatabase;
 
 use crate::clock::START_MS;
 use crate::network::sends;
@@ -105,6 +109,7 @@ impl World {
             let Some(life) = &self.nodes[node].life else { continue };
             let database = life.database.clone();
             self.check_contents(node, database.as_ref());
+            self.check_observer(node, database);
         }
         let links = self.links.iter().filter(|link| !link.gone);
         let nodes = links.flat_map(|link| {
@@ -127,6 +132,29 @@ impl World {
         }
     }
 
+    /// Checks that one who observes from the beginning sees each record's last change.
+    fn check_observer(&mut self, node: usize, database: Arc<MemoryDatabase>) {
+        let mut observer = Observer::after(database, None, Seq::ZERO);
+        let (mut seen, mut last) = (BTreeMap::new(), Seq::ZERO);
+        while let Some(Ok(observed)) = ready(observer.next()) {
+            if observed.seq < last {
+                let message = format!("node {node}: seq {} after {last}", observed.seq);
+                return self.fail("an observer sees each change once and in order", message);
+            }
+            last = observed.seq;
+            let latest = seen.entry((observed.collection, observed.key)).or_default();
+            *latest = observed.version.max(*latest);
+        }
+        let Some(life) = &self.nodes[node].life else { return };
+        let missed =
+            life.oracle.latest().find(|(place, version)| seen.get(*place) != Some(version));
+        if let Some((place, version)) = missed {
+            let message =
+                format!("node {node}: {} at {version:?}, not {:?}", place.1, seen.get(place));
+            self.fail("an observer misses no record", message);
+        }
+    }
+
     fn held(&self, node: usize) -> Oracle {
         let life = self.nodes[node].life.as_ref();
         life.and_then(|life| Oracle::of(life.database.as_ref())).unwrap_or_default()
@@ -142,7 +170,8 @@ impl World {
     /// How often operations crossed the links, if nothing went wrong.
     fn measure(&mut self) {
         let both_ways = self.links.iter().all(|link| link.mode == Mode::Bidirectional);
-        if !self.report.faults.is_empty() || !both_ways {
+        let doubled = (0..self.links.len()).any(|link| self.is_doubled(link));
+        if !self.report.faults.is_empty() || !both_ways || doubled {
             return;
         }
         let wanted = self.report.operations * self.links.len() as u64;

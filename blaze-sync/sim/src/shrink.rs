@@ -6,7 +6,10 @@ use crate::{Config, Failure, Fault, run};
 /// once more with its story. Returns the configuration that is left, too.
 pub fn shrink(failure: &Failure, config: &Config) -> (Config, Failure) {
     let mut best = *config;
-    let fails = |config: &Config| run(failure.seed, config).err();
+    let fails = |config: &Config| {
+        // Another failure is another story.
+        run(failure.seed, config).err().filter(|found| found.check == failure.check)
+    };
     best.steps_max = failure.steps;
     if fails(&best).is_none() {
         best.steps_max = config.steps_max;

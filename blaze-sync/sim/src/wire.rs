@@ -55,6 +55,9 @@ impl World {
         }
         let body_max = BODY_BYTES_MAX as u64;
         let bytes_max = limits.window_bytes.max(2 * body_max) + body_max;
+        if queued > limits.window_bytes / 2 {
+            self.report.saw("half of a window on its way");
+        }
         if queued > bytes_max {
             let message = format!("{queued} bytes are on their way, at most {bytes_max} may be");
             self.fail("what a peer can make a node queue is bounded", message);
