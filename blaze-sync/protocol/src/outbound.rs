@@ -35,6 +35,8 @@ pub(crate) struct Outbound {
     /// Whether records may have been left out because they changed again later: in what
     /// was read last, or in an earlier session, of which nothing is known.
     behind: bool,
+    /// Below this, what the peer acknowledged may lack what was left out.
+    whole: Seq,
     /// Since when there is something untold.
     untold_ms: Option<u64>,
 }
@@ -67,6 +69,7 @@ impl Outbound {
             queue: VecDeque::new(),
             reading: false,
             behind: after > Seq::ZERO && after < head,
+            whole: Seq::ZERO,
             untold_ms: None,
         })
     }
@@ -89,7 +92,7 @@ impl Outbound {
     /// Queues what was read, but for what the peer knows anyway.
     pub(crate) fn queue(&mut self, outgoing: Outgoing) {
         self.reading = false;
-        self.behind = outgoing.behind;
+        let was_behind = std::mem::replace(&mut self.behind, outgoing.behind);
         for item in outgoing.items {
             debug_assert!(item.after <= self.read, "a gap in what was read of the feed");
             self.read = self.read.max(item.through);
@@ -101,6 +104,9 @@ impl Outbound {
             }
             self.told = item.through;
             self.queue.extend(item.frames);
+        }
+        if was_behind {
+            self.whole = self.read;
         }
     }
 
@@ -154,24 +160,25 @@ impl Outbound {
         self.queue.pop_front()
     }
 
-    /// Takes an ack; returns the seq up to which the peer now has everything.
-    pub(crate) fn ack(&mut self, ack: Ack) -> Result<Seq, SessionError> {
+    /// Takes an ack.
+    pub(crate) fn ack(&mut self, ack: Ack) -> Result<(), SessionError> {
         if ack.through > self.told {
             return Err(SessionError::Violation { rule: "an ack covers only what was sent" });
         }
         self.acked = self.acked.max(ack.through);
         self.credit = self.credit.saturating_add(ack.credit).min(CREDIT_BYTES_MAX);
-        Ok(self.known())
+        Ok(())
     }
 
     /// The seq up to which the peer has everything: what it acknowledged, and
-    /// what came from it anyway.
-    pub(crate) fn known(&self) -> Seq {
+    /// what came from it anyway; `None` while it may lack what was left out.
+    pub(crate) fn known(&self) -> Option<Seq> {
         #[cfg(feature = "canary")]
         if canary::is(Canary::KnownTooMuch) {
-            return self.read;
+            return Some(self.read);
         }
-        if self.acked == self.told { self.read } else { self.acked }
+        let known = if self.acked == self.told { self.read } else { self.acked };
+        (!self.behind && known >= self.whole).then_some(known)
     }
 }
 
@@ -212,7 +219,8 @@ mod tests {
         out.queue(outgoing([item(0, 1, 60), item(1, 2, 60)]));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
-        assert_eq!(out.ack(Ack { through: Seq(1), credit: 60 }), Ok(Seq(1)));
+        out.ack(Ack { through: Seq(1), credit: 60 }).unwrap();
+        assert_eq!(out.known(), Some(Seq(1)));
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(2), 40, false)));
     }
@@ -224,11 +232,11 @@ mod tests {
         out.queue(outgoing([known(0, 1), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame(), None, "not yet");
-        assert_eq!(out.known(), Seq(2));
+        assert_eq!(out.known(), Some(Seq(2)));
         out.queue(outgoing([item(2, 3, 9)]));
         assert_eq!(out.poll_frame(), Some(told(0, 2)));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
-        assert_eq!(out.known(), Seq(0), "sent, not acknowledged");
+        assert_eq!(out.known(), Some(Seq(0)), "sent, not acknowledged");
     }
 
     #[test]
@@ -266,9 +274,14 @@ mod tests {
         out.head(Seq(4));
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(3), 82, false)));
+        out.ack(Ack { through: Seq(2), credit: 0 }).unwrap();
+        assert_eq!(out.known(), None, "what was left out came with seq 3");
+        out.ack(Ack { through: Seq(3), credit: 0 }).unwrap();
+        assert_eq!(out.known(), Some(Seq(3)));
 
         let mut resumed = outbound(2, 3).unwrap();
         assert_eq!(resumed.poll_read(), Some((Seq(2), 100, true)), "nobody knows how it got there");
+        assert_eq!(resumed.known(), None);
         let mut at_the_end = outbound(3, 3).unwrap();
         at_the_end.head(Seq(4));
         assert_eq!(at_the_end.poll_read(), Some((Seq(3), 100, false)));

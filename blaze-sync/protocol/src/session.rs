@@ -199,7 +199,7 @@ impl Session {
             (_, Message::Ack(ack)) => {
                 let rule = "an ack answers changes";
                 let outbound = self.outbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                outbound.ack(ack).map(|_| ())
+                outbound.ack(ack)
             }
             (_, Message::Ping(nonce)) => {
                 self.send(&Message::Pong(nonce), now);
@@ -363,8 +363,7 @@ impl Session {
             let known = Known { node: peer.node, checkpoint };
             self.outputs.push_back(Output::Read { after, bytes, known, behind });
         }
-        let known = outbound.known();
-        if self.peer_acked != Some(known) {
+        if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {
             self.peer_acked = Some(known);
             self.outputs.push_back(Output::Event(Event::PeerAcked(known)));
         }
