@@ -1,19 +1,20 @@
 //! What must hold whenever something is committed, merged or acknowledged.
 
+use std::sync::Arc;
+
 use blaze_codec::{Checkpoint, HlcClock, Operation, Role, Seq};
 use blaze_db_adapter::{Committed, DatabaseAdapter, Merged};
 use blaze_sync_protocol::{Batch, SessionError};
 
 use crate::fault::Fault;
 use crate::network::sends;
-use crate::node::Written;
 use crate::oracle::Oracle;
 use crate::ready::ready;
 use crate::world::{Event, World};
 
 impl World {
     /// Takes note of a local commit, and checks its stamps.
-    pub(crate) fn committed(&mut self, node: usize, committed: &Committed, answered: bool) {
+    pub(crate) fn committed(&mut self, node: usize, committed: &Arc<Committed>, answered: bool) {
         if let Err(message) = self.check_stamps(node, committed) {
             self.fail("local writes are stamped by the rule", message);
         }
@@ -94,13 +95,10 @@ impl World {
     }
 
     /// Adds a commit to the node's log, and checks that the observer sees it.
-    fn log(&mut self, node: usize, committed: &Committed) {
+    fn log(&mut self, node: usize, committed: &Arc<Committed>) {
         let seq = committed.seq();
         let found = &mut self.nodes[node];
-        let written = |operation: &Operation| -> Written {
-            (operation.collection.clone(), operation.key.clone(), operation.version)
-        };
-        found.log.push(committed.operations().iter().map(written).collect());
+        found.log.push(Arc::clone(committed));
         let expected = found.log.len() as u64;
         let Some(life) = &mut found.life else { return };
         committed.operations().iter().for_each(|operation| life.oracle.changed(operation, seq));
@@ -162,23 +160,22 @@ impl World {
         let Some(ours) = &self.nodes[node].life else { return };
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
         let range = sender.log.get(index(after)..index(batch.checkpoint.seq)).unwrap_or_default();
-        let missing = range.iter().zip(after.0 + 1..).find_map(|(commit, seq)| {
-            let missing = |(collection, key, _): &&Written| {
-                let place = (collection.clone(), key.clone());
+        let missing = range.iter().find_map(|commit| {
+            let missing = |operation: &&Operation| {
+                let place = (operation.collection.clone(), operation.key.clone());
                 let changed = theirs.oracle.facts(&place).map(|facts| facts.changed);
-                let again = changed.is_some_and(|changed| changed.0 > seq);
                 // What changed again comes later, if it was read back from the database.
-                !again && !theirs.oracle.record_within(&place, &ours.oracle)
+                let again = read_back && changed > Some(commit.seq());
+                !again && !ours.oracle.holds(operation)
             };
-            let lost = commit.iter().find(missing)?;
-            Some(format!("{} of seq {seq}", lost.1))
+            let lost = commit.operations().iter().find(missing)?;
+            Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
         });
         let torn = sender.log.get(index(batch.checkpoint.seq)).and_then(|next| {
             let is_next = |operation: &&Operation| {
-                next.iter().any(|(collection, key, version)| {
-                    (collection, key) == (&operation.collection, &operation.key)
-                        && *version == operation.version
-                })
+                next.operations()
+                    .iter()
+                    .any(|other| other.version == operation.version && other.key == operation.key)
             };
             batch.operations.iter().find(is_next)
         });
@@ -199,20 +196,15 @@ impl World {
         let [node, peer] = [found.nodes[side], found.nodes[1 - side]];
         self.note("acked", &[("node", node as u64), ("by", peer as u64), ("seq", seq.0)]);
         let (ours, theirs) = (&self.nodes[node], &self.nodes[peer]);
-        let (Some(life), Some(peers)) = (&ours.life, theirs.oracle()) else { return };
+        let Some(peers) = theirs.oracle() else { return };
         if theirs.losses != losses || theirs.gone {
             return;
         }
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
-        let from = before.unwrap_or_default();
-        let range = ours.log.get(index(from)..index(seq)).unwrap_or_default();
-        let lacking = range.iter().zip(from.0 + 1..).find_map(|(commit, at)| {
-            let lacks = |(collection, key, _): &&Written| {
-                let place = (collection.clone(), key.clone());
-                let changed = life.oracle.facts(&place).map(|facts| facts.changed);
-                changed == Some(Seq(at)) && !life.oracle.record_within(&place, peers)
-            };
-            commit.iter().find(lacks).map(|lost| format!("{} of seq {at}, of {seq}", lost.1))
+        let range = ours.log.get(index(before.unwrap_or_default())..index(seq)).unwrap_or_default();
+        let lacking = range.iter().find_map(|commit| {
+            let lacking = commit.operations().iter().find(|operation| !peers.holds(operation))?;
+            Some(format!("seq {} of {seq}: {}", commit.seq(), describe_one(lacking)))
         });
         if let Some(lacking) = lacking {
             self.fail("a peer has what it acknowledged", lacking);

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use blaze_codec::{
-    Checkpoint, Incarnation, Name, NodeId, Operation, RecordKey, Role, Seq, Version,
-};
+use blaze_codec::{Checkpoint, Incarnation, NodeId, Operation, Role, Seq};
 use blaze_db_adapter::{Committed, DatabaseAdapter, Durability, Observer, Write};
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions, Snapshot};
 use blaze_sync_protocol::Batch;
@@ -37,9 +35,6 @@ pub(crate) enum Reopening {
     Unknowing,
 }
 
-/// What an operation is known by.
-pub(crate) type Written = (Name, RecordKey, Version);
-
 /// A node, running or not.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -66,8 +61,8 @@ pub(crate) struct Node {
     /// Protocol versions that it claims to speak.
     pub(crate) speaks: Option<(u16, u16)>,
     pub(crate) gone: bool,
-    /// What each commit changed, from seq 1 on.
-    pub(crate) log: Vec<Vec<Written>>,
+    /// Its commits, from seq 1 on.
+    pub(crate) log: Vec<Arc<Committed>>,
     /// What was promised to survive everything.
     pub(crate) promised: Oracle,
     /// What was promised to survive the process.

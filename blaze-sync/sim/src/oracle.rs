@@ -205,6 +205,12 @@ impl Oracle {
         self.records.get(place)
     }
 
+    /// Whether joining the operation would change nothing.
+    pub(crate) fn holds(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.records.get(&place).is_some_and(|facts| !facts.changes(operation))
+    }
+
     /// Whether another holds all that is held here of a record.
     pub(crate) fn record_within(&self, place: &Place, other: &Self) -> bool {
         let nothing = Facts::default();

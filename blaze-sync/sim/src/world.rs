@@ -17,6 +17,9 @@ use crate::report::{Failure, Report};
 use crate::rng::Rng;
 use crate::trace::Trace;
 
+/// More events than any run needs.
+const EVENTS_MAX: u64 = 20_000_000;
+
 /// Everything in a run.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -28,6 +31,7 @@ pub(crate) struct World {
     pub(crate) now_ms: u64,
     queue: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
+    events: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) links: Vec<Link>,
     pub(crate) connections: Connections,
@@ -97,6 +101,7 @@ impl World {
             now_ms: 0,
             queue: BTreeMap::new(),
             scheduled: 0,
+            events: 0,
             nodes: Vec::new(),
             links: Vec::new(),
             connections: Connections::default(),
@@ -129,6 +134,10 @@ impl World {
                 self.fail("all becomes quiet", "nothing is left to happen".to_owned());
                 return;
             };
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                self.fail("all becomes quiet", format!("{EVENTS_MAX} events were not enough"));
+            }
             self.now_ms = at_ms;
             self.time.store(at_ms, Relaxed);
             self.handle(event);
