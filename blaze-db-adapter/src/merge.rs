@@ -225,8 +225,9 @@ impl RecordState {
         }
         if rank(&theirs) <= rank(&self.life) {
             #[cfg(feature = "canary")]
-            return canary::is(Canary::RedeliveredCounts) && theirs == self.life;
-            #[cfg(not(feature = "canary"))]
+            if canary::is(Canary::RedeliveredCounts) && theirs == self.life {
+                return true;
+            }
             return false;
         }
         // What a reader saw and the new life hides is lost, unless its author knew it.
@@ -260,11 +261,10 @@ impl RecordState {
     ) -> bool {
         let theirs =
             Register { version: operation.version, base: operation.base, value: value.cloned() };
+        let late = theirs.version < self.life.version;
         #[cfg(feature = "canary")]
-        let late_is_kept = canary::is(Canary::LateFieldKept);
-        #[cfg(not(feature = "canary"))]
-        let late_is_kept = false;
-        if theirs.version < self.life.version && !late_is_kept {
+        let late = late && !canary::is(Canary::LateFieldKept);
+        if late {
             self.report_hidden(name, theirs, report);
             return false;
         }

@@ -226,14 +226,13 @@ impl Stamper<'_> {
         } else {
             hlc
         };
+        let role = self.role;
         #[cfg(feature = "canary")]
         let role = if crate::canary::is(crate::canary::Canary::ServerLikeClient) {
             Role::Client
         } else {
-            self.role
+            role
         };
-        #[cfg(not(feature = "canary"))]
-        let role = self.role;
         let epoch = match role {
             Role::Server => hlc,
             Role::Client => seen.epoch,

@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::network::sends;
 use crate::oracle::Oracle;
 use crate::ready::ready;
+use crate::workload;
 use crate::world::{Event, World};
 
 impl World {
@@ -234,6 +235,14 @@ impl World {
         let Some(found) = Oracle::of(database) else {
             return self.fail("the feed can be read", format!("node {node}"));
         };
+        let notes = workload::collection();
+        let seen = ready(database.scan(&notes, None, usize::MAX)).and_then(Result::ok);
+        let visible = life.oracle.visible(&notes);
+        if seen.as_ref() != Some(&visible) {
+            let wrong = seen.unwrap_or_default().into_iter().find(|entry| !visible.contains(entry));
+            let message = format!("node {node}: {wrong:?}, or {} records in all", visible.len());
+            return self.fail("a reader sees what the rule says", message);
+        }
         let lacking = life.oracle.missing_in(&found);
         let Some(place) = lacking.or_else(|| found.missing_in(&life.oracle)) else { return };
         let (is, should) = (found.describe(place), life.oracle.describe(place));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 
-use blaze_codec::{Change, Hlc, Name, Operation, RecordKey, Seq, Value, Version, binary};
+use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Value, Version, binary};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
 
 use crate::ready::ready;
@@ -221,6 +221,19 @@ impl Oracle {
     /// The first record of which another doesn't hold all that is held here.
     pub(crate) fn missing_in(&self, other: &Self) -> Option<&Place> {
         self.records.keys().find(|place| !self.record_within(place, other))
+    }
+
+    /// What a reader should see of a collection.
+    pub(crate) fn visible(&self, collection: &Name) -> Vec<(RecordKey, Record)> {
+        let existing =
+            self.records.iter().filter(|((name, _), facts)| name == collection && facts.exists());
+        let seen = existing.map(|((_, key), facts)| {
+            let fields = facts.counted();
+            let fields =
+                fields.filter_map(|(name, fact)| Some((name.clone(), fact.value.clone()?)));
+            (key.clone(), fields.collect())
+        });
+        seen.collect()
     }
 
     /// The greatest version of each record that counts.

@@ -58,7 +58,7 @@ impl World {
 
     fn draw_write(&mut self, rng: &mut Rng, node: usize) -> Write {
         let key = rng.below(self.plan.keys).cast_signed();
-        let place = (name("notes"), RecordKey::Int(key));
+        let place = (collection(), RecordKey::Int(key));
         let life = self.nodes[node].life.as_ref();
         let facts = life.and_then(|life| life.oracle.facts(&place));
         let exists = facts.is_some_and(Facts::exists);
@@ -104,6 +104,11 @@ impl World {
         self.values += 1;
         Value::Int(self.values)
     }
+}
+
+/// The one collection that is written to.
+pub(crate) fn collection() -> Name {
+    name("notes")
 }
 
 fn name(text: &'static str) -> Name {

@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::trace::Trace;
 
 /// More events than any run needs.
-const EVENTS_MAX: u64 = 20_000_000;
+const EVENTS_MAX: u64 = 5_000_000;
 
 /// Everything in a run.
 #[derive(Debug)]
