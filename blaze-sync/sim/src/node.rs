@@ -18,7 +18,6 @@ use crate::rng::Rng;
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     pub(crate) snapshot: Snapshot,
-    pub(crate) incarnation: Incarnation,
     pub(crate) oracle: Oracle,
 }
 
@@ -101,7 +100,7 @@ impl Node {
         let options = MemoryOptions::new().node(plan.id).incarnation(incarnation);
         let database = options.role(plan.role).clock(clock.wall()).build();
         let snapshot = database.snapshot();
-        let empty = Image { snapshot, incarnation, oracle: Oracle::default() };
+        let empty = Image { snapshot, oracle: Oracle::default() };
         Self {
             id: plan.id,
             role: plan.role,
@@ -131,16 +130,19 @@ impl Node {
     /// its feed went back belongs here.
     pub(crate) fn open(&mut self, rng: &mut Rng) {
         let Some((image, reopening)) = self.file.take() else { return };
-        let Image { snapshot, mut incarnation, oracle } = image;
+        let Image { snapshot, oracle } = image;
         let snapshot = match reopening {
             Reopening::Whole | Reopening::Unknowing => snapshot,
-            Reopening::Shortened => {
-                incarnation = Incarnation(rng.next());
-                snapshot.with_incarnation(incarnation)
-            }
+            Reopening::Shortened => snapshot.with_incarnation(Incarnation(rng.next())),
         };
-        self.log.truncate(usize::try_from(snapshot.head().0).unwrap_or(usize::MAX));
+        // What lies beyond is of another past now, and so are backups of it.
+        let head = snapshot.head();
+        self.log.truncate(usize::try_from(head.0).unwrap_or(usize::MAX));
+        self.backups.retain(|backup| backup.snapshot.head() <= head);
         let database = Arc::new(snapshot.open(self.clock.wall()));
+        let identity = database.identity();
+        (self.id, self.role) = (identity.node, identity.role);
+        let incarnation = identity.incarnation;
         let observer = Observer::new(database.clone(), None);
         self.lives += 1;
         self.life = Some(Life { number: self.lives, incarnation, database, oracle, observer });
@@ -150,7 +152,7 @@ impl Node {
     pub(crate) fn image(&self) -> Option<Image> {
         let life = self.life.as_ref()?;
         let (snapshot, oracle) = (life.database.snapshot(), life.oracle.clone());
-        Some(Image { snapshot, incarnation: life.incarnation, oracle })
+        Some(Image { snapshot, oracle })
     }
 
     /// What it holds, running or not.

@@ -89,12 +89,14 @@ impl World {
                 let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
                 let life = sender.life.as_ref()?;
                 let held = ready(receiver.database.checkpoint(sender.id))?.ok()?;
-                let nothing = Checkpoint { incarnation: life.incarnation, seq: Seq::ZERO };
-                let same_life = |held: &Checkpoint| held.incarnation == life.incarnation;
-                let held = held.filter(same_life).unwrap_or(nothing);
-                let whole = Checkpoint { incarnation: life.incarnation, seq: life.head() };
+                let (incarnation, head) = (life.incarnation, life.head());
+                // A late merge of a session with an earlier life may have put its own
+                // checkpoint there; then all is sent again the next time.
+                let same_life = |held: &Checkpoint| held.incarnation == incarnation;
+                let held_seq = held.filter(same_life).map_or(head, |held| held.seq);
                 let acked = self.acked(connection, side);
-                (held != whole || acked != Some(whole.seq)).then(|| {
+                (held_seq != head || acked != Some(head)).then(|| {
+                    let whole = Checkpoint { incarnation, seq: head };
                     format!(
                         "node {to} holds {held:?} of node {from}, which is at {whole:?} and knows {acked:?}"
                     )

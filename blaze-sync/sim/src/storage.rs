@@ -191,7 +191,6 @@ impl World {
         }
         found.open(&mut self.rng);
         let Some(life) = &found.life else { return };
-        found.role = life.database.identity().role;
         let (number, head, database) = (life.number, life.head(), Arc::clone(&life.database));
         self.note("start", &[("node", node as u64), ("life", number), ("head", head.0)]);
         self.check_contents(node, database.as_ref());

@@ -39,9 +39,11 @@ fn the_story_makes_no_difference() {
 }
 
 /// What once failed, each with what it was.
-const REGRESSIONS: [(u64, &str); 2] = [
+const REGRESSIONS: [(u64, &str); 4] = [
     (738, "a hello that is read after a newer session went on"),
     (987, "records left out while reading back came in part only"),
+    (6, "records left out while reading back counted as acknowledged"),
+    (1_016_469, "a late merge of a session with an earlier life took the checkpoint"),
 ];
 
 #[test]
