@@ -84,6 +84,9 @@ impl World {
             let Some(connection) = link.connection else {
                 return Some(format!("link {number} is down"));
             };
+            if (0..2).any(|side| self.connections.end(connection, side).is_none()) {
+                return Some(format!("one side of link {number} is gone"));
+            }
             [0, 1].into_iter().filter(|side| sends(link.mode, *side)).find_map(|side| {
                 let [from, to] = [link.nodes[side], link.nodes[1 - side]];
                 let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
@@ -92,8 +95,10 @@ impl World {
                 let (incarnation, head) = (life.incarnation, life.head());
                 // A late merge of a session with an earlier life may have put its own
                 // checkpoint there; then all is sent again the next time.
-                let same_life = |held: &Checkpoint| held.incarnation == incarnation;
-                let held_seq = held.filter(same_life).map_or(head, |held| held.seq);
+                let held_seq = match held {
+                    Some(held) if held.incarnation != incarnation => head,
+                    held => held.map_or(Seq::ZERO, |held| held.seq),
+                };
                 let acked = self.acked(connection, side);
                 (held_seq != head || acked != Some(head)).then(|| {
                     let whole = Checkpoint { incarnation, seq: head };
