@@ -92,16 +92,16 @@ impl World {
                 let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
                 let life = sender.life.as_ref()?;
                 let held = ready(receiver.database.checkpoint(sender.id))?.ok()?;
-                let (incarnation, head) = (life.incarnation, life.head());
+                let (incarnation, end) = (life.incarnation, life.head());
                 // A late merge of a session with an earlier life may have put its own
                 // checkpoint there; then all is sent again the next time.
                 let held_seq = match held {
-                    Some(held) if held.incarnation != incarnation => head,
+                    Some(held) if held.incarnation != incarnation => end,
                     held => held.map_or(Seq::ZERO, |held| held.seq),
                 };
                 let acked = self.acked(connection, side);
-                (held_seq != head || acked != Some(head)).then(|| {
-                    let whole = Checkpoint { incarnation, seq: head };
+                (held_seq != end || acked != Some(end)).then(|| {
+                    let whole = Checkpoint { incarnation, seq: end };
                     format!(
                         "node {to} holds {held:?} of node {from}, which is at {whole:?} and knows {acked:?}"
                     )
