@@ -21,8 +21,8 @@ async fn a_record_that_changed_again_meanwhile_is_seen_whole() {
     database.commit(vec![write(1, again)]).await.unwrap();
 
     let mut observer = Observer::after(database, None, Seq::ZERO);
-    let observed = [observer.next().await.unwrap(), observer.next().await.unwrap()];
-    assert_eq!(observed[0].key, RecordKey::Int(2));
-    assert_eq!(observed[1].key, RecordKey::Int(1));
-    assert_eq!(observed[1].change, Change::Insert(record! { "kept" => true }));
+    let seen = [observer.next().await.unwrap(), observer.next().await.unwrap()];
+    assert_eq!(seen[0].key, RecordKey::Int(2));
+    assert_eq!(seen[1].key, RecordKey::Int(1));
+    assert_eq!(seen[1].change, Change::Insert(record! { "kept" => true }));
 }
