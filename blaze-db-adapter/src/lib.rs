@@ -5,6 +5,8 @@
 //! what was just committed to every session without reading it back.
 
 mod adapter;
+#[cfg(feature = "canary")]
+pub mod canary;
 mod clock;
 mod error;
 mod feed;

@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 
 use blaze_codec::{Change, Name, NodeId, Operation, Record, RecordKey, Value, Version, binary};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::size;
 
 /// A field's last write.
@@ -212,7 +214,20 @@ impl RecordState {
         let theirs = Life { version: operation.version, base: operation.base, alive };
         // At equal versions a delete wins: a record exists only if born *above* dead.
         let rank = |life: &Life| (life.version, !life.alive, life.base);
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::DeleteWins)
+            && theirs != self.life
+            && (!alive || (!self.life.alive && self.life.version != Version::ZERO))
+        {
+            let changed = self.life.alive && !alive;
+            self.life = if alive { self.life } else { theirs };
+            return changed;
+        }
         if rank(&theirs) <= rank(&self.life) {
+            #[cfg(feature = "canary")]
+            if canary::is(Canary::RedeliveredCounts) && theirs == self.life {
+                return true;
+            }
             return false;
         }
         // What a reader saw and the new life hides is lost, unless its author knew it.
@@ -229,6 +244,10 @@ impl RecordState {
             }
         }
         self.life = theirs;
+        #[cfg(feature = "canary")]
+        if alive && canary::is(Canary::OldLifeShines) {
+            return true;
+        }
         self.fields.retain(|_, register| register.version >= theirs.version);
         true
     }
@@ -242,13 +261,20 @@ impl RecordState {
     ) -> bool {
         let theirs =
             Register { version: operation.version, base: operation.base, value: value.cloned() };
-        if theirs.version < self.life.version {
+        let late = theirs.version < self.life.version;
+        #[cfg(feature = "canary")]
+        let late = late && !canary::is(Canary::LateFieldKept);
+        if late {
             self.report_hidden(name, theirs, report);
             return false;
         }
         let order = self.fields.get(name).map_or(Ordering::Greater, |ours| compare(&theirs, ours));
         if order == Ordering::Equal {
             return false;
+        }
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::UpdateRevives) && self.life.version != Version::ZERO {
+            self.life.alive = true;
         }
         // An update of a record that a delete ended: kept, for an insert between
         // the two may still come, but not seen.
@@ -334,6 +360,16 @@ impl Report<'_> {
 }
 
 fn compare(a: &Register, b: &Register) -> Ordering {
+    #[cfg(feature = "canary")]
+    {
+        let moment = |register: &Register| (register.version.epoch, register.version.hlc);
+        if canary::is(Canary::HlcBeforeEpoch) && a.version.hlc != b.version.hlc {
+            return a.version.hlc.cmp(&b.version.hlc);
+        }
+        if canary::is(Canary::TieByArrival) && a != b && moment(a) == moment(b) {
+            return Ordering::Greater;
+        }
+    }
     a.version.cmp(&b.version).then_with(|| {
         let bytes = |register: &Register| {
             register.value.as_ref().map(|value| {

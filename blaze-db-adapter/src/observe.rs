@@ -43,6 +43,9 @@ pub struct Observer {
     collection: Option<Name>,
     head: watch::Receiver<Seq>,
     seen: Seq,
+    /// Whether what was read from the database last left out records that changed again
+    /// later: single commits tell of their last change only.
+    behind: bool,
     ready: VecDeque<Observed>,
 }
 
@@ -57,7 +60,7 @@ impl Observer {
     /// is read from the database.
     pub fn after(database: Arc<dyn DatabaseAdapter>, collection: Option<Name>, seq: Seq) -> Self {
         let head = database.feed().watch();
-        Self { database, collection, head, seen: seq, ready: VecDeque::new() }
+        Self { database, collection, head, seen: seq, behind: false, ready: VecDeque::new() }
     }
 
     /// Waits for the next change. Cancel-safe.
@@ -79,7 +82,8 @@ impl Observer {
     }
 
     async fn fill(&mut self) -> Result<(), DatabaseError> {
-        if let Some(commits) = self.database.feed().after(self.seen, COMMITS_MAX) {
+        let at_hand = self.database.feed().after(self.seen, COMMITS_MAX);
+        if let Some(commits) = at_hand.filter(|_| !self.behind) {
             for commit in commits {
                 let origin = Some(commit.origin());
                 self.take(commit.seq(), origin, commit.operations().iter().cloned());
@@ -87,6 +91,7 @@ impl Observer {
             return Ok(());
         }
         let changes = self.database.changes(self.seen, LIMIT).await?;
+        self.behind = changes.more;
         self.take(changes.through, None, changes.operations.into_iter());
         Ok(())
     }

@@ -219,7 +219,21 @@ impl Stamper<'_> {
         // What was seen may come from a peer whose clock is ahead.
         self.clock.observe(seen.hlc.max(seen.epoch));
         let hlc = self.clock.tick(self.wall_ms);
-        let epoch = match self.role {
+        #[cfg(feature = "canary")]
+        let hlc = if crate::canary::is(crate::canary::Canary::ClockFromWall) {
+            *self.clock = HlcClock::default();
+            self.clock.tick(self.wall_ms)
+        } else {
+            hlc
+        };
+        let role = self.role;
+        #[cfg(feature = "canary")]
+        let role = if crate::canary::is(crate::canary::Canary::ServerLikeClient) {
+            Role::Client
+        } else {
+            role
+        };
+        let epoch = match role {
             Role::Server => hlc,
             Role::Client => seen.epoch,
         };

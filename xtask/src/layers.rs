@@ -95,6 +95,27 @@ const RULES: &[Rule] = &[
         why: "transports and databases are values that the engine is given",
     },
     Rule {
+        package: "blaze-sync-sim",
+        sees: &[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-db-adapter-memory",
+            "blaze-sync-engine",
+            "blaze-sync-protocol",
+            "blaze-topology",
+            "blaze-transport",
+        ],
+        directly: Some(&[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-db-adapter-memory",
+            "blaze-sync-engine",
+            "blaze-sync-protocol",
+        ]),
+        never: &["rusqlite", "mio", "socket2"],
+        why: "a run knows no file, socket or clock, and of the engine only what it decides",
+    },
+    Rule {
         package: "blaze-sync",
         sees: &[
             "blaze-codec",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use blaze_codec::{Checkpoint, History, NodeId, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Event, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
+    Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, Output, Session,
     SessionConfig, SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
@@ -280,7 +280,11 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
-            Output::Read { after, bytes, known } => self.read(after, bytes, &known),
+            Output::Read { after, bytes, known, behind } => {
+                let feed = self.shared.database.feed();
+                let at_hand = outgoing::from_ring(feed, after, &known).filter(|_| !behind);
+                self.read(after, bytes, at_hand);
+            }
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));
@@ -295,9 +299,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64, known: &Known) {
-        let feed = self.shared.database.feed();
-        if let Some(outgoing) = outgoing::from_ring(feed, after, known) {
+    fn read(&mut self, after: Seq, bytes: u64, at_hand: Option<Outgoing>) {
+        if let Some(outgoing) = at_hand {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }

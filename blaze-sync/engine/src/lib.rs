@@ -9,10 +9,10 @@ mod connect;
 mod driver;
 mod listen;
 mod node;
-mod outgoing;
+pub mod outgoing;
 mod status;
 
 pub use backoff::Backoff;
 pub use blaze_sync_protocol::{CREDIT_BYTES_MAX, Limits, Peer, SessionError};
-pub use node::{Node, NodeOptions};
+pub use node::{Node, NodeOptions, RENEWAL_WAIT};
 pub use status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, WentBack};

@@ -1,8 +1,8 @@
 //! A database that takes part in replication.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use blaze_codec::message::Reason;
 use blaze_codec::{Mode, NodeId, Seq};
@@ -10,6 +10,7 @@ use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
 use blaze_sync_protocol::{Limits, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,9 @@ use crate::status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus
 
 /// Conflicts that are kept for a subscriber that doesn't keep up.
 const CONFLICTS_KEPT: usize = 1024;
+
+/// How soon after it has taken another node id a node takes a further one.
+pub const RENEWAL_WAIT: Duration = Duration::from_secs(60);
 
 /// How a node behaves, each setting with a default.
 #[derive(Debug, Clone)]
@@ -66,7 +70,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// Counts the node ids that were taken, so that sessions under an older one end.
     pub(crate) renewals: watch::Sender<u64>,
-    renewed: AtomicBool,
+    renewed: Mutex<Option<Instant>>,
     cancel: CancellationToken,
 }
 
@@ -83,7 +87,7 @@ impl Node {
             conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
             tasks: TaskTracker::new(),
             renewals: watch::Sender::new(0),
-            renewed: AtomicBool::new(false),
+            renewed: Mutex::new(None),
             cancel,
         });
         Self { shared, _guard: guard }
@@ -213,21 +217,23 @@ impl Node {
 }
 
 impl Shared {
-    /// Takes another node id if a peer said that this replica's file is a copy, once
-    /// an opening at most: an id that was drawn since can't be anybody else's.
+    /// Takes another node id if a peer said that this replica's file is a copy, but
+    /// not again and again: several peers may say so of one id.
     pub(crate) async fn renew_if_copied(&self, error: &SessionError) {
         let SessionError::PeerLeft { reason: Reason::SameNode, .. } = error else { return };
-        if self.database.identity().copied || self.renewed.swap(true, Ordering::Relaxed) {
-            return;
+        let now = Instant::now();
+        {
+            let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            if renewed.is_some_and(|last| now.duration_since(last) < RENEWAL_WAIT) {
+                return;
+            }
+            *renewed = Some(now);
         }
         let mut id = [0; 16];
         if getrandom::fill(&mut id).is_ok()
             && self.database.renew(NodeId::from_bytes(id)).await.is_ok()
         {
             self.renewals.send_modify(|count| *count += 1);
-        } else {
-            // The peer will say so again.
-            self.renewed.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -13,8 +13,9 @@ const RECORDS_MAX: usize = 4096;
 const BYTES_MAX: u64 = 512 * 1024;
 
 /// What the ring has after a seq, encoded once for all sessions, but for what the
-/// peer knows; `None` if the ring has lost the first.
-pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
+/// peer knows; `None` if the ring has lost the first. Not for a session that is
+/// [`behind`](blaze_sync_protocol::Output::Read::behind).
+pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
@@ -24,11 +25,15 @@ pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Ou
             _ => commit.frames().to_vec(),
         },
     };
-    Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect() })
+    Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect(), behind: false })
 }
 
-/// What the database has after a seq.
-pub(crate) async fn from_database(
+/// What the database has after a seq, in about so many bytes.
+///
+/// # Errors
+///
+/// [`DatabaseError`] if the database can't be read.
+pub async fn from_database(
     database: &dyn DatabaseAdapter,
     after: Seq,
     bytes: u64,
@@ -38,7 +43,7 @@ pub(crate) async fn from_database(
     let changes = database.changes(after, limit).await?;
     let mut items = Vec::new();
     encode(after, changes.through, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
-    Ok(Outgoing { items })
+    Ok(Outgoing { items, behind: changes.more })
 }
 
 /// Encodes a piece of the feed. What a transaction changed can be larger when it

@@ -207,23 +207,17 @@ impl LinkEntry {
 }
 
 impl LinkEntry {
-    /// Whether the peer's node id is that of another connected replica: an older
-    /// link's peer has it, and has committed what this one's feed doesn't have. (The
-    /// older link may be dead; then the peer lost commits, and another id is as well.)
+    /// Whether the peer's node id is that of another replica, which an older link is
+    /// connected to.
     pub(crate) fn is_copy(&self) -> bool {
         let statuses = self.links.statuses.borrow();
-        let Some((ours, head)) = statuses.get(&self.id).and_then(LinkStatus::reached) else {
+        let Some((peer, reached)) = statuses.get(&self.id).and_then(LinkStatus::reached) else {
             return false;
         };
         let older = statuses.range(..self.id).map(|(_, status)| status);
-        older.filter(|status| status.is_connected()).filter_map(LinkStatus::reached).any(
-            |(other, seq)| {
-                other.node == ours.node
-                    && seq > Seq::ZERO
-                    && other.history.latest() != ours.history.latest()
-                    && !ours.history.covers(other.history.place(seq), head)
-            },
-        )
+        let mut older =
+            older.filter(|status| status.is_connected()).filter_map(LinkStatus::reached);
+        older.any(|older| peer.contradicts(reached, older))
     }
 
     /// Takes the link out, and tells why it ended.

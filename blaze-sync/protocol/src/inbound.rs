@@ -6,6 +6,8 @@ use std::sync::Arc;
 use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
 use blaze_codec::{History, HlcClock, NodeId, Operation, Seq};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::{Batch, SessionError};
 
 /// The most bytes of pieces that are put together: a transaction that a peer
@@ -85,6 +87,10 @@ impl Inbound {
         bytes: u64,
         wall_ms: u64,
     ) -> Result<(), SessionError> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            self.granted = u64::MAX;
+        }
         self.granted = self
             .granted
             .checked_sub(bytes)
@@ -122,11 +128,15 @@ impl Inbound {
         wall_ms: u64,
     ) -> Result<(), SessionError> {
         let Changes { after, through, operations } = changes;
+        #[cfg(feature = "canary")]
+        let (after, operations) = canaries(after.min(self.received), after, large, operations);
         if after > self.received || through < self.received {
             return Err(SessionError::Violation { rule: "changes follow what was sent before" });
         }
         for operation in &operations {
             let version = operation.version;
+            #[cfg(feature = "canary")]
+            let wall_ms = if canary::is(Canary::DriftUnchecked) { u64::MAX } else { wall_ms };
             HlcClock::check_drift(version.hlc, wall_ms)?;
             // An epoch is a clock that the writer had seen; one above its own would
             // outrank every server for good.
@@ -182,14 +192,38 @@ impl Inbound {
         if self.merging.is_none() && self.pending.is_empty() {
             self.spent += std::mem::take(&mut self.staged_cost);
         }
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::AckOfReceived) {
+            self.merged = self.received;
+        }
         if self.merged == *acked && self.spent < self.window / 2 {
             return None;
         }
         *acked = self.merged;
         let credit = std::mem::take(&mut self.spent);
+        #[cfg(feature = "canary")]
+        let credit = if canary::is(Canary::CreditKept) { 0 } else { credit };
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            self.granted = 0;
+        }
         self.granted += credit;
         Some(Ack { through: self.merged, credit })
     }
+}
+
+/// What two canaries make of changes.
+#[cfg(feature = "canary")]
+fn canaries(
+    without_gap: Seq,
+    after: Seq,
+    large: bool,
+    mut operations: Vec<Operation>,
+) -> (Seq, Vec<Operation>) {
+    if large && canary::is(Canary::TailDropped) {
+        operations.pop();
+    }
+    (if canary::is(Canary::GapAccepted) { without_gap } else { after }, operations)
 }
 
 #[cfg(test)]

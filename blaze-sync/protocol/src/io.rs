@@ -75,6 +75,10 @@ pub enum Output {
         bytes: u64,
         /// What needn't be encoded, for the peer has it.
         known: Known,
+        /// Whether only records that are read back whole will do: of what lies before,
+        /// the peer may lack records that changed again later, for they were left
+        /// out. A single commit would tell it of their last change only.
+        behind: bool,
     },
     /// Merge a batch in one transaction; answer with [`Input::Merged`].
     Merge(Batch),
@@ -101,6 +105,9 @@ pub struct Batch {
 pub struct Outgoing {
     /// Its parts, in the order of their seqs.
     pub items: Vec<OutgoingItem>,
+    /// Whether it was read back and the feed went on: then records that changed again
+    /// later were left out.
+    pub behind: bool,
 }
 
 /// The changes of a range of seqs, encoded.
@@ -129,7 +136,21 @@ impl Known {
     /// Whether the peer has what came from a feed when this place in it was reached:
     /// an incarnation is in one feed, and in those of its file's copies.
     pub fn covers(&self, reached: Checkpoint) -> bool {
+        #[cfg(feature = "canary")]
+        if self.covers_too_much(reached) {
+            return true;
+        }
         self.history.covers(reached, self.seq)
+    }
+
+    #[cfg(feature = "canary")]
+    fn covers_too_much(&self, reached: Checkpoint) -> bool {
+        use crate::canary::{Canary, is};
+        let known = |span: &blaze_codec::Span| span.incarnation == reached.incarnation;
+        let known = self.history.spans().iter().any(known);
+        is(Canary::CoversEveryNode)
+            || (is(Canary::CoversOtherIncarnation) && !known && reached.seq <= self.seq)
+            || (is(Canary::CoversLaterSeq) && known)
     }
 }
 
@@ -185,4 +206,16 @@ pub struct Peer {
     pub head: Seq,
     /// How far its clock was ahead of this side's, in milliseconds.
     pub clock_ahead_ms: i64,
+}
+
+impl Peer {
+    /// Whether this one, whose feed has reached a seq, and an older session's peer of the
+    /// same id can't be one replica: the older one's feed has reached what this one's
+    /// doesn't have. (The older session may be dead; then this one lost commits.)
+    pub fn contradicts(&self, reached: Seq, (older, older_reached): (&Self, Seq)) -> bool {
+        older.node == self.node
+            && older_reached > Seq::ZERO
+            && older.history.latest() != self.history.latest()
+            && !self.history.covers(older.history.place(older_reached), reached)
+    }
 }

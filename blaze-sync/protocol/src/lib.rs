@@ -15,6 +15,8 @@
 //!     | goodbye ----------------------------> |
 //! ```
 
+#[cfg(feature = "canary")]
+pub mod canary;
 mod config;
 mod error;
 mod inbound;

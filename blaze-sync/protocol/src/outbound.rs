@@ -6,7 +6,9 @@ use blaze_codec::Seq;
 use blaze_codec::message::{Ack, encode_changes};
 use bytes::Bytes;
 
-use crate::{CREDIT_BYTES_MAX, OutgoingItem, SessionError};
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
+use crate::{CREDIT_BYTES_MAX, Outgoing, SessionError};
 
 /// Seqs that the peer knows anyway are told after so many, so that its checkpoint
 /// keeps up.
@@ -30,6 +32,11 @@ pub(crate) struct Outbound {
     credit: u64,
     queue: VecDeque<Bytes>,
     reading: bool,
+    /// Whether records may have been left out because they changed again later: in what
+    /// was read last, or in an earlier session, of which nothing is known.
+    behind: bool,
+    /// Below this, what the peer acknowledged may lack what was left out.
+    whole: Seq,
     /// Since when there is something untold.
     untold_ms: Option<u64>,
 }
@@ -54,6 +61,8 @@ impl Outbound {
             credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
             reading: false,
+            behind: after > Seq::ZERO && after < announced,
+            whole: Seq::ZERO,
             untold_ms: None,
         })
     }
@@ -63,18 +72,21 @@ impl Outbound {
     }
 
     /// Where and how much to read next, if it is time to.
-    pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64)> {
+    ///
+    /// The third tells whether single commits won't do; see [`Output::Read`](crate::Output::Read).
+    pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64, bool)> {
         if self.reading || !self.queue.is_empty() || self.credit == 0 || self.read >= self.head {
             return None;
         }
         self.reading = true;
-        Some((self.read, self.credit))
+        Some((self.read, self.credit, self.behind))
     }
 
     /// Queues what was read, but for what the peer knows anyway.
-    pub(crate) fn queue(&mut self, items: Vec<OutgoingItem>) {
+    pub(crate) fn queue(&mut self, outgoing: Outgoing) {
         self.reading = false;
-        for item in items {
+        let was_behind = std::mem::replace(&mut self.behind, outgoing.behind);
+        for item in outgoing.items {
             debug_assert!(item.after <= self.read, "a gap in what was read of the feed");
             self.read = self.read.max(item.through);
             if item.frames.is_empty() {
@@ -85,6 +97,9 @@ impl Outbound {
             }
             self.told = item.through;
             self.queue.extend(item.frames);
+        }
+        if was_behind {
+            self.whole = self.read;
         }
     }
 
@@ -110,42 +125,60 @@ impl Outbound {
     }
 
     fn tell(&mut self, through: Seq) {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::UntoldNeverTold) {
+            return;
+        }
         self.queue.extend(encode_changes(self.told, through, &[]));
         self.told = through;
     }
 
     /// Whether credit allows the next frame.
     pub(crate) fn can_send(&self) -> bool {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            return !self.queue.is_empty();
+        }
         self.queue.front().is_some_and(|frame| frame.len() as u64 <= self.credit)
     }
 
     /// The next frame, if credit allows it.
     pub(crate) fn poll_frame(&mut self) -> Option<Bytes> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            return self.queue.pop_front();
+        }
         let bytes = self.queue.front()?.len() as u64;
         self.credit = self.credit.checked_sub(bytes)?;
         self.queue.pop_front()
     }
 
-    /// Takes an ack; returns the seq up to which the peer now has everything.
-    pub(crate) fn ack(&mut self, ack: Ack) -> Result<Seq, SessionError> {
+    /// Takes an ack.
+    pub(crate) fn ack(&mut self, ack: Ack) -> Result<(), SessionError> {
         if ack.through > self.told {
             return Err(SessionError::Violation { rule: "an ack covers only what was sent" });
         }
         self.acked = self.acked.max(ack.through);
         self.credit = self.credit.saturating_add(ack.credit).min(CREDIT_BYTES_MAX);
-        Ok(self.known())
+        Ok(())
     }
 
     /// The seq up to which the peer has everything: what it acknowledged, and
-    /// what came from it anyway.
-    pub(crate) fn known(&self) -> Seq {
-        if self.acked == self.told { self.read } else { self.acked }
+    /// what came from it anyway; `None` while it may lack what was left out.
+    pub(crate) fn known(&self) -> Option<Seq> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::KnownTooMuch) {
+            return Some(self.read);
+        }
+        let known = if self.acked == self.told { self.read } else { self.acked };
+        (!self.behind && known >= self.whole).then_some(known)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OutgoingItem;
 
     fn outbound(after: u64, head: u64) -> Result<Outbound, SessionError> {
         Outbound::resume(Seq(after), Seq(head), 100, 100)
@@ -154,6 +187,10 @@ mod tests {
     fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
         let frames = vec![Bytes::from(vec![0; bytes])];
         OutgoingItem { after: Seq(after), through: Seq(through), frames }
+    }
+
+    fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
+        Outgoing { items: items.into(), behind: false }
     }
 
     fn known(after: u64, through: u64) -> OutgoingItem {
@@ -167,34 +204,35 @@ mod tests {
     #[test]
     fn frames_wait_for_credit() {
         let mut out = outbound(0, 3).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100)));
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
         assert_eq!(out.poll_read(), None, "one read at a time");
-        out.queue(vec![item(0, 1, 60), item(1, 2, 60)]);
+        out.queue(outgoing([item(0, 1, 60), item(1, 2, 60)]));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
-        assert_eq!(out.ack(Ack { through: Seq(1), credit: 60 }), Ok(Seq(1)));
+        out.ack(Ack { through: Seq(1), credit: 60 }).unwrap();
+        assert_eq!(out.known(), Some(Seq(1)));
         assert!(out.poll_frame().is_some());
-        assert_eq!(out.poll_read(), Some((Seq(2), 40)));
+        assert_eq!(out.poll_read(), Some((Seq(2), 40, false)));
     }
 
     #[test]
     fn what_the_peer_knows_is_told_not_sent() {
         let mut out = outbound(0, 0).unwrap();
         out.head(Seq(3));
-        out.queue(vec![known(0, 1), known(1, 2)]);
+        out.queue(outgoing([known(0, 1), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame(), None, "not yet");
-        assert_eq!(out.known(), Seq(2));
-        out.queue(vec![item(2, 3, 9)]);
+        assert_eq!(out.known(), Some(Seq(2)));
+        out.queue(outgoing([item(2, 3, 9)]));
         assert_eq!(out.poll_frame(), Some(told(0, 2)));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
-        assert_eq!(out.known(), Seq(0), "sent, not acknowledged");
+        assert_eq!(out.known(), Some(Seq(0)), "sent, not acknowledged");
     }
 
     #[test]
     fn a_peer_that_waits_to_catch_up_is_told_at_once_behind_what_is_queued() {
         let mut out = outbound(0, 2).unwrap();
-        out.queue(vec![item(0, 1, 9), known(1, 2)]);
+        out.queue(outgoing([item(0, 1, 9), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         out.poll_untold(0);
@@ -204,24 +242,48 @@ mod tests {
     #[test]
     fn what_is_untold_is_told_when_it_is_much_or_old() {
         let mut out = outbound(0, 0).unwrap();
-        out.queue(vec![known(0, 1)]);
+        out.queue(outgoing([known(0, 1)]));
         out.poll_untold(5);
         assert_eq!((out.poll_frame(), out.untold_due_ms()), (None, Some(5 + UNTOLD_MS)));
         out.poll_untold(5 + UNTOLD_MS);
         assert_eq!(out.poll_frame(), Some(told(0, 1)));
-        out.queue(vec![known(1, 1 + UNTOLD_MAX)]);
+        out.queue(outgoing([known(1, 1 + UNTOLD_MAX)]));
         out.poll_untold(9_000);
         assert_eq!(out.poll_frame(), Some(told(1, 1 + UNTOLD_MAX)));
         assert_eq!(out.untold_due_ms(), None);
     }
 
     #[test]
+    fn what_was_left_out_is_read_back_before_single_commits_will_do() {
+        let mut out = outbound(0, 3).unwrap();
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)), "nothing was left out yet");
+        out.queue(Outgoing { behind: true, ..outgoing([item(0, 2, 9)]) });
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_read(), Some((Seq(2), 91, true)));
+        out.queue(outgoing([item(2, 3, 9)]));
+        out.head(Seq(4));
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_read(), Some((Seq(3), 82, false)));
+        out.ack(Ack { through: Seq(2), credit: 0 }).unwrap();
+        assert_eq!(out.known(), None, "what was left out came with seq 3");
+        out.ack(Ack { through: Seq(3), credit: 0 }).unwrap();
+        assert_eq!(out.known(), Some(Seq(3)));
+
+        let mut resumed = outbound(2, 3).unwrap();
+        assert_eq!(resumed.poll_read(), Some((Seq(2), 100, true)), "nobody knows how it got there");
+        assert_eq!(resumed.known(), None);
+        let mut at_the_end = outbound(3, 3).unwrap();
+        at_the_end.head(Seq(4));
+        assert_eq!(at_the_end.poll_read(), Some((Seq(3), 100, false)));
+    }
+
+    #[test]
     fn credit_has_a_limit_whatever_the_peer_grants() {
         let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
         out.ack(Ack { through: Seq(0), credit: u64::MAX }).unwrap();
-        out.queue(Vec::new());
-        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX)));
+        out.queue(Outgoing::default());
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
     }
 
     #[test]

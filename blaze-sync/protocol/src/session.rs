@@ -75,6 +75,9 @@ enum Phase {
     Hello,
     /// Both sides said hello.
     Live,
+    /// The peer was told that it is a copy. It may be about to say the same: then both
+    /// sides have to hear it.
+    Refusing,
     /// An error ended it.
     Ended,
 }
@@ -113,7 +116,10 @@ impl Session {
         if self.phase == Phase::Ended {
             return Ok(());
         }
-        let result = self.handle(now, input);
+        let result = match self.phase {
+            Phase::Refusing => self.refusing(now, input),
+            _ => self.handle(now, input),
+        };
         if let Err(error) = &result {
             self.end(error);
         } else {
@@ -133,6 +139,7 @@ impl Session {
         let limits = &self.config.limits;
         match self.phase {
             Phase::Hello => Some(self.started_ms.saturating_add(limits.handshake_ms)),
+            Phase::Refusing => Some(self.sent_ms.saturating_add(limits.handshake_ms)),
             Phase::Live => {
                 let ping = self.sent_ms.saturating_add(limits.heartbeat_ms);
                 let silence = self.heard_ms.saturating_add(limits.silence_ms);
@@ -170,7 +177,7 @@ impl Session {
             }
             Input::Changes(outgoing) => {
                 if let Some(outbound) = &mut self.outbound {
-                    outbound.queue(outgoing.items);
+                    outbound.queue(outgoing);
                 }
                 Ok(())
             }
@@ -183,13 +190,40 @@ impl Session {
                 Err(SessionError::Storage { reason, retryable })
             }
             Input::Copied => {
-                let node = self.peer.as_ref().map(|peer| peer.node.to_string());
-                Err(SessionError::Copied { node: node.unwrap_or_default() })
+                self.phase = Phase::Refusing;
+                self.outputs.clear();
+                let goodbye = self.copied().goodbye();
+                if let Some(goodbye) = goodbye {
+                    self.send(&Message::Goodbye(goodbye), now);
+                }
+                Ok(())
             }
             Input::Renewed => Err(SessionError::Renewed),
             Input::Timeout => self.timeout(now),
             Input::Close => Err(SessionError::Closed),
         }
+    }
+
+    /// Waits for the peer to end it.
+    fn refusing(&self, now: Moment, input: Input) -> Result<(), SessionError> {
+        match input {
+            Input::Frame(body) => match Message::decode(body)? {
+                Message::Goodbye(goodbye) => {
+                    Err(SessionError::PeerLeft { reason: goodbye.reason, message: goodbye.message })
+                }
+                _ => Ok(()),
+            },
+            Input::Timeout if Some(now.mono_ms) < self.poll_timeout() => Ok(()),
+            Input::Disconnected(_) | Input::Timeout => Err(self.copied()),
+            Input::Renewed => Err(SessionError::Renewed),
+            Input::Close => Err(SessionError::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    fn copied(&self) -> SessionError {
+        let node = self.peer.as_ref().map(|peer| peer.node.to_string());
+        SessionError::Copied { node: node.unwrap_or_default() }
     }
 
     fn frame(&mut self, now: Moment, body: Bytes) -> Result<(), SessionError> {
@@ -216,7 +250,7 @@ impl Session {
             (_, Message::Ack(ack)) => {
                 let rule = "an ack answers changes";
                 let outbound = self.outbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                outbound.ack(ack).map(|_| ())
+                outbound.ack(ack)
             }
             (_, Message::Ping(nonce)) => {
                 self.send(&Message::Pong(nonce), now);
@@ -312,6 +346,12 @@ impl Session {
         // there before is held as well.
         let copied = local.history.fork(local.head, &peer.history, peer.head);
         let after = held.chain(copied.map(|place| place.seq)).max().unwrap_or(Seq::ZERO);
+        #[cfg(feature = "canary")]
+        let after = if crate::canary::is(crate::canary::Canary::IncarnationIgnored) {
+            places.iter().map(|place| place.seq).max().unwrap_or(after).min(peer.head)
+        } else {
+            after
+        };
         // A copy of a file that went on isn't a file that went back.
         let last = places.first().copied().filter(|_| !former);
         let gone = |last: &Checkpoint| went_back(&peer.history, *last, peer.head);
@@ -355,6 +395,12 @@ impl Session {
             Phase::Hello => limits.handshake_ms,
             _ => limits.silence_ms,
         };
+        #[cfg(feature = "canary")]
+        let allowed = if crate::canary::is(crate::canary::Canary::SilenceIgnored) {
+            u64::MAX
+        } else {
+            allowed
+        };
         if silence_ms >= allowed {
             return Err(SessionError::Timeout { silence_ms });
         }
@@ -368,6 +414,9 @@ impl Session {
 
     /// Turns what the last input made possible into outputs.
     fn advance(&mut self, now: Moment) {
+        if self.phase == Phase::Refusing {
+            return;
+        }
         if let Some(inbound) = &mut self.inbound {
             let ack = inbound.poll_ack(&mut self.acked);
             let batch = inbound.poll_batch();
@@ -388,15 +437,14 @@ impl Session {
                 break;
             }
         }
-        if let Some((after, bytes)) = outbound.poll_read() {
+        if let Some((after, bytes, behind)) = outbound.poll_read() {
             // What arrived in this session the peer has, too.
             let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
             let seq = peer.head.max(received);
             let known = Known { history: peer.history.clone(), seq };
-            self.outputs.push_back(Output::Read { after, bytes, known });
+            self.outputs.push_back(Output::Read { after, bytes, known, behind });
         }
-        let known = outbound.known();
-        if self.peer_acked != Some(known) {
+        if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {
             self.peer_acked = Some(known);
             self.outputs.push_back(Output::Event(Event::PeerAcked(known)));
         }
@@ -412,9 +460,10 @@ impl Session {
     }
 
     fn end(&mut self, error: &SessionError) {
+        let said = self.phase == Phase::Refusing;
         self.phase = Phase::Ended;
         self.outputs.clear();
-        if let Some(goodbye) = error.goodbye() {
+        if let Some(goodbye) = error.goodbye().filter(|_| !said) {
             self.outputs.push_back(Output::Send(Message::Goodbye(goodbye).encode()));
         }
         self.outputs.push_back(Output::Finish);
@@ -425,14 +474,22 @@ impl Session {
         self.outputs.push_back(Output::Send(message.encode()));
     }
 
-    const fn sends(&self, mode: Mode) -> bool {
+    fn sends(&self, mode: Mode) -> bool {
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::ModeIgnored) {
+            return true;
+        }
         match self.config.side {
             Side::Connector { .. } => mode.connector_sends(),
             Side::Acceptor { .. } => mode.acceptor_sends(),
         }
     }
 
-    const fn receives(&self, mode: Mode) -> bool {
+    fn receives(&self, mode: Mode) -> bool {
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::ModeIgnored) {
+            return true;
+        }
         match self.config.side {
             Side::Connector { .. } => mode.acceptor_sends(),
             Side::Acceptor { .. } => mode.connector_sends(),

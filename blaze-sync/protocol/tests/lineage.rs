@@ -2,6 +2,7 @@
 
 mod common;
 
+use blaze_codec::message::Reason;
 use blaze_codec::{Checkpoint, Incarnation, Mode, NodeId, Seq, record};
 use blaze_sync_protocol::{Event, Input, SessionError};
 use common::{Replica, acceptor, at, connected, connector, exchange};
@@ -133,8 +134,43 @@ fn who_is_found_to_be_a_copy_is_told_so_and_may_come_back() {
     let (_, original, peer) = backed_up();
     let (mut a, mut b) = (connector(original, BOTH), acceptor(peer));
     exchange(at(1), &mut a, &mut b).unwrap();
-    let error = b.input(at(2), Input::Copied).unwrap_err();
-    assert!(matches!(error, SessionError::Copied { .. }), "{error}");
+    b.input(at(2), Input::Copied).unwrap();
     let error = a.input(at(2), Input::Frame(b.sent.pop_back().unwrap())).unwrap_err();
     assert!(error.to_string().contains("is a copy") && error.is_retryable(), "{error}");
+    let error = b.input(at(3), Input::Disconnected("gone".into())).unwrap_err();
+    assert!(matches!(error, SessionError::Copied { .. }), "{error}");
+    assert!(b.sent.is_empty(), "it has said goodbye");
+}
+
+#[test]
+fn two_copies_that_refuse_each_other_are_both_told() {
+    let (_, original, peer) = backed_up();
+    let (mut a, mut b) = (connector(original, BOTH), acceptor(peer));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    a.input(at(2), Input::Copied).unwrap();
+    b.input(at(2), Input::Copied).unwrap();
+    let (from_a, from_b) = (a.sent.pop_back().unwrap(), b.sent.pop_back().unwrap());
+    for error in [
+        a.input(at(2), Input::Frame(from_b)).unwrap_err(),
+        b.input(at(2), Input::Frame(from_a)).unwrap_err(),
+    ] {
+        assert!(matches!(error, SessionError::PeerLeft { reason: Reason::SameNode, .. }));
+    }
+}
+
+#[test]
+fn a_copy_that_does_not_go_is_left() {
+    let (_, original, peer) = backed_up();
+    let (mut a, mut b) = (connector(original, BOTH), acceptor(peer));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    b.input(at(2), Input::Copied).unwrap();
+    a.commit(at(3));
+    while let Some(frame) = a.sent.pop_front() {
+        b.input(at(3), Input::Frame(frame)).unwrap();
+    }
+    assert!(!b.replica.seen.is_superset(&a.replica.seen), "nothing more is merged");
+    let due = b.session.poll_timeout().unwrap();
+    b.input(at(due - 1), Input::Timeout).unwrap();
+    let error = b.input(at(due), Input::Timeout).unwrap_err();
+    assert!(matches!(error, SessionError::Copied { .. }), "{error}");
 }

@@ -103,6 +103,6 @@ impl Replica {
             let frames = if skip { Vec::new() } else { encode_changes(after, through, operations) };
             OutgoingItem { after, through, frames }
         };
-        Outgoing { items: commits.take(3).map(item).collect() }
+        Outgoing { items: commits.take(3).map(item).collect(), behind: false }
     }
 }

@@ -1,0 +1,40 @@
+//! Deliberate bugs, which the simulator switches on to prove that it finds bugs.
+
+use std::cell::Cell;
+
+/// A deliberate bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canary {
+    /// Writes of fields are ordered by their clocks before their epochs.
+    HlcBeforeEpoch,
+    /// A delete wins against a later insert.
+    DeleteWins,
+    /// An insert keeps the fields of an older life.
+    OldLifeShines,
+    /// A write below the record's life is kept.
+    LateFieldKept,
+    /// Of writes at the same time the one that comes last wins, whoever wrote it.
+    TieByArrival,
+    /// A write that was known counts as a change.
+    RedeliveredCounts,
+    /// An update brings a deleted record back.
+    UpdateRevives,
+    /// A server stamps its writes as a client does.
+    ServerLikeClient,
+    /// The clock follows the wall clock back.
+    ClockFromWall,
+}
+
+thread_local! {
+    static ARMED: Cell<Option<Canary>> = const { Cell::new(None) };
+}
+
+/// Switches one bug on, or all off, for what runs on this thread.
+pub fn arm(canary: Option<Canary>) {
+    ARMED.set(canary);
+}
+
+/// Whether this bug is on.
+pub(crate) fn is(canary: Canary) -> bool {
+    ARMED.get() == Some(canary)
+}

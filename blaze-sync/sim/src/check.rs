@@ -1,0 +1,268 @@
+//! What must hold whenever something is committed, merged or acknowledged.
+
+use std::sync::Arc;
+
+use blaze_codec::{Checkpoint, HlcClock, Operation, Role, Seq};
+use blaze_db_adapter::{Committed, DatabaseAdapter, Merged};
+use blaze_sync_protocol::{Batch, Event as Told, SessionError};
+
+use crate::fault::Fault;
+use crate::network::sends;
+use crate::oracle::Oracle;
+use crate::ready::ready;
+use crate::workload;
+use crate::world::{Event, World};
+
+impl World {
+    /// Takes note of a local commit, and checks its stamps.
+    pub(crate) fn committed(&mut self, node: usize, committed: &Arc<Committed>, answered: bool) {
+        if let Err(message) = self.check_stamps(node, committed) {
+            self.fail("local writes are stamped by the rule", message);
+        }
+        let promises_all = self.promises_all(node);
+        let Some(life) = &mut self.nodes[node].life else { return };
+        let useless = committed.operations().iter().find(|operation| !life.oracle.join(operation));
+        let useless = useless.map(describe_one);
+        for operation in committed.operations() {
+            self.expected.join(operation);
+            let found = &mut self.nodes[node];
+            if answered && promises_all {
+                found.promised.join(operation);
+            } else if answered {
+                found.promised_until_cut.push(operation.clone());
+            }
+        }
+        if let Some(useless) = useless {
+            self.fail("a commit has only what changes something", useless);
+        }
+        self.log(node, committed);
+    }
+
+    fn check_stamps(&self, node: usize, committed: &Committed) -> Result<(), String> {
+        let found = &self.nodes[node];
+        let Some(life) = &found.life else { return Ok(()) };
+        let mut seen = life.oracle.clone_places(committed.operations());
+        for operation in committed.operations() {
+            let version = operation.version;
+            let place = (operation.collection.clone(), operation.key.clone());
+            if version.node != found.id || version.hlc <= seen.clock {
+                let last = seen.clock;
+                return Err(format!("{} after {last}", describe_one(operation)));
+            }
+            let epoch = match found.role {
+                Role::Server => version.hlc,
+                Role::Client => {
+                    seen.facts(&place).map(crate::oracle::Facts::epoch).unwrap_or_default()
+                }
+            };
+            if version.epoch != epoch {
+                return Err(format!("{} needs the epoch {epoch}", describe_one(operation)));
+            }
+            seen.join(operation);
+        }
+        Ok(())
+    }
+
+    /// Takes note of a merge, and checks it against the oracle and the sender.
+    pub(crate) fn merged(
+        &mut self,
+        node: usize,
+        (connection, side): (u64, usize),
+        batch: &Batch,
+        after: Seq,
+        merged: &Merged,
+    ) {
+        if self.lossy {
+            batch.operations.iter().for_each(|operation| {
+                self.expected.join(operation);
+            });
+        }
+        let Some(life) = &mut self.nodes[node].life else { return };
+        let wanted = batch.operations.iter().filter(|operation| life.oracle.join(operation));
+        let wanted = wanted.collect::<Vec<_>>();
+        let committed = merged.committed.as_ref();
+        let changed = committed.map_or(&[][..], |committed| committed.operations());
+        if !wanted.iter().copied().eq(changed) {
+            let wanted = wanted.into_iter().map(describe_one).collect::<Vec<_>>().join("; ");
+            let message = format!("{}, where it is {wanted}", describe(changed));
+            self.fail("a merge changes what the rule says", message);
+        }
+        if let Some(committed) = committed {
+            self.log(node, committed);
+        }
+        self.check_checkpoint(node, batch);
+        self.check_link(node, connection, side, batch);
+        self.check_whole(node, (connection, side), batch, after);
+    }
+
+    /// Adds a commit to the node's log, and checks that the observer sees it.
+    fn log(&mut self, node: usize, committed: &Arc<Committed>) {
+        let seq = committed.seq();
+        let found = &mut self.nodes[node];
+        found.log.push(Arc::clone(committed));
+        let expected = found.log.len() as u64;
+        let Some(life) = &mut found.life else { return };
+        committed.operations().iter().for_each(|operation| life.oracle.changed(operation, seq));
+        let (number, observed) = (life.number, life.observe(committed));
+        if let Err(message) = observed {
+            self.fail("an observer sees each change once and in order", message);
+        }
+        if seq.0 != expected {
+            self.fail("seqs ascend without a gap", format!("{seq}, where {expected} is to come"));
+        }
+        self.schedule(0, Event::Wake { node, life: number });
+    }
+
+    fn check_checkpoint(&mut self, node: usize, batch: &Batch) {
+        let Some(life) = &self.nodes[node].life else { return };
+        let Some(reached) = batch.checkpoint else { return };
+        let held = ready(life.database.checkpoints(batch.peer)).and_then(Result::ok);
+        let reaches =
+            |held: &Checkpoint| held.incarnation == reached.incarnation && held.seq >= reached.seq;
+        if !held.as_ref().is_some_and(|held| held.iter().any(reaches)) {
+            let message = format!("{held:?} after {reached:?}");
+            self.fail("a merge stores its checkpoint", message);
+        }
+    }
+
+    /// Checks that the mode and the clock allowed it.
+    fn check_link(&mut self, node: usize, connection: u64, side: usize, batch: &Batch) {
+        let mode = self.connections.get(connection).map(|found| found.mode);
+        if let Some(mode) = mode.filter(|mode| !sends(*mode, 1 - side)) {
+            let message = format!("node {node} merged {}", describe(&batch.operations));
+            self.fail("nothing crosses a link against its mode", format!("{mode}: {message}"));
+        }
+        let latest_ms = self.nodes[node].clock.latest_ms();
+        let far = |operation: &&Operation| {
+            HlcClock::check_drift(operation.version.hlc, latest_ms).is_err()
+        };
+        if let Some(operation) = batch.operations.iter().find(far) {
+            let message = format!("{} at {latest_ms} ms", describe_one(operation));
+            self.fail("nothing from the far future is merged", message);
+        }
+    }
+
+    /// Checks that the sender's transactions up to the checkpoint are here as wholes,
+    /// and nothing of the next.
+    fn check_whole(
+        &mut self,
+        node: usize,
+        (connection, side): (u64, usize),
+        batch: &Batch,
+        after: Seq,
+    ) {
+        let Some(found) = self.connections.get(connection) else { return };
+        let sender = &self.nodes[found.nodes[1 - side]];
+        let (Some(theirs), Some(reached)) = (&sender.life, batch.checkpoint) else { return };
+        // It may have been put back to something else since.
+        let same = theirs.history().is_some_and(|now| now.covers(reached, theirs.head()));
+        if !same || sender.id != batch.peer {
+            return;
+        }
+        let read_back = found.ends[1 - side].as_ref().is_none_or(|end| end.read_back);
+        let Some(ours) = &self.nodes[node].life else { return };
+        let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
+        let range = sender.log.get(index(after)..index(reached.seq)).unwrap_or_default();
+        let missing = range.iter().find_map(|commit| {
+            let missing = |operation: &&Operation| {
+                let place = (operation.collection.clone(), operation.key.clone());
+                let changed = theirs.oracle.facts(&place).map(|facts| facts.changed);
+                // What changed again comes later, if it was read back from the database.
+                let again = read_back && changed > Some(commit.seq());
+                !again && !ours.oracle.holds(operation)
+            };
+            let lost = commit.operations().iter().find(missing)?;
+            Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
+        });
+        let torn = sender.log.get(index(reached.seq)).and_then(|next| {
+            // As a whole: copies may give one version to two writes.
+            let is_next = |operation: &&Operation| next.operations().contains(operation);
+            batch.operations.iter().find(is_next)
+        });
+        let early = torn.filter(|_| !read_back).map(describe_one);
+        if let Some(missing) = missing {
+            self.fail("what a checkpoint passes is merged", missing);
+        }
+        if let Some(early) = early {
+            self.fail("a reader never sees half a transaction", early);
+        }
+    }
+
+    /// Checks that a peer has what it acknowledged.
+    pub(crate) fn check_acked(&mut self, connection: u64, side: usize, seq: Seq) {
+        let Some(end) = self.connections.end_mut(connection, side) else { return };
+        let (before, losses) = (end.acked.replace(seq), end.peer_losses);
+        let Some(found) = self.connections.get(connection) else { return };
+        let [node, peer] = [found.nodes[side], found.nodes[1 - side]];
+        self.note("acked", &[("node", node as u64), ("by", peer as u64), ("seq", seq.0)]);
+        let (ours, theirs) = (&self.nodes[node], &self.nodes[peer]);
+        let Some(peers) = theirs.oracle() else { return };
+        if theirs.losses != losses || theirs.gone {
+            return;
+        }
+        let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
+        let range = ours.log.get(index(before.unwrap_or_default())..index(seq)).unwrap_or_default();
+        let lacking = range.iter().find_map(|commit| {
+            let lacking = commit.operations().iter().find(|operation| !peers.holds(operation))?;
+            Some(format!("seq {} of {seq}: {}", commit.seq(), describe_one(lacking)))
+        });
+        if let Some(lacking) = lacking {
+            self.fail("a peer has what it acknowledged", lacking);
+        }
+    }
+
+    /// Two correct sides never break the protocol, and only copies share an id.
+    pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool) {
+        let copies = self.lossy || self.report.faults.contains_key(&Fault::Clone);
+        let wrong = match error {
+            SessionError::Violation { .. } | SessionError::Decode(_) => !tainted,
+            SessionError::SameNode { .. } | SessionError::Copied { .. } => !copies,
+            SessionError::Database { .. } | SessionError::SelfLink => true,
+            _ => false,
+        };
+        if wrong {
+            self.fail("two correct sides understand each other", error.to_string());
+        }
+    }
+
+    /// Checks that something did go back if that is told.
+    pub(crate) fn check_went_back(&mut self, told: &Told) {
+        if !self.lossy && !self.report.faults.contains_key(&Fault::Clone) {
+            self.fail("a feed that is told to have gone back did", format!("{told:?}"));
+        }
+    }
+
+    /// Checks that a database holds what it should, and nothing else.
+    pub(crate) fn check_contents(&mut self, node: usize, database: &dyn DatabaseAdapter) {
+        let Some(life) = &self.nodes[node].life else { return };
+        let Some(found) = Oracle::of(database) else {
+            return self.fail("the feed can be read", format!("node {node}"));
+        };
+        let notes = workload::collection();
+        let seen = ready(database.scan(&notes, None, usize::MAX)).and_then(Result::ok);
+        let visible = life.oracle.visible(&notes);
+        if seen.as_ref() != Some(&visible) {
+            let wrong = seen.unwrap_or_default().into_iter().find(|entry| !visible.contains(entry));
+            let message = format!("node {node}: {wrong:?}, or {} records in all", visible.len());
+            return self.fail("a reader sees what the rule says", message);
+        }
+        let lacking = life.oracle.missing_in(&found);
+        let Some(place) = lacking.or_else(|| found.missing_in(&life.oracle)) else { return };
+        let (is, should) = (found.describe(place), life.oracle.describe(place));
+        let message = format!("node {node}: {} is {is}, should be {should}", place.1);
+        self.fail("a database holds what the rule says", message);
+    }
+}
+
+/// Operations, for people.
+pub(crate) fn describe(operations: &[Operation]) -> String {
+    operations.iter().map(describe_one).collect::<Vec<_>>().join("; ")
+}
+
+fn describe_one(operation: &Operation) -> String {
+    let version = operation.version;
+    let node = version.node.as_bytes()[0];
+    let change = format!("{:?}", operation.change);
+    let change: String = change.chars().take(80).collect();
+    format!("{} {}/{}/{node:02x} {change}", operation.key, version.epoch, version.hlc)
+}

@@ -1,0 +1,38 @@
+//! What a run is told beside its seed.
+
+use crate::{Canary, Driver, Faults};
+
+/// What a run is told beside its seed. The default is what CI runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// What goes wrong. Default: all that the protocol is said to stand.
+    pub faults: Faults,
+    /// A deliberate bug. Default: none.
+    pub canary: Option<Canary>,
+    /// The most steps that are done, of those that the seed draws. Default: all.
+    pub steps_max: usize,
+    /// How many of a hundred seeds are large and without faults. Default: 10.
+    pub large_percent: u64,
+    /// Whether the lines of the story are kept; a run is slower with them.
+    /// Default: no.
+    pub story: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            faults: Faults::default(),
+            canary: None,
+            steps_max: usize::MAX,
+            large_percent: 10,
+            story: false,
+        }
+    }
+}
+
+impl Config {
+    /// Whether this bug of the simulator's own driver is on.
+    pub(crate) fn has(&self, canary: Driver) -> bool {
+        self.canary == Some(Canary::Driver(canary))
+    }
+}

@@ -1,0 +1,180 @@
+//! The end of a run: everything is healed, becomes quiet, and is compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blaze_codec::{Mode, Seq};
+use blaze_db_adapter::Observer;
+use blaze_db_adapter_memory::MemoryDatabase;
+
+use crate::clock::START_MS;
+use crate::network::sends;
+use crate::oracle::Oracle;
+use crate::ready::ready;
+use crate::report::Crossings;
+use crate::world::{Event, Over, World};
+
+/// How long it may take until all is quiet, in virtual time, beyond what clocks that
+/// were ahead make it wait.
+const QUIET_MS_MAX: u64 = 300_000;
+/// Between two looks.
+const LOOK_MS: u64 = 1_100;
+
+impl World {
+    /// Ends all that is wrong, and begins to look whether all is quiet.
+    pub(crate) fn heal(&mut self) {
+        self.note("heal", &[]);
+        for node in 0..self.nodes.len() {
+            self.over(Over::Full { node });
+            self.over(Over::Clock { node });
+            self.over(Over::Skew { node });
+            self.over(Over::Down { node });
+        }
+        for link in 0..self.links.len() {
+            self.over(Over::Blocked { link });
+            self.over(Over::Slow { link });
+            self.over(Over::Refused { link });
+        }
+        let connections = self.connections.iter().map(|(number, _)| number).collect::<Vec<_>>();
+        for connection in connections {
+            for side in [0, 1] {
+                if let Some(end) = self.connections.end_mut(connection, side) {
+                    end.slow_until_ms = 0;
+                }
+                self.schedule(0, Event::Take { connection, side });
+            }
+            if let Some(found) = self.connections.get_mut(connection) {
+                found.wires.iter_mut().for_each(|wire| wire.mishap = None);
+            }
+        }
+        let true_ms = START_MS.cast_unsigned() + self.now_ms;
+        let clocks = self.nodes.iter().filter_map(|node| Some(node.oracle()?.clock.millis()));
+        let ahead_ms = clocks.max().unwrap_or(0).saturating_sub(true_ms);
+        self.quiet_by_ms = self.now_ms + ahead_ms + QUIET_MS_MAX;
+        self.schedule(LOOK_MS, Event::Settle);
+    }
+
+    /// Looks whether all is quiet twice in a row, and then compares.
+    pub(crate) fn settle(&mut self) {
+        let heads = self.nodes.iter().map(|node| node.log.len()).collect::<Vec<_>>();
+        match self.unquiet() {
+            None if self.quiet_heads.as_ref() == Some(&heads) => {
+                self.compare();
+                self.measure();
+                self.done = true;
+                return;
+            }
+            None => self.quiet_heads = Some(heads),
+            Some(message) if self.now_ms > self.quiet_by_ms => {
+                return self.fail("all becomes quiet", message);
+            }
+            Some(_) => self.quiet_heads = None,
+        }
+        self.schedule(LOOK_MS, Event::Settle);
+    }
+
+    /// What isn't done yet.
+    fn unquiet(&self) -> Option<String> {
+        let busy = self.nodes.iter().position(|node| !node.jobs.is_empty());
+        if let Some(node) = busy {
+            return Some(format!("node {node} still writes"));
+        }
+        let links = self.links.iter().filter(|link| !link.gone);
+        links.enumerate().find_map(|(number, link)| {
+            let Some(connection) = link.connection else {
+                return Some(format!("link {number} is down"));
+            };
+            if (0..2).any(|side| self.connections.end(connection, side).is_none()) {
+                return Some(format!("one side of link {number} is gone"));
+            }
+            [0, 1].into_iter().filter(|side| sends(link.mode, *side)).find_map(|side| {
+                let [from, to] = [link.nodes[side], link.nodes[1 - side]];
+                let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
+                let life = sender.life.as_ref()?;
+                let held = life.held_by(&receiver.database).unwrap_or_default();
+                let (end, acked) = (life.head(), self.acked(connection, side));
+                (held != end || acked != Some(end)).then(|| {
+                    format!(
+                        "node {to} holds {held} of node {from}, which is at {end} and knows {acked:?}"
+                    )
+                })
+            })
+        })
+    }
+
+    /// Compares the replicas with each other and with what they should hold.
+    fn compare(&mut self) {
+        for node in 0..self.nodes.len() {
+            let Some(life) = &self.nodes[node].life else { continue };
+            let database = life.database.clone();
+            self.check_contents(node, database.as_ref());
+            self.check_observer(node, database);
+        }
+        let links = self.links.iter().filter(|link| !link.gone);
+        let nodes = links.flat_map(|link| {
+            [0, 1].map(|side| (sends(link.mode, side), link.nodes[side], link.nodes[1 - side]))
+        });
+        for (_, from, to) in nodes.filter(|(sends, ..)| *sends).collect::<Vec<_>>() {
+            let (from, to) = (self.held(from), self.held(to));
+            self.check_within("a receiver has what its sender has", &from, &to);
+        }
+        for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>()
+        {
+            let promised = self.nodes[node].promised.clone();
+            let held = self.held(node);
+            self.check_within("what was promised to survive is there", &promised, &held);
+            let expected = self.expected.clone();
+            self.check_within("nothing is there that nobody wrote", &held, &expected);
+            if self.all_reach_all() {
+                self.check_within("what was written and survived is everywhere", &expected, &held);
+            }
+        }
+    }
+
+    /// Checks that one who observes from the beginning sees each record's last change.
+    fn check_observer(&mut self, node: usize, database: Arc<MemoryDatabase>) {
+        let mut observer = Observer::after(database, None, Seq::ZERO);
+        let (mut seen, mut last) = (BTreeMap::new(), Seq::ZERO);
+        while let Some(Ok(observed)) = ready(observer.next()) {
+            if observed.seq < last {
+                let message = format!("node {node}: seq {} after {last}", observed.seq);
+                return self.fail("an observer sees each change once and in order", message);
+            }
+            last = observed.seq;
+            let latest = seen.entry((observed.collection, observed.key)).or_default();
+            *latest = observed.version.max(*latest);
+        }
+        let Some(life) = &self.nodes[node].life else { return };
+        let missed =
+            life.oracle.latest().find(|(place, version)| seen.get(*place) != Some(version));
+        if let Some((place, version)) = missed {
+            let message =
+                format!("node {node}: {} at {version:?}, not {:?}", place.1, seen.get(place));
+            self.fail("an observer misses no record", message);
+        }
+    }
+
+    fn held(&self, node: usize) -> Oracle {
+        let life = self.nodes[node].life.as_ref();
+        life.and_then(|life| Oracle::of(life.database.as_ref())).unwrap_or_default()
+    }
+
+    fn check_within(&mut self, check: &'static str, less: &Oracle, more: &Oracle) {
+        if let Some(place) = less.missing_in(more) {
+            let (less, more) = (less.describe(place), more.describe(place));
+            self.fail(check, format!("{}: {less} is not in {more}", place.1));
+        }
+    }
+
+    /// How often operations crossed the links, if nothing went wrong.
+    fn measure(&mut self) {
+        let both_ways = self.links.iter().all(|link| link.mode == Mode::Bidirectional);
+        let doubled = (0..self.links.len()).any(|link| self.is_doubled(link));
+        if !self.report.faults.is_empty() || !both_ways || doubled {
+            return;
+        }
+        let wanted = self.report.operations * self.links.len() as u64;
+        let crossings = Crossings { arrived: self.report.crossings, wanted };
+        self.report.quiet.insert(self.plan.shape, crossings);
+    }
+}

@@ -1,0 +1,72 @@
+//! Seeds that every test run goes through: some of all, and each that once failed.
+
+use blaze_sync_sim::{Canary, Config, Driver, Fault, Faults, Merge, Report, Session, run, shrink};
+
+/// Small runs only: the large ones are for `cargo xtask sim`.
+fn config() -> Config {
+    Config { large_percent: 0, ..Config::default() }
+}
+
+fn passes(seed: u64, config: &Config) -> Report {
+    run(seed, config)
+        .unwrap_or_else(|failure| panic!("{failure}; see `cargo xtask sim --seed {seed}`"))
+}
+
+#[test]
+fn all_holds_in_two_hundred_seeds_and_every_fault_happens() {
+    let mut sum = Report::default();
+    for seed in 0..200 {
+        sum.add(&passes(seed, &config()));
+    }
+    for fault in Fault::ALL.into_iter().filter(|fault| Faults::default().has(*fault)) {
+        assert!(sum.faults.contains_key(&fault), "{fault} never happened");
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_run_each_time() {
+    for seed in 0..20 {
+        let (first, second) = (passes(seed, &config()), passes(seed, &config()));
+        assert_eq!(first, second, "seed {seed}");
+    }
+    assert_ne!(passes(1, &config()).hash, passes(2, &config()).hash);
+}
+
+#[test]
+fn the_story_makes_no_difference() {
+    let told = Config { story: true, ..config() };
+    assert_eq!(passes(3, &told), passes(3, &config()));
+}
+
+/// What once failed, each with what it was.
+const REGRESSIONS: [(u64, &str); 3] = [
+    (631, "a copy of a replica that had taken another id before kept that id"),
+    (1395, "a write was taken for another of the same version, by a copy"),
+    (3213, "two copies that refused each other were not told so"),
+];
+
+#[test]
+fn what_once_failed_passes() {
+    for (seed, what) in REGRESSIONS {
+        run(seed, &Config::default())
+            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+    }
+}
+
+#[test]
+fn deliberate_bugs_are_found_and_their_story_is_told() {
+    let canaries = [
+        Canary::Driver(Driver::HalfBatchMerged),
+        Canary::Session(Session::KnownTooMuch),
+        Canary::Merge(Merge::DeleteWins),
+    ];
+    for canary in canaries {
+        let config = Config { canary: Some(canary), ..config() };
+        let failure = (0..300).find_map(|seed| run(seed, &config).err());
+        let failure = failure.unwrap_or_else(|| panic!("{canary} isn't found"));
+        let (short, told) = shrink(&failure, &config);
+        assert!(short.steps_max <= failure.steps);
+        assert!(told.story.last().is_some_and(|line| line.contains(told.check)), "{canary}");
+    }
+    assert!(run(0, &config()).is_ok(), "canaries stay armed");
+}
