@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blaze_codec::{Change, Name, RecordKey, Seq, record};
+use blaze_codec::{Change, Incarnation, Name, RecordKey, Seq, record};
 use blaze_db_adapter::{DatabaseAdapter, Observer, WallClock, Write, WriteKind};
 use blaze_db_adapter_memory::MemoryDatabase;
 
@@ -16,7 +16,7 @@ async fn a_record_that_changed_again_meanwhile_is_seen_whole() {
     // More than an observer reads at once.
     let much = WriteKind::Insert(record! { "text" => "x".repeat(2 * 1024 * 1024) });
     before.commit(vec![write(2, much)]).await.unwrap();
-    let database = Arc::new(before.snapshot().open(WallClock::system()));
+    let database = Arc::new(before.snapshot().open(Incarnation(2), WallClock::system()));
     let again = WriteKind::Update([(name("title"), Some("b".into()))].into());
     database.commit(vec![write(1, again)]).await.unwrap();
 

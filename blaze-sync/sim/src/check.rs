@@ -117,9 +117,9 @@ impl World {
         let Some(life) = &self.nodes[node].life else { return };
         let Some(reached) = batch.checkpoint else { return };
         let held = ready(life.database.checkpoints(batch.peer)).and_then(Result::ok);
-        let reaches =
+        let is_there =
             |held: &Checkpoint| held.incarnation == reached.incarnation && held.seq >= reached.seq;
-        if !held.as_ref().is_some_and(|held| held.iter().any(reaches)) {
+        if !held.as_ref().is_some_and(|held| held.iter().any(is_there)) {
             let message = format!("{held:?} after {reached:?}");
             self.fail("a merge stores its checkpoint", message);
         }

@@ -189,10 +189,10 @@ impl Life {
         let ids = std::iter::once(identity.node).chain(identity.former.into_iter().rev());
         let trails = ids.filter_map(|id| ready(other.checkpoints(id))?.ok());
         let trail = trails.filter(|trail| !trail.is_empty()).take(1).flatten();
-        let held = trail.map(|place| history.common(place, head));
+        let merged = trail.map(|place| history.common(place, head));
         let own = ready(other.announce())?.ok()?;
         let copied = own.fork(other.feed().head(), &history, head).map(|place| place.seq);
-        held.chain(copied).max()
+        merged.chain(copied).max()
     }
 
     pub(crate) fn head(&self) -> Seq {
