@@ -15,6 +15,7 @@ use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
 use crate::life;
 use crate::lock::Lock;
+use crate::log;
 use crate::options::SqliteOptions;
 use crate::schema::{self, APPLICATION_ID, Meta};
 
@@ -91,7 +92,10 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let mut meta = opener.check(&options.database)?;
     if lock.is_some() {
         let begun = opener.writer().map_err(Fault::from);
-        let begun = begun.and_then(|conn| life::begin(&conn, options.durability));
+        let begun = begun.and_then(|conn| {
+            log::renew(&conn, opener.path())?;
+            life::begin(&conn, options.durability)
+        });
         let drawn = begun.map_err(|fault| fault.into_error("open its file", opener.path()))?;
         meta.incarnation = drawn.unwrap_or(meta.incarnation);
     }
