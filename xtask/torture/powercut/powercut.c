@@ -16,7 +16,8 @@
  *   POWERCUT_AT      cut at this call that changes something (from 1; 0 is never);
  *                    counted from the failure if POWERCUT_FAIL is given
  *   POWERCUT_FAIL    "CLASS:N:ERRNO": the Nth sync, write or read fails, once. What
- *                    a failed sync was to write may be lost, later syncs or not.
+ *                    a failed sync was to write is lost in part, and no later sync
+ *                    writes it: so does Linux, which goes on to show it to readers
  *   POWERCUT_FIRED   a file to make when that happens
  *   POWERCUT_BOOT    a file to be read as the machine's boot id
  */
@@ -38,7 +39,7 @@
 enum { SECTOR = 512, FDS = 65536, NAMES = 64, CHANGES = 4096, EXIT_CUT = 77 };
 
 /* A write, or with `data` null a change of the size to `at`, since the last sync. */
-struct record { struct record *next; off_t at; size_t len; int doomed; char *data; };
+struct record { struct record *next; off_t at; size_t len; char *data; };
 /* A file: its bytes on the disk, and what isn't there yet. */
 struct file { char *disk; off_t size, room; struct record *first, **last; };
 struct name { char *path; struct file *file; };
@@ -142,19 +143,23 @@ static void note(struct file *file, off_t at, const void *data, size_t len) {
     file->last = &record->next;
 }
 
-/* A sync: what isn't doomed is on the disk, in the order in which it was written. */
-static void settle(struct file *file, int doom) {
-    struct record **at = &file->first, *record;
-    while ((record = *at)) {
-        record->doomed |= doom;
-        if (record->doomed) { at = &record->next; continue; }
-        if (record->data) put(file, record->at, record->data, record->len);
-        else resize(file, record->at);
-        *at = record->next;
+static void forget(struct file *file) {
+    for (struct record *record = file->first, *next; record; record = next) {
+        next = record->next;
         free(record->data);
         free(record);
     }
-    file->last = at;
+    file->first = 0;
+    file->last = &file->first;
+}
+
+/* A sync: all of it is on the disk, in the order in which it was written. */
+static void settle(struct file *file) {
+    for (struct record *record = file->first; record; record = record->next) {
+        if (record->data) put(file, record->at, record->data, record->len);
+        else resize(file, record->at);
+    }
+    forget(file);
 }
 
 static struct file *load(int fd) {
@@ -206,6 +211,7 @@ static void tear(struct file *file, uint64_t style) {
             at = next;
         }
     }
+    forget(file);
 }
 
 static void cut(void) {
@@ -348,7 +354,8 @@ static int sync_any(int fd, int (*real)(int)) {
     pthread_mutex_lock(&lock);
     step();
     int failed = file && fails('s');
-    if (file) settle(file, failed);
+    if (file && failed) tear(file, draw(8));
+    else if (file) settle(file);
     else if (!failed) change_count = 0;
     if (failed) errno = fail_errno;
     pthread_mutex_unlock(&lock);

@@ -59,7 +59,8 @@ impl Args {
     /// The chosen parts; all, if none is.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let all = [(Part::Cuts, self.cuts), (Part::Errors, self.errors), (Part::Kills, self.kills)];
-        let chosen: Vec<_> = all.iter().filter(|(_, chosen)| *chosen).map(|(part, _)| *part).collect();
+        let chosen: Vec<_> =
+            all.iter().filter(|(_, chosen)| *chosen).map(|(part, _)| *part).collect();
         if chosen.is_empty() { all.map(|(part, _)| part).to_vec() } else { chosen }
     }
 

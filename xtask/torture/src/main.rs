@@ -64,9 +64,8 @@ fn torture(args: &Args) -> Result<()> {
                 report.cuts(database(part, shim, &at, until, Trial::Cuts, |tally| tally.cuts));
             }
             (Part::Errors, Some(shim)) => {
-                let errors = |tally: &Tally| {
-                    tally.sync_errors + tally.write_errors + tally.read_errors
-                };
+                let errors =
+                    |tally: &Tally| tally.sync_errors + tally.write_errors + tally.read_errors;
                 report.errors(database(part, shim, &at, until, Trial::Errors, errors));
             }
             (Part::Kills, _) => {}

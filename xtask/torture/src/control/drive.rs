@@ -36,7 +36,9 @@ impl Level {
             "FULL" if *corrupt > 0 || *lost > 0 => "lost commits or damaged files",
             _ => return None,
         };
-        Some(format!("control: {synchronous} {says} in {cuts} cuts ({lost} lost, {corrupt} corrupt)"))
+        Some(format!(
+            "control: {synchronous} {says} in {cuts} cuts ({lost} lost, {corrupt} corrupt)"
+        ))
     }
 }
 
@@ -44,8 +46,7 @@ impl Level {
 pub(crate) fn run(shim: &Shim, folder: &Path, seed: u64, cuts: u64) -> Result<Vec<Level>> {
     let mut levels = Vec::new();
     for synchronous in ["OFF", "NORMAL", "FULL"] {
-        let mut level =
-            Level { synchronous, cuts: 0, acknowledged: 0, lost: 0, corrupt: 0 };
+        let mut level = Level { synchronous, cuts: 0, acknowledged: 0, lost: 0, corrupt: 0 };
         let mut history = 0;
         while level.cuts < cuts {
             history += 1;

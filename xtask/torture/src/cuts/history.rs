@@ -43,7 +43,10 @@ impl History {
         said: &[Said],
         found: Vec<(u64, State)>,
     ) -> Result<Found, String> {
-        let acks = || said.iter().filter_map(|said| if let Said::Acked(ack) = said { Some(*ack) } else { None });
+        let acks = || {
+            said.iter()
+                .filter_map(|said| if let Said::Acked(ack) = said { Some(*ack) } else { None })
+        };
         let mut counted = Found::default();
         for ack in acks() {
             self.take(round, ack)?;
@@ -75,7 +78,8 @@ impl History {
                 plan::apply(expected, &plan::writes(seed, lane as u64, number, size));
             }
             if *expected != state {
-                let differs = expected.iter().find(|(key, content)| state.get(key) != Some(content));
+                let differs =
+                    expected.iter().find(|(key, content)| state.get(key) != Some(content));
                 let extra = state.keys().find(|key| !expected.contains_key(key));
                 return Err(format!(
                     "lane {lane} at commit {number} differs: expected {differs:?}, not key {extra:?}"

@@ -152,9 +152,8 @@ impl Lane {
 
     async fn merge(&self, number: u64, writes: &Writes) -> Result<u64, DatabaseError> {
         let changes = writes.iter().map(|(key, content)| {
-            let change = content.map_or(Change::Delete, |content| {
-                Change::Insert(plan::to_record(content))
-            });
+            let change =
+                content.map_or(Change::Delete, |content| Change::Insert(plan::to_record(content)));
             (*key, change)
         });
         let counter = Change::Insert(record! { "number" => number.cast_signed() });
