@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod lint;
+mod torture;
 
 use anyhow::Result;
 use clap::Parser;
@@ -19,6 +20,7 @@ pub(crate) enum Task {
     Ci(ci::Ci),
     Lint(lint::Lint),
     Bench(bench::Bench),
+    Torture(torture::Torture),
 }
 
 impl Task {
@@ -27,6 +29,7 @@ impl Task {
             Self::Ci(ci) => ci.run(workspace),
             Self::Lint(lint) => lint.run(workspace),
             Self::Bench(bench) => bench.run(workspace),
+            Self::Torture(torture) => torture.run(workspace),
         }
     }
 }

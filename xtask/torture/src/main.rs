@@ -5,6 +5,7 @@ mod args;
 mod campaign;
 mod control;
 mod cuts;
+mod kills;
 mod plan;
 mod report;
 mod shim;
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
     let result = match (arguments.next().as_deref(), arguments.next()) {
         (Some("bare-worker"), Some(task)) => control::work(&task),
         (Some("adapter-worker"), Some(task)) => cuts::work(&task),
+        (Some("app-worker"), Some(task)) => kills::work(&task),
+        (Some("integrity-worker"), Some(task)) => kills::check(&task),
         _ => torture(&Args::parse()),
     };
     match result {
@@ -68,7 +71,14 @@ fn torture(args: &Args) -> Result<()> {
                     |tally: &Tally| tally.sync_errors + tally.write_errors + tally.read_errors;
                 report.errors(database(part, shim, &at, until, Trial::Errors, errors));
             }
-            (Part::Kills, _) => {}
+            (Part::Kills, shim) => {
+                let run = |folder: &_, case, tally: &mut _| {
+                    kills::run(shim.as_ref(), folder, case, tally)
+                };
+                let count = |tally: &kills::Tally| tally.kills;
+                let results = campaign::run(part, &at, until, run, count, kills::Tally::add);
+                report.kills(results);
+            }
         }
     }
     if args.json {

@@ -6,6 +6,7 @@ use crate::args::Part;
 use crate::campaign::Results;
 use crate::control::Level;
 use crate::cuts::Tally;
+use crate::kills;
 
 /// What all parts came to.
 #[derive(Debug, Default, Serialize)]
@@ -14,6 +15,7 @@ pub(crate) struct Report {
     control: Vec<Level>,
     cuts: Option<Results<Tally>>,
     errors: Option<Results<Tally>>,
+    kills: Option<Results<kills::Tally>>,
     skipped: Vec<String>,
     violations: Vec<String>,
 }
@@ -75,6 +77,32 @@ impl Report {
         );
         self.violated(results.violations.clone());
         self.errors = Some(results);
+    }
+
+    pub(crate) fn kills(&mut self, results: Results<kills::Tally>) {
+        let kills::Tally { pairs, stars, chains, kills, faults, records, .. } = &results.figures;
+        let kills::Tally { acknowledged_disk, acknowledged_process, synced, .. } = &results.figures;
+        let kills::Tally { at_risk, lost_process, refused, unopened, .. } = &results.figures;
+        eprintln!(
+            "==> kills: {kills} kills in {:.1} s ({}); {pairs} pairs, {stars} stars and {chains} chains",
+            results.seconds,
+            rate(*kills, results.seconds)
+        );
+        let faults = faults.iter().map(|(name, count)| format!("{count} {name}"));
+        eprintln!("    troubles: {}", faults.collect::<Vec<_>>().join(", "));
+        eprintln!(
+            "    disk: {acknowledged_disk} acknowledged, 0 lost; process: {acknowledged_process} acknowledged, 0 lost by kills, {lost_process} of {at_risk} at risk lost by power cuts (allowed)"
+        );
+        eprintln!(
+            "    {records} records equal on all replicas; {synced} times all peers had everything; {refused} commits found no room; {unopened} starts failed as they had to"
+        );
+        if results.figures.without_room > 0 {
+            eprintln!(
+                "    disk full: skipped at times, user namespaces with a tmpfs are not allowed"
+            );
+        }
+        self.violated(results.violations.clone());
+        self.kills = Some(results);
     }
 
     fn violated(&mut self, violations: impl IntoIterator<Item = String>) {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use blaze_codec::{Checkpoint, Incarnation, NodeId, Seq};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::integrity;
 pub(crate) use drive::{Tally, Trial, run};
 pub(crate) use worker::work;
 
