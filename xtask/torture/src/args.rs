@@ -11,6 +11,7 @@ use clap::Parser;
 /// follows from the seed, but for the timing of processes; a case that went wrong is
 /// named with the options that repeat it.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option by itself")]
 #[command(name = "torture", bin_name = "cargo xtask torture", max_term_width = 90)]
 #[command(after_help = "Examples:
   cargo xtask torture                             everything, for 3 minutes

@@ -46,7 +46,8 @@ async fn follow(task: &Arc<Task>, phase: &Phase) -> Result<()> {
     say(&Said::Opened)?;
     let lanes: Vec<_> = (0..task.lanes)
         .map(|lane| {
-            let lane = Lane { task: task.clone(), db: db.clone(), lane, disk: phase.disk };
+            let (task, db) = (task.clone(), db.clone());
+            let lane = Lane { task, db, number: lane, disk: phase.disk };
             tokio::spawn(lane.run(phase.commits))
         })
         .collect();
@@ -66,7 +67,7 @@ async fn follow(task: &Arc<Task>, phase: &Phase) -> Result<()> {
 struct Lane {
     task: Arc<Task>,
     db: Arc<SqliteDatabase>,
-    lane: u64,
+    number: u64,
     disk: bool,
 }
 
@@ -74,18 +75,18 @@ impl Lane {
     async fn run(self, commits: u64) -> Result<()> {
         let (mut number, mut live) = match self.load().await {
             Ok(loaded) => loaded,
-            Err(error) if self.task.errors => return refused(self.lane, &error),
+            Err(error) if self.task.errors => return refused(self.number, &error),
             Err(error) => return Err(error).context("can't read"),
         };
         let mut attempts = ATTEMPTS;
         let last = number + commits;
         while number < last && attempts > 0 {
-            let writes = plan::writes(self.task.seed, self.lane, number + 1, self.task.size);
+            let writes = plan::writes(self.task.seed, self.number, number + 1, self.task.size);
             match self.commit(number + 1, &writes, &live).await {
                 Ok(seq) => {
                     number += 1;
                     let incarnation = self.db.identity().incarnation.0;
-                    let (lane, disk) = (self.lane, self.disk);
+                    let (lane, disk) = (self.number, self.disk);
                     say(&Said::Acked(Ack { lane, number, seq, incarnation, disk }))?;
                     for (key, content) in writes {
                         match content {
@@ -95,7 +96,7 @@ impl Lane {
                     }
                 }
                 Err(error) if self.task.errors => {
-                    refused(self.lane, &error)?;
+                    refused(self.number, &error)?;
                     attempts -= 1;
                 }
                 Err(error) => return Err(error).context("can't commit"),
@@ -118,7 +119,7 @@ impl Lane {
     }
 
     fn collection(&self) -> Name {
-        Name::new(&plan::collection(self.lane)).expect("a short name")
+        Name::new(&plan::collection(self.number)).expect("a short name")
     }
 
     async fn commit(
@@ -127,7 +128,7 @@ impl Lane {
         writes: &Writes,
         live: &BTreeSet<i64>,
     ) -> Result<u64, DatabaseError> {
-        if self.lane == MERGING {
+        if self.number == MERGING {
             return self.merge(number, writes).await;
         }
         let collection = self.collection();

@@ -164,7 +164,7 @@ fn power_cut(case: &mut Case<'_>) -> Result<bool> {
         return Ok(false);
     };
     case.kill(at)?;
-    let (seed, cut_at) = (case.rng.u64(..), 1 << case.rng.u32(0..9));
+    let (seed, cut_at) = (case.rng.u64(..), 1 << case.rng.u32(0..12));
     let trouble = Trouble { seed, cut_at, failure: None };
     let started = case.nodes[at].start(Some((shim, trouble)))?;
     let mut cut = started == Started::Cut;
