@@ -14,7 +14,7 @@ use crate::open::{setting, unusable};
 /// deletes a lock file lets two others lock two different ones.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -40,7 +40,15 @@ impl Lock {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would do, but for a child that another thread is just starting:
+    /// until it runs its own program it has the file, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -72,4 +80,22 @@ fn holder(mut file: File) -> String {
 
 fn failed(action: &'static str, source: std::io::Error) -> DatabaseError {
     DatabaseError::Failed { action, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn the_lock_goes_though_a_child_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let lock = Lock::take(&path).unwrap();
+        // What a process has between its fork and its exec.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(Lock::take(&path).is_err());
+        drop(lock);
+        Lock::take(&path).expect("it was given up");
+        drop(inherited);
+    }
 }
