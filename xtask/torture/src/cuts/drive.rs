@@ -117,7 +117,8 @@ pub(crate) fn run(
         let checked = runtime.block_on(check::read(&path, task.password.as_deref(), lanes));
         let checked = checked.and_then(|found| {
             check::integrity(&path, task.password.as_deref())?;
-            let accepted = history.accept(round, (seed, task.size), &outcome.said, found);
+            let cut = outcome.status.code() == Some(EXIT_CUT);
+            let accepted = history.accept(round, cut, (seed, task.size), &outcome.said, found);
             accepted.map_err(|wrong| anyhow!(wrong))
         });
         let context = || format!("round {round}, {trouble:?}, {task:?}");
@@ -141,11 +142,8 @@ fn draw(
         Size::Small => rng.u64(5..60),
         Size::Large => 60 / lanes,
     };
-    let phases = (0..rng.u64(1..=4)).map(|_| Phase {
-        disk: errors || rng.u8(0..3) > 0,
-        commits,
-        close: rng.bool(),
-    });
+    let phases =
+        (0..rng.u64(1..=4)).map(|_| Phase { disk: rng.u8(0..3) > 0, commits, close: rng.bool() });
     let phases = phases.collect();
     let task = Task { path, password, seed, lanes, size, phases, errors };
     let calls = if size == Size::Large { 20_000 } else { 1_200 };
@@ -212,6 +210,7 @@ fn judge(
                     stopped.insert(*lane, why);
                 }
             }
+            Said::At { .. } => {}
             Said::Failed(_) => tally.failed += 1,
             Said::Acked(ack) => {
                 if let Some(why) = stopped.get(&ack.lane) {

@@ -31,7 +31,8 @@ impl History {
     }
 
     /// Checks what survived of a round against what was said in it, and goes on from
-    /// there: each lane's last commit and what its collection holds, as found.
+    /// there: whether the power was
+    /// cut, and each lane's last commit and what its collection holds, as found.
     ///
     /// # Errors
     ///
@@ -39,6 +40,7 @@ impl History {
     pub(super) fn accept(
         &mut self,
         round: u64,
+        cut: bool,
         (seed, size): (u64, Size),
         said: &[Said],
         found: Vec<(u64, State)>,
@@ -53,11 +55,12 @@ impl History {
             *(if ack.disk { &mut counted.acked_disk } else { &mut counted.acked_process }) += 1;
             counted.merges += u64::from(ack.lane == super::MERGING);
         }
+        let reached = self.follow(said)?;
         let survived = |ack: &Ack| ack.number <= found[index(ack.lane)].0;
         // Whatever comes before a commit that survived must have survived, too.
         let floor = acks().filter(|ack| ack.disk || survived(ack)).map(|ack| ack.seq).max();
         for ack in acks().filter(|ack| !survived(ack)) {
-            if ack.disk {
+            if ack.disk || !cut {
                 return Err(format!("an acknowledged commit is lost: {ack:?}"));
             }
             if Some(ack.seq) <= floor {
@@ -67,8 +70,7 @@ impl History {
         }
         for (lane, (number, state)) in found.into_iter().enumerate() {
             let (done, expected) = &mut self.lanes[lane];
-            let acked = acks().filter(|ack| index(ack.lane) == lane).map(|ack| ack.number).max();
-            let started = acked.unwrap_or(*done) + 1;
+            let started = reached[lane] + 1;
             if !(*done..=started).contains(&number) {
                 return Err(format!(
                     "lane {lane} is at commit {number}, which is not in {done}..={started}"
@@ -88,6 +90,25 @@ impl History {
             *done = number;
         }
         Ok(counted)
+    }
+
+    /// Each lane's last commit that was there or acknowledged when the round ended.
+    fn follow(&self, said: &[Said]) -> Result<Vec<u64>, String> {
+        let mut reached: Vec<u64> = self.lanes.iter().map(|(done, _)| *done).collect();
+        for said in said {
+            let (lane, number, allowed) = match said {
+                // One whose outcome was unknown may be there after all.
+                Said::At { lane, number } => (*lane, *number, 0..=1),
+                Said::Acked(ack) => (ack.lane, ack.number, 1..=1),
+                _ => continue,
+            };
+            let before = &mut reached[index(lane)];
+            if !number.checked_sub(*before).is_some_and(|step| allowed.contains(&step)) {
+                return Err(format!("lane {lane} is at commit {number} after {before}"));
+            }
+            *before = number;
+        }
+        Ok(reached)
     }
 
     /// No place in a feed is given to two commits, whatever was lost in between.

@@ -48,6 +48,8 @@ struct Phase {
 enum Said {
     /// The database is open.
     Opened,
+    /// A lane begins, where the file has this commit as its last.
+    At { lane: u64, number: u64 },
     /// A commit or a merge returned.
     Acked(Ack),
     /// It failed.

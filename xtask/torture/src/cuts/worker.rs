@@ -78,6 +78,7 @@ impl Lane {
             Err(error) if self.task.errors => return refused(self.number, &error),
             Err(error) => return Err(error).context("can't read"),
         };
+        say(&Said::At { lane: self.number, number })?;
         let mut attempts = ATTEMPTS;
         let last = number + commits;
         while number < last && attempts > 0 {
