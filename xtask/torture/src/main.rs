@@ -77,7 +77,7 @@ fn torture(args: &Args) -> Result<()> {
                 };
                 let count = |tally: &kills::Tally| tally.kills;
                 let results = campaign::run(part, &at, until, run, count, kills::Tally::add);
-                report.kills(results);
+                report.kills(results, shim.is_some());
             }
         }
     }

@@ -60,6 +60,13 @@ impl Report {
         eprintln!(
             "    disk: {acknowledged_disk} acknowledged, 0 lost; process: {acknowledged_process} acknowledged, {lost_process} lost (allowed); {merges} of them merges"
         );
+        let happened = [
+            ("commit at disk", *acknowledged_disk),
+            ("commit lost at process", *lost_process),
+            ("merge", *merges),
+            ("encrypted file", *encrypted),
+        ];
+        self.expect(Part::Cuts, *cuts >= 300, &happened);
         self.violated(results.violations.clone());
         self.cuts = Some(results);
     }
@@ -75,11 +82,20 @@ impl Report {
         eprintln!(
             "    {acknowledged_disk} acknowledged, 0 lost; {refused} refused, {unknown} of them with an unknown outcome; {failed} openings or closings failed"
         );
+        let happened = [
+            ("failed sync", *sync_errors),
+            ("failed write", *write_errors),
+            ("failed read", *read_errors),
+            ("unknown outcome", *unknown),
+            ("failed opening or closing", *failed),
+            ("power cut afterwards", *cuts),
+        ];
+        self.expect(Part::Errors, sync_errors + write_errors + read_errors >= 200, &happened);
         self.violated(results.violations.clone());
         self.errors = Some(results);
     }
 
-    pub(crate) fn kills(&mut self, results: Results<kills::Tally>) {
+    pub(crate) fn kills(&mut self, results: Results<kills::Tally>, has_shim: bool) {
         let kills::Tally { pairs, stars, chains, kills, faults, records, .. } = &results.figures;
         let kills::Tally { acknowledged_disk, acknowledged_process, synced, .. } = &results.figures;
         let kills::Tally { at_risk, lost_process, refused, unopened, .. } = &results.figures;
@@ -88,6 +104,14 @@ impl Report {
             results.seconds,
             rate(*kills, results.seconds)
         );
+        let skipped = |name: &str| match name {
+            "power cut" => !has_shim,
+            "disk full" => results.figures.without_room > 0,
+            _ => false,
+        };
+        let happened: Vec<_> = faults.iter().map(|(name, count)| (*name, *count)).collect();
+        let happened: Vec<_> = happened.into_iter().filter(|(name, _)| !skipped(name)).collect();
+        self.expect(Part::Kills, *kills >= 500, &happened);
         let faults = faults.iter().map(|(name, count)| format!("{count} {name}"));
         eprintln!("    troubles: {}", faults.collect::<Vec<_>>().join(", "));
         eprintln!(
@@ -103,6 +127,13 @@ impl Report {
         }
         self.violated(results.violations.clone());
         self.kills = Some(results);
+    }
+
+    /// What never happened in a run that was long enough for it was not tested.
+    fn expect(&mut self, part: Part, enough: bool, happened: &[(&str, u64)]) {
+        let missing = happened.iter().filter(|(_, count)| enough && *count == 0);
+        let missing = missing.map(|(what, _)| format!("{}: there was no {what}", part.name()));
+        self.violated(missing.collect::<Vec<_>>());
     }
 
     fn violated(&mut self, violations: impl IntoIterator<Item = String>) {

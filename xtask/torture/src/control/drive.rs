@@ -50,6 +50,12 @@ pub(crate) fn run(shim: &Shim, folder: &Path, seed: u64, cuts: u64) -> Result<Ve
         let mut history = 0;
         while level.cuts < cuts {
             history += 1;
+            if history > 10 + cuts {
+                bail!(
+                    "the power isn't cut: the library powercut.so can't be loaded from {}",
+                    folder.display()
+                );
+            }
             follow(shim, folder, mix(seed, history), cuts, &mut level)?;
         }
         levels.push(level);

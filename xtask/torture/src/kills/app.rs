@@ -52,7 +52,8 @@ async fn follow(task: Task) -> Result<()> {
         Ok(app) => Arc::new(app),
         Err(error) => return say(&Said::Unopened { why: format!("{error:#}") }),
     };
-    say(&Said::Opened { lanes: app.lanes() })?;
+    let (incarnation, head) = (app.db.identity().incarnation.0, app.db.head().0);
+    say(&Said::Opened { lanes: app.lanes(), incarnation, head })?;
     let mut writers = Vec::new();
     if app.task.writes {
         for place in 0..app.task.lanes.len() {

@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     first: u64,
     lanes: BTreeMap<u64, Lane>,
     taken: HashMap<(u64, u64), (u64, u64)>,
+    /// The incarnation and the last seq that it was heard of.
+    reached: (u64, u64),
     pub(super) acked: u64,
     pub(super) synced: u64,
     /// Acknowledged commits that a power cut could cost.
@@ -35,7 +37,8 @@ impl Ledger {
     /// No commit yet; lanes are numbered from `first`.
     pub(super) fn new(first: u64) -> Self {
         let (lanes, taken) = (BTreeMap::new(), HashMap::new());
-        let mut ledger = Self { first, lanes, taken, acked: 0, synced: 0, at_risk: 0 };
+        let reached = (0, 0);
+        let mut ledger = Self { first, lanes, taken, reached, acked: 0, synced: 0, at_risk: 0 };
         ledger.renew();
         ledger
     }
@@ -61,7 +64,17 @@ impl Ledger {
     }
 
     /// The app opened its database; from here on `seed` decides what is written.
-    pub(super) fn opened(&mut self, seed: u64, lanes: &[(u64, u64)]) -> Result<()> {
+    pub(super) fn opened(
+        &mut self,
+        seed: u64,
+        lanes: &[(u64, u64)],
+        (incarnation, head): (u64, u64),
+    ) -> Result<()> {
+        let (before, reached) = self.reached;
+        if incarnation == before && head < reached {
+            bail!("its feed went from {reached} back to {head} in incarnation {incarnation:x}");
+        }
+        self.reached = (incarnation, head);
         for (lane, number) in lanes {
             let known = self.lanes.get_mut(lane).expect("it was told its lanes");
             let (kept, acked) = (known.kept, known.acked);
@@ -89,6 +102,7 @@ impl Ledger {
             bail!("lane {lane} made commit {number} after {}", known.acked);
         }
         known.acked = number;
+        self.reached = (incarnation, seq.max(self.reached.1));
         known.kept = if keeps { number } else { known.kept };
         self.acked += 1;
         if let Some(earlier) = self.taken.insert((incarnation, seq), (lane, number)) {

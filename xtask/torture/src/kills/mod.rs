@@ -58,6 +58,8 @@ enum Said {
     /// The database is open, and each lane is at this commit.
     Opened {
         lanes: Vec<(u64, u64)>,
+        incarnation: u64,
+        head: u64,
     },
     /// A commit returned.
     Acked {

@@ -217,7 +217,9 @@ impl Node {
     fn note(&mut self, said: &Said) -> Result<()> {
         let keeps = self.task.disk || !self.armed;
         let noted = match said {
-            Said::Opened { lanes } => self.ledger.opened(self.task.seed, lanes),
+            Said::Opened { lanes, incarnation, head } => {
+                self.ledger.opened(self.task.seed, lanes, (*incarnation, *head))
+            }
             Said::Acked { lane, number, seq, incarnation } => {
                 self.ledger.acked((*lane, *number), (*incarnation, *seq), keeps)
             }
