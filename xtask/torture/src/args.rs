@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Kills and other troubles of processes that sync.
     #[arg(long)]
     pub(crate) kills: bool,
+    /// A trouble of the kills to leave out, such as "power cut"; may be given again.
+    #[arg(long, value_name = "TROUBLE")]
+    pub(crate) without: Vec<String>,
     /// Cases at a time. Default: the machine's cores.
     #[arg(long)]
     pub(crate) jobs: Option<NonZeroUsize>,

@@ -73,11 +73,11 @@ fn torture(args: &Args) -> Result<()> {
             }
             (Part::Kills, shim) => {
                 let run = |folder: &_, case, tally: &mut _| {
-                    kills::run(shim.as_ref(), folder, case, tally)
+                    kills::run(shim.as_ref(), folder, case, &args.without, tally)
                 };
                 let count = |tally: &kills::Tally| tally.kills;
                 let results = campaign::run(part, &at, until, run, count, kills::Tally::add);
-                report.kills(results, shim.is_some());
+                report.kills(results, shim.is_some(), &args.without);
             }
         }
     }

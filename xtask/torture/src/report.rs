@@ -95,7 +95,12 @@ impl Report {
         self.errors = Some(results);
     }
 
-    pub(crate) fn kills(&mut self, results: Results<kills::Tally>, has_shim: bool) {
+    pub(crate) fn kills(
+        &mut self,
+        results: Results<kills::Tally>,
+        has_shim: bool,
+        without: &[String],
+    ) {
         let kills::Tally { pairs, stars, chains, kills, faults, records, .. } = &results.figures;
         let kills::Tally { acknowledged_disk, acknowledged_process, synced, .. } = &results.figures;
         let kills::Tally { at_risk, lost_process, refused, unopened, .. } = &results.figures;
@@ -105,9 +110,9 @@ impl Report {
             rate(*kills, results.seconds)
         );
         let skipped = |name: &str| match name {
-            "power cut" => !has_shim,
-            "disk full" => results.figures.without_room > 0,
-            _ => false,
+            "power cut" if !has_shim => true,
+            "disk full" if results.figures.without_room > 0 => true,
+            _ => without.iter().any(|without| without == name),
         };
         let happened: Vec<_> = faults.iter().map(|(name, count)| (*name, *count)).collect();
         let happened: Vec<_> = happened.into_iter().filter(|(name, _)| !skipped(name)).collect();

@@ -78,6 +78,8 @@ pub(super) struct Case<'a> {
     pub(super) shim: Option<&'a Shim>,
     /// The only node whose power is cut.
     pub(super) victim: usize,
+    /// Troubles that are left out, by their names.
+    pub(super) without: &'a [String],
     pub(super) tally: &'a mut Tally,
 }
 
@@ -86,7 +88,13 @@ pub(super) struct Case<'a> {
 /// # Errors
 ///
 /// What is wrong.
-pub(crate) fn run(shim: Option<&Shim>, folder: &Path, seed: u64, tally: &mut Tally) -> Result<()> {
+pub(crate) fn run(
+    shim: Option<&Shim>,
+    folder: &Path,
+    seed: u64,
+    without: &[String],
+    tally: &mut Tally,
+) -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(seed);
     for (_, _, name) in FAULTS {
         tally.faults.entry(name).or_default();
@@ -97,7 +105,7 @@ pub(crate) fn run(shim: Option<&Shim>, folder: &Path, seed: u64, tally: &mut Tal
     }
     // The first may lie where its power can't be cut.
     let victim = rng.usize(0..nodes.len());
-    let mut case = Case { nodes, rng, shim, victim, tally };
+    let mut case = Case { nodes, rng, shim, victim, without, tally };
     let mut steps = Vec::new();
     case.live(&mut steps).with_context(|| format!("after {}", steps.join(", ")))
 }
@@ -168,6 +176,9 @@ impl Case<'_> {
                 continue;
             }
             let fault = Fault::draw(&mut self.rng);
+            if self.without.iter().any(|without| without == fault.name()) {
+                continue;
+            }
             steps.push(format!("{} of node {at}", fault.name()));
             let struck = fault.strike(self, at)?;
             *self.tally.faults.entry(fault.name()).or_default() += u64::from(struck);
