@@ -55,7 +55,12 @@ struct Driver<'a> {
     /// Answers that were there at once.
     answers: VecDeque<Input>,
     checkpoint: Option<Pending<Option<Checkpoint>>>,
-    read: Option<Pending<Outgoing>>,
+    read: Option<Pending<(Outgoing, bool)>>,
+    /// The head when the session began, until the feed is first read.
+    began_at: Option<Seq>,
+    /// Whether the peer has, or is on its way to have, all up to where the feed was
+    /// read; else the next piece comes from the database, whatever the ring holds.
+    whole: bool,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
 }
@@ -77,6 +82,7 @@ impl<'a> Driver<'a> {
             role: identity.role,
             head: *head.borrow(),
         };
+        let began_at = Some(local.head);
         let limits = shared.options.limits;
         let now = Moment { mono_ms: 0, wall_ms: shared.options.clock.now_ms() };
         Self {
@@ -89,6 +95,8 @@ impl<'a> Driver<'a> {
             answers: VecDeque::new(),
             checkpoint: None,
             read: None,
+            began_at,
+            whole: false,
             merge: None,
             unflushed_bytes: 0,
         }
@@ -138,7 +146,10 @@ impl<'a> Driver<'a> {
             }
             read = pending(&mut self.read) => {
                 self.read = None;
-                self.answer(read, Input::Changes)
+                if let Ok((_, more)) = &read {
+                    self.whole = !more;
+                }
+                self.answer(read, |(outgoing, _)| Input::Changes(outgoing))
             }
             checkpoint = pending(&mut self.checkpoint) => {
                 self.checkpoint = None;
@@ -270,8 +281,13 @@ impl<'a> Driver<'a> {
     }
 
     fn read(&mut self, after: Seq, bytes: u64, known: Known) {
+        if let Some(head) = self.began_at.take() {
+            // A checkpoint below the head may be the end of a piece, not of the feed.
+            self.whole = after >= head;
+        }
         let feed = self.shared.database.feed();
-        if let Some(outgoing) = outgoing::from_ring(feed, after, known) {
+        let ring = self.whole.then(|| outgoing::from_ring(feed, after, known)).flatten();
+        if let Some(outgoing) = ring {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }

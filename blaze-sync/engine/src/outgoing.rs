@@ -14,6 +14,9 @@ const BYTES_MAX: u64 = 512 * 1024;
 
 /// What the ring has after a seq, encoded once for all sessions, but for what the
 /// peer knows; `None` if the ring has lost the first.
+///
+/// A commit in the ring is what it changed. That is enough only for a peer that has
+/// all that was before it.
 pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
@@ -27,18 +30,22 @@ pub(crate) fn from_ring(feed: &LiveFeed, after: Seq, known: Known) -> Option<Out
     Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect() })
 }
 
-/// What the database has after a seq.
+/// What the database has after a seq, and whether there is more.
+///
+/// Records are in the feed where they last changed. One that changed in this piece's
+/// range and again after it is not in the piece, but in a later one: only the last
+/// piece makes a peer have all up to its end.
 pub(crate) async fn from_database(
     database: &dyn DatabaseAdapter,
     after: Seq,
     bytes: u64,
-) -> Result<Outgoing, DatabaseError> {
+) -> Result<(Outgoing, bool), DatabaseError> {
     let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
     let limit = ChangesLimit { records: RECORDS_MAX, bytes };
     let changes = database.changes(after, limit).await?;
     let mut items = Vec::new();
     encode(after, changes.through, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
-    Ok(Outgoing { items })
+    Ok((Outgoing { items }, changes.more))
 }
 
 /// Encodes a piece of the feed. What a transaction changed can be larger when it

@@ -87,6 +87,33 @@ async fn nodes_catch_up_and_follow_both_ways() {
     assert_eq!(records(&a).await, records(&b).await);
 }
 
+/// A commit too large for the ring, which is read back in pieces, and a record that
+/// changed before it and after it.
+#[tokio::test]
+async fn the_ring_goes_on_where_the_last_piece_of_the_database_ends() {
+    let (a, b, transport) = (node("a"), node("b"), MemoryTransport::new());
+    let fields = |fields| Write {
+        collection: Name::new("numbers").unwrap(),
+        key: RecordKey::Int(1),
+        kind: fields,
+    };
+    let first = record! { "kept" => 1, "changed" => 1 };
+    a.database().commit(vec![fields(WriteKind::Insert(first))]).await.unwrap();
+    let large = |key| Write {
+        collection: Name::new("numbers").unwrap(),
+        key: RecordKey::Int(key),
+        kind: WriteKind::Insert(record! { "text" => "x".repeat(1_000_000) }),
+    };
+    a.database().commit((10..20).map(large).collect()).await.unwrap();
+    let change = [(Name::new("changed").unwrap(), Some(2.into()))].into();
+    a.database().commit(vec![fields(WriteKind::Update(change))]).await.unwrap();
+    listen(&a, &transport, "a").await;
+    let mut link = connect(&b, transport, "a", Mode::Bidirectional).await;
+    link.wait_for(|status| status.state == LinkState::Live).await.unwrap();
+    assert_eq!(records(&b).await.len(), 11);
+    assert!(records(&a).await == records(&b).await, "the replicas differ");
+}
+
 #[tokio::test]
 async fn an_acknowledged_commit_is_at_every_peer() {
     let (hub, transport) = (node("hub"), MemoryTransport::new());
