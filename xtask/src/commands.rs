@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod lint;
 mod sim;
+mod torture;
 
 use anyhow::Result;
 use clap::Parser;
@@ -21,6 +22,7 @@ pub(crate) enum Task {
     Lint(lint::Lint),
     Bench(bench::Bench),
     Sim(sim::Sim),
+    Torture(torture::Torture),
 }
 
 impl Task {
@@ -30,6 +32,7 @@ impl Task {
             Self::Lint(lint) => lint.run(workspace),
             Self::Bench(bench) => bench.run(workspace),
             Self::Sim(sim) => sim.run(workspace),
+            Self::Torture(torture) => torture.run(workspace),
         }
     }
 }

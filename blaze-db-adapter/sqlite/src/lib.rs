@@ -58,7 +58,8 @@
 //!
 //! After a failed commit, or another error of the disk, nothing is written until the
 //! database is opened again: SQLite would go on, but after a failed sync nobody
-//! knows what the disk holds.
+//! knows what the disk holds. Opening it writes the log that was left over itself and
+//! syncs it, so that no hole is behind what reads well.
 //!
 //! `state` is everything known of the record. A *number* is an unsigned LEB128
 //! varint, a *value* is `BlazeBinary`'s:
@@ -91,6 +92,7 @@ mod fault;
 mod header;
 mod key;
 mod lock;
+mod log;
 mod open;
 mod options;
 mod reader;

@@ -115,6 +115,14 @@ impl Note {
     }
 }
 
+impl Drop for Lock {
+    /// Closing the file would do, but for a child that another thread is just starting:
+    /// until it runs its own program it has the file, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// Checks that the file is one that this user made for it: another user's could be
 /// locked by them, and one with other names is perhaps worth something.
 fn check(lock: &Path, metadata: &Metadata) -> Result<(), DatabaseError> {
@@ -141,4 +149,22 @@ fn holder(file: &mut File) -> String {
 
 fn failed(action: &'static str, source: std::io::Error) -> DatabaseError {
     DatabaseError::Failed { action, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn the_lock_goes_though_a_child_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let lock = Lock::take(&path).unwrap();
+        // What a process has between its fork and its exec.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(Lock::take(&path).is_err());
+        drop(lock);
+        Lock::take(&path).expect("it was given up");
+        drop(inherited);
+    }
 }

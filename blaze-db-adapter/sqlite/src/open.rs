@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
 use crate::lock::Lock;
+use crate::log;
 use crate::options::SqliteOptions;
 use crate::schema::{self, APPLICATION_ID, Meta};
 
@@ -96,6 +97,9 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let durability = options.durability;
     let mut identity = Identity { node, former, copied: false, database, role, durability };
     if let Some(lock) = &mut lock {
+        let renewed = opener.writer().map_err(Fault::from);
+        let renewed = renewed.and_then(|conn| log::renew(&conn, opener.path()));
+        renewed.map_err(|fault| fault.into_error("open its file", opener.path()))?;
         if !lock.is_of(opener.path())? {
             identity = opener.renew(identity)?;
         }

@@ -3,11 +3,12 @@
 
 mod common;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use blaze_codec::Value;
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, WallClock};
@@ -66,6 +67,26 @@ async fn after_an_error_of_the_disk_nothing_more_is_written() {
     }
     assert_eq!(value(&database, 103).await, None);
     database.commit(vec![put(103, 2)]).await.expect("it goes on after reopening");
+}
+
+#[tokio::test]
+async fn a_log_that_was_left_is_written_anew() {
+    let place = Place::new();
+    let options = SqliteOptions::new(place.file());
+    let database = options.clone().open().await.unwrap();
+    database.commit((0..500).map(|key| put(key, "x".repeat(5_000))).collect()).await.unwrap();
+    drop(database);
+    // A sync may have failed: then readers see what the disk doesn't hold.
+    let log = PathBuf::from(format!("{}-wal", place.file().display()));
+    let bytes = std::fs::read(&log).unwrap();
+    assert!(bytes.len() > 1024 * 1024, "more than one piece");
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().write(true).open(&log).unwrap().set_modified(long_ago).unwrap();
+    let database = options.open().await.unwrap();
+    let written = std::fs::metadata(&log).unwrap().modified().unwrap();
+    assert!(written > long_ago, "the log is as it was");
+    assert!(std::fs::read(&log).unwrap() == bytes, "the log holds something else");
+    assert_eq!(value(&database, 499).await, Some(Value::from("x".repeat(5_000))));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const PID_BYTES_MAX: u64 = 10;
 /// The right to listen at a path, and to remove what is there, for as long as it is held.
 #[derive(Debug)]
 pub(crate) struct ListenLock {
-    _file: File,
+    file: File,
 }
 
 impl ListenLock {
@@ -48,7 +48,15 @@ impl ListenLock {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         write_pid(&mut file).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for ListenLock {
+    /// Closing the file would do, but for a child that another thread is just starting:
+    /// until it runs its own program it has the file, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -80,4 +88,23 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ListenLock;
+
+    #[test]
+    fn the_lock_goes_though_a_child_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket.lock");
+        let endpoint = "unix:/socket".parse().unwrap();
+        let lock = ListenLock::acquire(&path, &endpoint).unwrap();
+        // What a process has between its fork and its exec.
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(ListenLock::acquire(&path, &endpoint).is_err());
+        drop(lock);
+        ListenLock::acquire(&path, &endpoint).expect("it was given up");
+        drop(inherited);
+    }
 }
