@@ -153,16 +153,19 @@ impl World {
     ) {
         let Some(found) = self.connections.get(connection) else { return };
         let sender = &self.nodes[found.nodes[1 - side]];
-        let (Some(theirs), Some(reached)) = (&sender.life, batch.checkpoint) else { return };
+        let Some(theirs) = &sender.life else { return };
+        let through = batch.checkpoint.map_or(after, |place| place.seq);
         // It may have been put back to something else since.
-        let same = theirs.history().is_some_and(|now| now.covers(reached, theirs.head()));
+        let now = theirs.history();
+        let covers = |place| now.as_ref().is_some_and(|now| now.covers(place, theirs.head()));
+        let same = batch.checkpoint.is_none_or(covers);
         if !same || sender.id != batch.peer {
             return;
         }
         let read_back = found.ends[1 - side].as_ref().is_none_or(|end| end.read_back);
         let Some(ours) = &self.nodes[node].life else { return };
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
-        let range = sender.log.get(index(after)..index(reached.seq)).unwrap_or_default();
+        let range = sender.log.get(index(after)..index(through)).unwrap_or_default();
         let missing = range.iter().find_map(|commit| {
             let missing = |operation: &&Operation| {
                 let place = (operation.collection.clone(), operation.key.clone());
@@ -174,7 +177,7 @@ impl World {
             let lost = commit.operations().iter().find(missing)?;
             Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
         });
-        let torn = sender.log.get(index(reached.seq)).and_then(|next| {
+        let torn = sender.log.get(index(through)).and_then(|next| {
             // As a whole: copies may give one version to two writes.
             let is_next = |operation: &&Operation| next.operations().contains(operation);
             batch.operations.iter().find(is_next)

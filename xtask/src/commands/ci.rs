@@ -5,10 +5,10 @@ use clap::Args;
 
 use crate::cargo::{self, Workspace};
 
-/// Run all that must pass before a change is sent: the tests, then the lints.
+/// Run all that must pass before a change is sent: the tests, the lints, some seeds.
 ///
-/// This is `.ci/run`: the test command of the README, word for word, and then
-/// `cargo xtask lint`.
+/// This is `.ci/run`: the test command of the README, word for word, then
+/// `cargo xtask lint`, and 500 seeds of `cargo xtask sim`, others each time.
 #[derive(Debug, Args)]
 pub(crate) struct Ci {}
 
