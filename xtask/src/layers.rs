@@ -68,6 +68,13 @@ const RULES: &[Rule] = &[
         why: "merging knows neither a database nor a transport",
     },
     Rule {
+        package: "blaze-db-adapter-conformance",
+        sees: &["blaze-codec", "blaze-db-adapter", "blaze-db-adapter-memory"],
+        directly: None,
+        never: &["rusqlite", "mio", "socket2"],
+        why: "the suite knows the reference model, and no other database",
+    },
+    Rule {
         package: "blaze-db-adapter-*",
         sees: &["blaze-codec", "blaze-db-adapter"],
         directly: None,
