@@ -30,6 +30,22 @@ impl Rule {
 const RUNTIMES: &[&str] =
     &["tokio", "tokio-util", "mio", "socket2", "async-std", "smol", "rusqlite", "rustix"];
 
+/// The facade and all that it carries.
+const FACADE: &[&str] = &[
+    "blaze-codec",
+    "blaze-db-adapter",
+    "blaze-db-adapter-memory",
+    "blaze-db-adapter-sqlite",
+    "blaze-sync",
+    "blaze-sync-engine",
+    "blaze-sync-protocol",
+    "blaze-topology",
+    "blaze-transport",
+    "blaze-transport-memory",
+    "blaze-transport-tcp",
+    "blaze-transport-unix",
+];
+
 /// The first rule that matches a crate is its rule.
 const RULES: &[Rule] = &[
     Rule {
@@ -143,40 +159,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "blaze-sync-cli",
-        sees: &[
-            "blaze-codec",
-            "blaze-db-adapter",
-            "blaze-db-adapter-memory",
-            "blaze-db-adapter-sqlite",
-            "blaze-sync",
-            "blaze-sync-engine",
-            "blaze-sync-protocol",
-            "blaze-topology",
-            "blaze-transport",
-            "blaze-transport-memory",
-            "blaze-transport-tcp",
-            "blaze-transport-unix",
-        ],
+        sees: FACADE,
         directly: Some(&["blaze-sync"]),
         never: &[],
         why: "the program knows nothing but the facade",
     },
     Rule {
         package: "blaze-torture",
-        sees: &[
-            "blaze-codec",
-            "blaze-db-adapter",
-            "blaze-db-adapter-memory",
-            "blaze-db-adapter-sqlite",
-            "blaze-sync",
-            "blaze-sync-engine",
-            "blaze-sync-protocol",
-            "blaze-topology",
-            "blaze-transport",
-            "blaze-transport-memory",
-            "blaze-transport-tcp",
-            "blaze-transport-unix",
-        ],
+        sees: FACADE,
         directly: Some(&[
             "blaze-codec",
             "blaze-db-adapter",

@@ -3,13 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
 
 use blaze_db_adapter::DatabaseError;
-use rusqlite::Connection;
 
 use crate::create::{UNFOLLOWED, beside};
 use crate::fault::Fault;
+use crate::open::Opener;
 
 const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -20,14 +19,14 @@ const PIECE_BYTES: usize = 1024 * 1024;
 /// and lets the next sync succeed. So the log of who met with an error may read well
 /// and have a hole on the disk, and whatever is committed behind it would be gone after
 /// a power cut. Written back into the file, it could even damage that.
-pub(crate) fn renew(conn: &Connection, path: &Path) -> Result<(), Fault> {
+pub(crate) fn renew(opener: &Opener) -> Result<(), Fault> {
     let failed = |source: io::Error| DatabaseError::Failed {
         action: "sync the log that was left",
         source: source.into(),
     };
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(UNFOLLOWED);
-    let log = match options.open(beside(path, "-wal")) {
+    let log = match options.open(beside(opener.path(), "-wal")) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(failed)?,
     };
@@ -35,6 +34,7 @@ pub(crate) fn renew(conn: &Connection, path: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     // Another program, which knows nothing of our lock, must not write meanwhile.
+    let conn = opener.writer()?;
     conn.execute_batch("BEGIN IMMEDIATE")?;
     let renewed = rewrite(&log).and_then(|()| log.sync_data());
     conn.execute_batch("ROLLBACK")?;

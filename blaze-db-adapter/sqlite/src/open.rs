@@ -97,8 +97,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let durability = options.durability;
     let mut identity = Identity { node, former, copied: false, database, role, durability };
     if let Some(lock) = &mut lock {
-        let renewed = opener.writer().map_err(Fault::from);
-        let renewed = renewed.and_then(|conn| log::renew(&conn, opener.path()));
+        let renewed = log::renew(&opener);
         renewed.map_err(|fault| fault.into_error("open its file", opener.path()))?;
         if !lock.is_of(opener.path())? {
             identity = opener.renew(identity)?;

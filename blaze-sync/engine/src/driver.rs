@@ -282,7 +282,8 @@ impl<'a> Driver<'a> {
             }
             Output::Read { after, bytes, known, behind } => {
                 let feed = self.shared.database.feed();
-                let at_hand = outgoing::from_ring(feed, after, &known).filter(|_| !behind);
+                // Taking it encodes it, so it is not taken to be thrown away.
+                let at_hand = if behind { None } else { outgoing::from_ring(feed, after, &known) };
                 self.read(after, bytes, at_hand);
             }
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
