@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use blaze_codec::message::Hello;
 use blaze_codec::{Checkpoint, History, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 
-use crate::{Committed, Conflict, DatabaseError, LiveFeed, Write};
+use crate::{
+    Committed, Conflict, DatabaseError, Incoming, LiveFeed, Purged, RegisteredPeer, Write,
+};
 
 /// A database that Blaze keeps in sync.
 ///
@@ -25,6 +27,7 @@ use crate::{Committed, Conflict, DatabaseError, LiveFeed, Write};
 ///   of the peer is stored in the same transaction as what was merged.
 /// - **What is returned is durable** at the database's [`Durability`], and is
 ///   pushed to [`feed`](Self::feed) after that, in the order of seqs.
+/// - **A tombstone stays** until every registered peer has it for good.
 /// - **The clock never goes back**, over restarts too, and stays above every
 ///   version merged.
 /// - **Dropping a future** that this trait returned leaves the database whole:
@@ -99,6 +102,63 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     ///
     /// [`DatabaseError`] if the database can't be read.
     async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError>;
+
+    /// Notes that a session with a peer begins, which holds this feed up to a seq
+    /// ([`Seq::ZERO`] if it receives nothing): from here on no tombstone goes before
+    /// the peer has it for good. Returns the seq up to which tombstones are gone. A
+    /// peer that holds less has missed some.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn register(&self, peer: NodeId, name: &str, holds: Seq) -> Result<Seq, DatabaseError>;
+
+    /// Notes that peers are there, and up to which seq each has this feed for good.
+    /// Peers that aren't registered are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn settle(&self, settled: &[(NodeId, Seq)]) -> Result<(), DatabaseError>;
+
+    /// The peers that are registered, in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn peers(&self) -> Result<Vec<RegisteredPeer>, DatabaseError>;
+
+    /// Takes a peer out that won't be back, so that tombstones don't wait for it.
+    /// Returns whether it was registered.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError>;
+
+    /// Removes the tombstones that no registered peer needs (see
+    /// [`settled`](crate::settled)), but for peers of which nothing was heard since a
+    /// time, in milliseconds since 1970. That takes no seq: nothing that exists changes.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError>;
+
+    /// The records that exist and last changed after one seq and at or before another,
+    /// in the order of the feed, each as an update of no field at the greatest version
+    /// in it: at most about `count`, in whole seqs. A peer that has merged all of them
+    /// buries what it doesn't know any more.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn roll(
+        &self,
+        after: Seq,
+        through: Seq,
+        count: usize,
+    ) -> Result<ChangeSet, DatabaseError>;
 
     /// A record, or `None` if it doesn't exist.
     ///
@@ -194,18 +254,6 @@ impl fmt::Display for Durability {
             Self::Disk => "disk",
         })
     }
-}
-
-/// A peer's operations, to be merged in one transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incoming {
-    /// Whose feed it is.
-    pub peer: NodeId,
-    /// Where the peer's feed is merged to, once this is; `None` if the operations are
-    /// a part of what the next seq changed, of which more comes.
-    pub checkpoint: Option<Checkpoint>,
-    /// What changed there.
-    pub operations: Vec<Operation>,
 }
 
 /// What a merge did.

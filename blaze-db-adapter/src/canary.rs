@@ -23,6 +23,10 @@ pub enum Canary {
     ServerLikeClient,
     /// The clock follows the wall clock back.
     ClockFromWall,
+    /// A peer that forgot a delete isn't told it again.
+    DeleteToldOnce,
+    /// Tombstones go without waiting for peers.
+    PurgeWithoutPeers,
 }
 
 thread_local! {

@@ -10,22 +10,25 @@ pub mod canary;
 mod clock;
 mod error;
 mod feed;
+mod incoming;
 mod lineage;
 pub mod merge;
 mod observe;
+mod peers;
 mod size;
 mod write;
 
 pub use adapter::{
-    ChangeSet, ChangesLimit, CollectionInfo, DatabaseAdapter, Durability, Identity, Incoming,
-    Merged,
+    ChangeSet, ChangesLimit, CollectionInfo, DatabaseAdapter, Durability, Identity, Merged,
 };
 pub use blaze_codec::Checkpoint;
 pub use clock::WallClock;
 pub use error::DatabaseError;
 pub use feed::{Committed, LiveFeed, Origin};
+pub use incoming::{Incoming, Joined};
 pub use lineage::{Lineage, LineageChange, reach};
 pub use merge::{Conflict, Life, RecordState, Register, Written};
 pub use observe::{Observed, Observer};
+pub use peers::{Purged, RegisteredPeer, settled};
 pub use size::{bytes_max as operation_bytes_max, write_bytes_max};
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

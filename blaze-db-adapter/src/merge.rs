@@ -8,7 +8,8 @@
 //! - A record exists if its latest insert is above its latest delete.
 //! - A field counts only from its record's latest insert on: an insert starts a
 //!   new life, and nothing of an older one shines through.
-//! - A register below the life's version can never be seen again and is dropped.
+//! - A register below the life's version can never be seen again and is dropped. So is
+//!   one at the version of a delete, which wins at equal versions.
 //! - Registers of equal versions (two files that share a node id) are joined by
 //!   the greater bytes, so that the rule is a join even then.
 //!
@@ -57,7 +58,7 @@ pub struct Life {
 pub struct RecordState {
     /// Whether it lives, since when.
     pub life: Life,
-    /// The fields' last writes, none below the life's version.
+    /// The fields' last writes, none that the life hides.
     pub fields: BTreeMap<Name, Register>,
 }
 
@@ -96,6 +97,12 @@ impl Register {
 }
 
 impl Life {
+    /// Whether a field's write can never be seen again: it lies below this life, or at
+    /// its end.
+    pub(crate) fn hides(&self, version: Version) -> bool {
+        version < self.version || (version == self.version && !self.alive)
+    }
+
     fn knew(&self, other: Version) -> bool {
         knew(self.version, self.base, other)
     }
@@ -248,7 +255,7 @@ impl RecordState {
         if alive && canary::is(Canary::OldLifeShines) {
             return true;
         }
-        self.fields.retain(|_, register| register.version >= theirs.version);
+        self.fields.retain(|_, register| !theirs.hides(register.version));
         true
     }
 
@@ -261,7 +268,7 @@ impl RecordState {
     ) -> bool {
         let theirs =
             Register { version: operation.version, base: operation.base, value: value.cloned() };
-        let late = theirs.version < self.life.version;
+        let late = self.life.hides(theirs.version);
         #[cfg(feature = "canary")]
         let late = late && !canary::is(Canary::LateFieldKept);
         if late {

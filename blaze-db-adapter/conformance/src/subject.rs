@@ -79,7 +79,9 @@ impl<'a, H: Harness> Subject<'a, H> {
     pub(crate) async fn take(&self, peer: NodeId, seq: u64, operations: &[Operation]) -> Merged {
         let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(seq) });
         let operations = operations.to_vec();
-        self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
+        self.merge(Incoming { peer, checkpoint, operations, ..Incoming::default() })
+            .await
+            .expect("a merge succeeds")
     }
 
     /// Merges what `other` has and this database's checkpoint lacks.
@@ -91,7 +93,9 @@ impl<'a, H: Harness> Subject<'a, H> {
         let changes = other.changes(after, UNLIMITED).await.expect("changes can be read");
         let checkpoint = Some(history.place(changes.through));
         let operations = changes.operations;
-        self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
+        self.merge(Incoming { peer, checkpoint, operations, ..Incoming::default() })
+            .await
+            .expect("a merge succeeds")
     }
 
     pub(crate) async fn record(

@@ -1,13 +1,14 @@
 //! The adapter: each call runs to its end under one lock, without a wait inside.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Durability, Identity, Incoming, LiveFeed, Merged, Origin, Stamper, WallClock, Write,
-    check_count, reach,
+    Durability, Identity, Incoming, Joined, LiveFeed, Merged, Origin, Purged, RegisteredPeer,
+    Stamper, WallClock, Write, check_count, reach,
 };
 
 use crate::store::{Staged, Store};
@@ -158,27 +159,31 @@ impl DatabaseAdapter for MemoryDatabase {
     }
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
-        let Incoming { peer, checkpoint, operations } = incoming;
         let mut store = self.open()?;
-        let mut staged = Staged::new();
-        let (mut effective, mut conflicts) = (Vec::new(), Vec::new());
-        for operation in &operations {
+        let (mut staged, mut changed) = (Staged::new(), BTreeSet::new());
+        let (mut effective, mut conflicts, mut instead) = (Vec::new(), Vec::new(), false);
+        for operation in &incoming.operations {
             store.clock.observe(operation.version.hlc.max(operation.version.epoch));
-            let state = staged
-                .entry((&operation.collection, &operation.key))
-                .or_insert_with(|| store.state(&operation.collection, &operation.key));
-            if state.merge(operation, &mut conflicts) {
-                effective.push(operation.clone());
+            let place = (&operation.collection, &operation.key);
+            let state = staged.entry(place).or_insert_with(|| store.state(place.0, place.1));
+            let stored = store.changed(place.0, place.1).filter(|_| !changed.contains(&place));
+            match incoming.join(operation, state, stored, &mut conflicts) {
+                Joined::Nothing => continue,
+                Joined::Changed => effective.push(operation.clone()),
+                Joined::Instead(operations) => {
+                    instead = true;
+                    effective.extend(operations);
+                }
             }
+            changed.insert(place);
         }
-        if let Some(reached) = checkpoint {
-            reach(store.checkpoints.entry(peer).or_default(), reached);
+        if let Some(reached) = incoming.checkpoint {
+            reach(store.checkpoints.entry(incoming.peer).or_default(), reached);
         }
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }
-        let origin = Origin::Peer { node: peer, checkpoint };
-        let committed = self.install(&mut store, origin, effective, staged);
+        let committed = self.install(&mut store, incoming.origin(instead), effective, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }
 
@@ -189,6 +194,40 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError> {
         Ok(self.open()?.checkpoints.get(&peer).cloned().unwrap_or_default())
+    }
+
+    async fn register(&self, peer: NodeId, name: &str, holds: Seq) -> Result<Seq, DatabaseError> {
+        let now_ms = self.clock.now_ms();
+        Ok(self.open()?.register(peer, name, holds, now_ms))
+    }
+
+    async fn settle(&self, settled: &[(NodeId, Seq)]) -> Result<(), DatabaseError> {
+        let (now_ms, mut store) = (self.clock.now_ms(), self.open()?);
+        for &(peer, seq) in settled {
+            store.settle(peer, seq, now_ms);
+        }
+        Ok(())
+    }
+
+    async fn peers(&self) -> Result<Vec<RegisteredPeer>, DatabaseError> {
+        Ok(self.open()?.peers.values().cloned().collect())
+    }
+
+    async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
+        Ok(self.open()?.peers.remove(&peer).is_some())
+    }
+
+    async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError> {
+        Ok(self.open()?.purge(self.feed.head(), silent_since_ms))
+    }
+
+    async fn roll(
+        &self,
+        after: Seq,
+        through: Seq,
+        count: usize,
+    ) -> Result<ChangeSet, DatabaseError> {
+        Ok(self.open()?.roll(after, through, count))
     }
 
     async fn read(

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
+use blaze_codec::{
+    Change, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Version,
+};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, RecordState, operation_bytes_max,
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
+    RegisteredPeer, operation_bytes_max, settled,
 };
 
 /// States of a transaction that are not stored yet.
@@ -23,6 +26,9 @@ pub(crate) struct Store {
     pub(crate) role: Role,
     pub(crate) closed: bool,
     pub(crate) checkpoints: BTreeMap<NodeId, Vec<Checkpoint>>,
+    pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
+    /// The seq up to which tombstones are gone.
+    purged: Seq,
     collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
     /// Each record once, where it last changed.
     feed: BTreeMap<Position, (Name, RecordKey)>,
@@ -44,6 +50,8 @@ impl Store {
             role,
             closed: false,
             checkpoints: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            purged: Seq::ZERO,
             collections: BTreeMap::new(),
             feed: BTreeMap::new(),
         }
@@ -53,6 +61,11 @@ impl Store {
     pub(crate) fn state(&self, collection: &Name, key: &RecordKey) -> RecordState {
         let entry = self.collections.get(collection).and_then(|records| records.get(key));
         entry.map(|entry| entry.state.clone()).unwrap_or_default()
+    }
+
+    /// The seq at which a record last changed.
+    pub(crate) fn changed(&self, collection: &Name, key: &RecordKey) -> Option<Seq> {
+        Some(self.collections.get(collection)?.get(key)?.changed.0)
     }
 
     /// Stores the states that `operations` changed, in the order of the first
@@ -95,6 +108,58 @@ impl Store {
             through = seq;
         }
         ChangeSet { operations, through: head.max(after), more: false }
+    }
+
+    /// Notes that a peer's session begins; returns the seq up to which tombstones are gone.
+    pub(crate) fn register(&mut self, node: NodeId, name: &str, holds: Seq, now_ms: u64) -> Seq {
+        let new = || RegisteredPeer { node, name: String::new(), settled: Seq::ZERO, seen_ms: 0 };
+        self.peers.entry(node).or_insert_with(new).begin(name, holds, now_ms);
+        self.purged
+    }
+
+    pub(crate) fn settle(&mut self, node: NodeId, seq: Seq, now_ms: u64) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            (peer.settled, peer.seen_ms) = (peer.settled.max(seq), now_ms);
+        }
+    }
+
+    pub(crate) fn purge(&mut self, head: Seq, silent_since_ms: u64) -> Purged {
+        let peers: Vec<_> = self.peers.values().cloned().collect();
+        let through = settled(&peers, head, silent_since_ms);
+        let mut removed = 0;
+        self.feed.retain(|&(seq, _), (collection, key)| {
+            let records = self.collections.get_mut(collection);
+            let gone = seq <= through
+                && records.is_some_and(|records| {
+                    let is_dead = records.get(key).is_some_and(|entry| !entry.state.exists());
+                    is_dead && records.remove(key).is_some()
+                });
+            removed += u64::from(gone);
+            self.purged = if gone { self.purged.max(seq) } else { self.purged };
+            !gone
+        });
+        Purged { removed, through: self.purged }
+    }
+
+    pub(crate) fn roll(&self, after: Seq, through: Seq, count: usize) -> ChangeSet {
+        let (mut operations, mut reached) = (Vec::new(), after);
+        for (&(seq, _), (collection, key)) in self.feed.range((after.next(), 0)..) {
+            if seq > through {
+                break;
+            }
+            if operations.len() >= count.max(1) && seq > reached {
+                return ChangeSet { operations, through: reached, more: true };
+            }
+            reached = seq;
+            let state = &self.collections[collection][key].state;
+            if state.exists() {
+                let (version, base) = (state.version(), Version::ZERO);
+                let change = Change::Update(Vec::new());
+                let (collection, key) = (collection.clone(), key.clone());
+                operations.push(Operation { collection, key, version, base, change });
+            }
+        }
+        ChangeSet { operations, through: through.max(after), more: false }
     }
 
     pub(crate) fn record(&self, collection: &Name, key: &RecordKey) -> Option<Record> {

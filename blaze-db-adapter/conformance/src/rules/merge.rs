@@ -83,7 +83,8 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
         |incarnation, seq| Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) };
     let places = [place(u64::MAX, 4), place(7, 8), place(u64::MAX, 5), place(u64::MAX, 3)];
     let reach = async |checkpoint| {
-        let incoming = Incoming { peer: peer(1), checkpoint, operations: vec![] };
+        let incoming =
+            Incoming { peer: peer(1), checkpoint, operations: vec![], ..Incoming::default() };
         database.merge(incoming).await.expect("a merge succeeds");
     };
     for place in places {
@@ -93,7 +94,7 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
     assert_eq!(found, [place(u64::MAX, 5), place(7, 8), place(1, 9)]);
     // A part of what a seq changed reaches no place.
     let operations = vec![update(2, 11, "a", 2)];
-    let part = Incoming { peer: peer(1), checkpoint: None, operations };
+    let part = Incoming { peer: peer(1), checkpoint: None, operations, ..Incoming::default() };
     let merged = database.merge(part).await.expect("a merge succeeds");
     let origin = merged.committed.expect("it changed something").origin();
     assert_eq!(origin, Origin::Peer { node: peer(1), checkpoint: None });

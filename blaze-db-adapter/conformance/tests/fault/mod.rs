@@ -245,7 +245,12 @@ impl DatabaseAdapter for FaultyDatabase {
         if self.fault == Fault::MergeSplit && operations.len() > 1 {
             let mut all = Merged { committed: None, conflicts: Vec::new() };
             for operation in operations {
-                let incoming = Incoming { peer, checkpoint, operations: vec![operation] };
+                let incoming = Incoming {
+                    peer,
+                    checkpoint,
+                    operations: vec![operation],
+                    ..Incoming::default()
+                };
                 let merged = self.merge_now(incoming).await?;
                 all.committed = merged.committed.or(all.committed);
                 all.conflicts.extend(merged.conflicts);
@@ -261,16 +266,24 @@ impl DatabaseAdapter for FaultyDatabase {
         let known = self.memory.checkpoints(peer).await?;
         if self.fault == Fault::CheckpointOfNothing && !known.is_empty() {
             let before = self.memory.feed().head();
-            let merged =
-                self.merge_now(Incoming { peer: NodeId::ZERO, checkpoint, operations }).await?;
+            let merged = self
+                .merge_now(Incoming {
+                    peer: NodeId::ZERO,
+                    checkpoint,
+                    operations,
+                    ..Incoming::default()
+                })
+                .await?;
             let changed = self.memory.feed().head() > before;
             if changed {
-                let nothing = Incoming { peer, checkpoint, operations: vec![] };
+                let nothing =
+                    Incoming { peer, checkpoint, operations: vec![], ..Incoming::default() };
                 self.memory.merge(nothing).await?;
             }
             return Ok(merged);
         }
-        let incoming = Incoming { peer, checkpoint, operations: operations.clone() };
+        let incoming =
+            Incoming { peer, checkpoint, operations: operations.clone(), ..Incoming::default() };
         let mut merged = self.merge_now(incoming).await?;
         match (self.fault, &merged.committed) {
             (Fault::MergeRepeats, None) => {

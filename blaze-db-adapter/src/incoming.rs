@@ -1,0 +1,177 @@
+//! What comes from a peer, and what becomes of each operation of it.
+
+use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
+
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
+use crate::{Conflict, Life, Origin, RecordState};
+
+/// A peer's operations, to be merged in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Incoming {
+    /// Whose feed it is.
+    pub peer: NodeId,
+    /// Where the peer's feed is merged to, once this is; `None` if the operations are
+    /// a part of what the next seq changed, of which more comes, or a roll.
+    pub checkpoint: Option<Checkpoint>,
+    /// What changed there.
+    pub operations: Vec<Operation>,
+    /// The local seq up to which the peer has acknowledged this feed. A write that a
+    /// later delete below it has ended shows that the peer forgot the delete.
+    pub holds: Seq,
+    /// Whether the operations are a roll: see [`DatabaseAdapter::roll`](crate::DatabaseAdapter::roll).
+    /// All of it was merged here before, so that what isn't known any more was deleted,
+    /// and forgotten.
+    pub roll: bool,
+}
+
+/// What became of an operation that was joined into a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Joined {
+    /// It changed nothing.
+    Nothing,
+    /// It changed the record: the commit has it as it came.
+    Changed,
+    /// The commit has these instead, which the peer lacks: see [`Incoming::origin`].
+    Instead(Vec<Operation>),
+}
+
+impl Incoming {
+    /// Joins one of the operations into what is known of its record. This, too, is the
+    /// same for every adapter.
+    ///
+    /// `changed` is the seq at which the record is stored, `None` if it isn't, or if this
+    /// transaction has changed it. Whatever isn't [`Joined::Nothing`] makes the record a
+    /// part of the commit.
+    pub fn join(
+        &self,
+        operation: &Operation,
+        state: &mut RecordState,
+        changed: Option<Seq>,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Joined {
+        if self.roll {
+            return bury(operation, state);
+        }
+        // Fields that wait for their record's insert may be forgotten elsewhere, like the
+        // delete below them.
+        let waits = !state.exists() && !state.fields.is_empty();
+        if state.merge(operation, conflicts) {
+            let waited = waits && state.exists() && !state.fields.is_empty();
+            return if waited { all_of(operation, state) } else { Joined::Changed };
+        }
+        let lost = !state.exists()
+            && operation.version < state.life.version
+            && operation.change != Change::Delete;
+        #[cfg(feature = "canary")]
+        let lost = lost && !canary::is(Canary::DeleteToldOnce);
+        if lost && changed.is_some_and(|changed| changed <= self.holds) {
+            return all_of(operation, state);
+        }
+        Joined::Nothing
+    }
+
+    /// The origin of the commit that this becomes. One that has something instead of what
+    /// came goes to the peer, too: as if it were a part of what the next seq changed.
+    pub const fn origin(&self, instead: bool) -> Origin {
+        let checkpoint = if instead { None } else { self.checkpoint };
+        Origin::Peer { node: self.peer, checkpoint }
+    }
+}
+
+fn all_of(operation: &Operation, state: &RecordState) -> Joined {
+    Joined::Instead(state.operations(&operation.collection, &operation.key))
+}
+
+/// Ends a record that was deleted here and forgotten, at the version that a peer still
+/// has of it: what was written later stays.
+fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
+    let version = operation.version;
+    if state.life.version != Version::ZERO {
+        return Joined::Nothing;
+    }
+    state.life = Life { version, base: version, alive: false };
+    let life = state.life;
+    state.fields.retain(|_, register| !life.hides(register.version));
+    all_of(operation, state)
+}
+
+#[cfg(test)]
+mod tests {
+    use blaze_codec::{Hlc, Name, RecordKey, record};
+
+    use super::*;
+
+    fn version(hlc: u64) -> Version {
+        Version { hlc: Hlc::from_bits(hlc), ..Version::ZERO }
+    }
+
+    fn operation(hlc: u64, change: Change) -> Operation {
+        let (collection, key) = (Name::new("notes").unwrap(), RecordKey::Int(1));
+        Operation { collection, key, version: version(hlc), base: Version::ZERO, change }
+    }
+
+    fn join(incoming: &Incoming, operation: &Operation, state: &mut RecordState) -> Joined {
+        incoming.join(operation, state, Some(Seq(7)), &mut Vec::new())
+    }
+
+    #[test]
+    fn a_roll_buries_what_is_forgotten_and_nothing_else() {
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        let named = operation(5, Change::Update(vec![]));
+        let mut forgotten = RecordState::default();
+        let delete = Operation { base: version(5), ..operation(5, Change::Delete) };
+        assert_eq!(join(&roll, &named, &mut forgotten), Joined::Instead(vec![delete]));
+        assert_eq!(forgotten.life, Life { version: version(5), base: version(5), alive: false });
+        let mut known = RecordState::default();
+        known.merge(&operation(3, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
+        let before = known.clone();
+        assert_eq!(join(&roll, &named, &mut known), Joined::Nothing);
+        assert_eq!(known, before);
+    }
+
+    #[test]
+    fn a_buried_record_lives_again_only_by_a_later_insert() {
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        let mut state = RecordState::default();
+        join(&roll, &operation(5, Change::Update(vec![])), &mut state);
+        let insert = |hlc| operation(hlc, Change::Insert(record! { "a" => 1 }));
+        let incoming = Incoming::default();
+        assert_eq!(join(&incoming, &insert(5), &mut state), Joined::Nothing);
+        assert_eq!(join(&incoming, &insert(6), &mut state), Joined::Changed);
+    }
+
+    #[test]
+    fn a_peer_that_had_a_delete_and_writes_below_it_is_told_again() {
+        let mut state = RecordState::default();
+        state.merge(&operation(5, Change::Delete), &mut Vec::new());
+        let older = operation(4, Change::Insert(record! { "a" => 1 }));
+        let holds = |seq| Incoming { holds: Seq(seq), ..Incoming::default() };
+        let told = Joined::Instead(vec![operation(5, Change::Delete)]);
+        assert_eq!(join(&holds(6), &older, &mut state), Joined::Nothing, "it is on its way");
+        assert_eq!(join(&holds(7), &older, &mut state), told);
+        let delete = operation(4, Change::Delete);
+        assert_eq!(join(&holds(7), &delete, &mut state), Joined::Nothing);
+    }
+
+    #[test]
+    fn what_waited_for_an_insert_goes_on_with_it() {
+        let name = Name::new("a").unwrap();
+        let update = operation(8, Change::Update(vec![(name, Some(2.into()))]));
+        let mut state = RecordState::default();
+        state.merge(&operation(5, Change::Delete), &mut Vec::new());
+        state.merge(&update, &mut Vec::new());
+        let insert = operation(6, Change::Insert(record! { "b" => 1 }));
+        let joined = join(&Incoming::default(), &insert, &mut state);
+        assert_eq!(joined, Joined::Instead(vec![insert, update]));
+    }
+
+    #[test]
+    fn a_commit_of_something_else_is_not_taken_for_known_to_the_peer() {
+        let checkpoint = Some(Checkpoint { incarnation: blaze_codec::Incarnation(1), seq: Seq(3) });
+        let incoming = Incoming { checkpoint, ..Incoming::default() };
+        let node = NodeId::ZERO;
+        assert_eq!(incoming.origin(false), Origin::Peer { node, checkpoint });
+        assert_eq!(incoming.origin(true), Origin::Peer { node, checkpoint: None });
+    }
+}
