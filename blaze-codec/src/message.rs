@@ -12,8 +12,8 @@ mod tests;
 use bytes::Bytes;
 use serde::Deserialize;
 
-pub use self::changes::{Changes, ChangesFrame, encode_changes};
-pub use self::control::{Ack, Goodbye, Hello, Reason, Resume};
+pub use self::changes::{Changes, ChangesFrame, encode_changes, encode_roll};
+pub use self::control::{Ack, Goodbye, Hello, Reason, Resume, Start};
 use crate::DecodeError;
 use crate::limits;
 pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, TRANSACTION_BYTES_MAX};
@@ -33,6 +33,8 @@ const ACK: u8 = 4;
 const PING: u8 = 5;
 const PONG: u8 = 6;
 const GOODBYE: u8 = 7;
+const START: u8 = 8;
+const ROLL: u8 = 9;
 
 /// One message.
 ///
@@ -60,6 +62,11 @@ pub enum Message {
     Pong(u64),
     /// The last message of a side.
     Goodbye(Goodbye),
+    /// Lets the other side send its changes.
+    Start(Start),
+    /// A piece of the roll that was asked for: a payload as that of changes, in one frame,
+    /// whose operations are updates of no field.
+    Roll(Bytes),
 }
 
 impl Message {
@@ -79,6 +86,8 @@ impl Message {
             Self::Ping(nonce) => (PING, postcard::to_stdvec(nonce)),
             Self::Pong(nonce) => (PONG, postcard::to_stdvec(nonce)),
             Self::Goodbye(goodbye) => (GOODBYE, postcard::to_stdvec(goodbye)),
+            Self::Start(start) => (START, postcard::to_stdvec(start)),
+            Self::Roll(payload) => return [&[ROLL, 0], &payload[..]].concat().into(),
             Self::Changes(frame) => return changes::frame_body(frame.more, &frame.payload).into(),
         };
         let payload = payload.expect("control messages have known lengths");
@@ -107,6 +116,9 @@ impl Message {
             let more = flags & FLAG_MORE != 0;
             return Ok(Self::Changes(ChangesFrame { more, payload }));
         }
+        if kind == ROLL {
+            return Ok(Self::Roll(payload));
+        }
         limits::check(limits::what::CONTROL_BYTES, payload.len(), CONTROL_BYTES_MAX)?;
         match kind {
             HELLO => decode_control(&payload, "hello").map(Self::Hello),
@@ -115,6 +127,7 @@ impl Message {
             PING => decode_control(&payload, "ping").map(Self::Ping),
             PONG => decode_control(&payload, "pong").map(Self::Pong),
             GOODBYE => decode_control(&payload, "goodbye").map(Self::Goodbye),
+            START => decode_control(&payload, "start").map(Self::Start),
             _ => Err(DecodeError::Malformed { what: "frame kind", at: 0 }),
         }
     }

@@ -235,7 +235,7 @@ fn messages() {
         ("resume from a seq", Message::Resume(resume(Some(last)))),
         ("resume from nothing", Message::Resume(resume(None))),
         ("changes", Message::decode(changes).unwrap()),
-        ("ack", Message::Ack(Ack { through: Seq(5), credit: 200 })),
+        ("ack", Message::Ack(Ack { through: Seq(5), credit: 200, head: Seq(7) })),
         ("ping", Message::Ping(1)),
         ("pong", Message::Pong(1)),
     ];

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{CHANGES, FLAG_MORE, HEADER_BYTES};
+use super::{CHANGES, FLAG_MORE, HEADER_BYTES, ROLL};
 use crate::limits::BODY_BYTES_MAX;
 use crate::reader::Reader;
 use crate::{DecodeError, Operation, Seq, batch};
@@ -72,6 +72,16 @@ pub fn encode_changes(after: Seq, through: Seq, operations: &[Operation]) -> Vec
     let last = pieces.len() - 1;
     let bodies = pieces.iter().enumerate();
     bodies.map(|(at, piece)| frame_body(at < last, piece).into()).collect()
+}
+
+/// The body of a frame that carries a piece of a roll; `None` if it exceeds
+/// [`BODY_BYTES_MAX`] and must be made of fewer operations.
+pub fn encode_roll(after: Seq, through: Seq, operations: &[Operation]) -> Option<Bytes> {
+    let mut body = vec![ROLL, 0];
+    body.extend_from_slice(&after.0.to_le_bytes());
+    body.extend_from_slice(&through.0.to_le_bytes());
+    batch::encode(operations, &mut body);
+    (body.len() <= BODY_BYTES_MAX).then(|| body.into())
 }
 
 pub(super) fn frame_body(more: bool, payload: &[u8]) -> Vec<u8> {

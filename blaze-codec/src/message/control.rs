@@ -52,6 +52,15 @@ pub struct Resume {
     pub credit: u64,
 }
 
+/// Lets the other side send its changes. Whoever receives says it after its [`Resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// A roll is to come first, of the records that exist and last changed at or before
+    /// this seq: the other side has missed tombstones that are gone here, and must hear
+    /// which of its records were deleted.
+    pub roll: Option<Seq>,
+}
+
 /// What was merged and is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
@@ -59,6 +68,9 @@ pub struct Ack {
     pub through: Seq,
     /// How many more bytes of changes the other side may send.
     pub credit: u64,
+    /// The speaker's latest seq: what it commits later is by one who knows all that is
+    /// acknowledged.
+    pub head: Seq,
 }
 
 /// Why a side ends the session.

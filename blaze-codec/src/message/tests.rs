@@ -25,7 +25,9 @@ fn controls() -> Vec<Message> {
         Message::Hello(hello),
         Message::Resume(resume),
         Message::Resume(Resume { after: Seq::ZERO, last: None, credit: 0 }),
-        Message::Ack(Ack { through: Seq(6), credit: 200 }),
+        Message::Ack(Ack { through: Seq(6), credit: 200, head: Seq(9) }),
+        Message::Start(Start { roll: Some(Seq(300)) }),
+        Message::Start(Start { roll: None }),
         Message::Ping(0),
         Message::Pong(u64::MAX),
         Message::Goodbye(goodbye),
@@ -46,7 +48,8 @@ fn operations(count: i64, text_bytes: usize) -> Vec<Operation> {
 #[test]
 fn every_message_comes_back() {
     let piece = ChangesFrame { more: true, payload: Bytes::from_static(b"anything") };
-    let messages = controls().into_iter().chain([Message::Changes(piece)]);
+    let roll = Message::Roll(Bytes::from_static(b"anything"));
+    let messages = controls().into_iter().chain([Message::Changes(piece), roll]);
     for message in messages {
         assert_eq!(Message::decode(message.encode()), Ok(message));
     }
@@ -85,7 +88,7 @@ fn a_cut_control_message_is_refused() {
 
 #[test]
 fn unknown_kinds_are_refused() {
-    for kind in (0..=255).filter(|kind| !(HELLO..=GOODBYE).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(HELLO..=ROLL).contains(kind)) {
         let decoded = Message::decode(vec![kind, 0, 0].into());
         assert_eq!(decoded, Err(DecodeError::Malformed { what: "frame kind", at: 0 }));
     }
@@ -93,7 +96,7 @@ fn unknown_kinds_are_refused() {
 
 #[test]
 fn unknown_flags_are_refused() {
-    for kind in HELLO..=GOODBYE {
+    for kind in HELLO..=ROLL {
         for flags in 1..=255 {
             let decoded = Message::decode(vec![kind, flags, 0].into());
             let refused = decoded == Err(DecodeError::Malformed { what: "frame flags", at: 1 });
@@ -141,6 +144,19 @@ fn large_changes_are_cut_and_put_together() {
     }
     let changes = Changes { after: Seq(4), through: Seq(5), operations };
     assert_eq!(Changes::decode(&payload), Ok(changes));
+}
+
+#[test]
+fn a_piece_of_a_roll_is_one_frame_or_none() {
+    let named: Vec<_> = operations(3, 0)
+        .into_iter()
+        .map(|operation| Operation { change: Change::Update(vec![]), ..operation })
+        .collect();
+    let body = encode_roll(Seq(4), Seq(6), &named).unwrap();
+    let Ok(Message::Roll(payload)) = Message::decode(body) else { panic!("no roll") };
+    let roll = Changes { after: Seq(4), through: Seq(6), operations: named };
+    assert_eq!(Changes::decode(&payload), Ok(roll));
+    assert_eq!(encode_roll(Seq(4), Seq(6), &operations(50, 64 * 1024)), None);
 }
 
 #[test]

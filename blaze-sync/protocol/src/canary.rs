@@ -33,6 +33,12 @@ pub enum Canary {
     UntoldNeverTold,
     /// A peer that is silent never counts as gone.
     SilenceIgnored,
+    /// Tombstones may go once they are acknowledged, though older writes are on their way.
+    SettledOnceAcked,
+    /// A peer that missed tombstones isn't asked for its roll.
+    RollNotCalled,
+    /// A roll is of everything, merged before or not.
+    RollOfEverything,
 }
 
 thread_local! {

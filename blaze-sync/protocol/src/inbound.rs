@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
-use blaze_codec::{History, HlcClock, NodeId, Operation, Seq};
+use blaze_codec::message::{
+    Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Start, TRANSACTION_BYTES_MAX,
+};
+use blaze_codec::{Change, History, HlcClock, NodeId, Operation, Seq};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
@@ -35,6 +37,12 @@ pub(crate) struct Inbound {
     staged: Vec<u8>,
     /// What the pieces cost; granted again once nothing else waits to be merged.
     staged_cost: u64,
+    /// Whether the peer was told that it may send.
+    started: bool,
+    /// Up to where the roll that was asked for has arrived, and to where it goes.
+    roll: Option<(Seq, Seq)>,
+    /// Pieces of the roll that aren't merged yet.
+    rolling: usize,
     pending: VecDeque<Group>,
     merging: Option<Group>,
 }
@@ -49,6 +57,8 @@ struct Group {
     bytes: u64,
     /// Whether it came in pieces; then it is merged alone.
     large: bool,
+    /// Whether it is a piece of a roll; those are merged by themselves, too.
+    roll: bool,
     operations: Vec<Operation>,
 }
 
@@ -65,6 +75,9 @@ impl Inbound {
             spent: 0,
             staged: Vec::new(),
             staged_cost: 0,
+            started: false,
+            roll: None,
+            rolling: 0,
             pending: VecDeque::new(),
             merging: None,
         }
@@ -80,6 +93,57 @@ impl Inbound {
         self.merged
     }
 
+    /// Lets the peer send; one that has missed tombstones sends its roll first.
+    pub(crate) fn start(&mut self, missed: bool) -> Start {
+        self.started = true;
+        let through = Some(self.merged).filter(|merged| missed && *merged > Seq::ZERO);
+        #[cfg(feature = "canary")]
+        let through = through.filter(|_| !canary::is(Canary::RollNotCalled));
+        self.roll = through.map(|through| (Seq::ZERO, through));
+        Start { roll: through }
+    }
+
+    /// Whether a roll was asked for that isn't merged yet.
+    pub(crate) const fn awaits_roll(&self) -> bool {
+        self.roll.is_some() || self.rolling > 0
+    }
+
+    /// Takes a frame of the roll of `bytes` in all.
+    pub(crate) fn roll(
+        &mut self,
+        payload: &[u8],
+        bytes: u64,
+        wall_ms: u64,
+    ) -> Result<(), SessionError> {
+        self.spend(bytes)?;
+        let Changes { after, through, operations } = Changes::decode(payload)?;
+        let rule = "a roll comes where it is asked for, in order and to its end";
+        let (arrived, end) = self.roll.ok_or(SessionError::Violation { rule })?;
+        if after != arrived || through > end || (through == after && operations.is_empty()) {
+            return Err(SessionError::Violation { rule });
+        }
+        check(&operations, wall_ms)?;
+        let names = |operation: &Operation| matches!(&operation.change, Change::Update(fields) if fields.is_empty());
+        if !operations.iter().all(names) {
+            return Err(SessionError::Violation { rule: "a roll names records and changes none" });
+        }
+        self.roll = (through < end).then_some((through, end));
+        self.rolling += 1;
+        let (through, partial, large, roll) = (self.received, true, false, true);
+        self.pending.push_back(Group { through, partial, bytes, large, roll, operations });
+        Ok(())
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), SessionError> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::CreditIgnored) {
+            self.granted = u64::MAX;
+        }
+        let rule = "changes stay within their credit";
+        self.granted = self.granted.checked_sub(bytes).ok_or(SessionError::Violation { rule })?;
+        Ok(())
+    }
+
     /// Takes a frame of changes of `bytes` in all.
     pub(crate) fn frame(
         &mut self,
@@ -87,14 +151,11 @@ impl Inbound {
         bytes: u64,
         wall_ms: u64,
     ) -> Result<(), SessionError> {
-        #[cfg(feature = "canary")]
-        if canary::is(Canary::CreditIgnored) {
-            self.granted = u64::MAX;
+        if !self.started || self.roll.is_some() {
+            let rule = "changes come after a start, and after the roll that it asks for";
+            return Err(SessionError::Violation { rule });
         }
-        self.granted = self
-            .granted
-            .checked_sub(bytes)
-            .ok_or(SessionError::Violation { rule: "changes stay within their credit" })?;
+        self.spend(bytes)?;
         if frame.more && bytes != BODY_BYTES_MAX as u64 {
             return Err(SessionError::Violation {
                 rule: "all pieces but the last fill their frame",
@@ -133,25 +194,14 @@ impl Inbound {
         if after > self.received || through < self.received {
             return Err(SessionError::Violation { rule: "changes follow what was sent before" });
         }
-        for operation in &operations {
-            let version = operation.version;
-            #[cfg(feature = "canary")]
-            let wall_ms = if canary::is(Canary::DriftUnchecked) { u64::MAX } else { wall_ms };
-            HlcClock::check_drift(version.hlc, wall_ms)?;
-            // An epoch is a clock that the writer had seen; one above its own would
-            // outrank every server for good.
-            if version.epoch > version.hlc || operation.base >= version {
-                return Err(SessionError::Violation {
-                    rule: "a version lies above what its writer saw",
-                });
-            }
-        }
+        check(&operations, wall_ms)?;
         let partial = through == self.received && !operations.is_empty();
         self.received = through;
         match self.pending.back_mut() {
             Some(group)
                 if !large
                     && !group.large
+                    && !group.roll
                     && (group.partial || !partial)
                     && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX =>
             {
@@ -159,14 +209,17 @@ impl Inbound {
                 group.bytes += bytes;
                 group.operations.extend(operations);
             }
-            _ => self.pending.push_back(Group { through, partial, bytes, large, operations }),
+            _ => {
+                let roll = false;
+                self.pending.push_back(Group { through, partial, bytes, large, roll, operations });
+            }
         }
         Ok(())
     }
 
     /// The next batch to merge: everything that arrived while the last one was
     /// merged, so that batches grow as load does.
-    pub(crate) fn poll_batch(&mut self) -> Option<Batch> {
+    pub(crate) fn poll_batch(&mut self, holds: Seq) -> Option<Batch> {
         if self.merging.is_some() {
             return None;
         }
@@ -174,8 +227,9 @@ impl Inbound {
         let operations = std::mem::take(&mut group.operations);
         // Its operations belong to a seq that is not reached yet.
         let checkpoint = (!group.partial).then(|| self.history.place(group.through));
+        let roll = group.roll;
         self.merging = Some(group);
-        Some(Batch { peer: self.peer, checkpoint, operations })
+        Some(Batch { peer: self.peer, checkpoint, operations, holds, roll })
     }
 
     /// The batch is merged and durable; returns the place that was reached.
@@ -183,12 +237,13 @@ impl Inbound {
         let group = self.merging.take()?;
         self.merged = group.through;
         self.spent += group.bytes;
+        self.rolling -= usize::from(group.roll);
         Some(self.merged)
     }
 
     /// The ack that is due: something was merged, or half of a window of pieces
     /// is kept aside.
-    pub(crate) fn poll_ack(&mut self, acked: &mut Seq) -> Option<Ack> {
+    pub(crate) fn poll_ack(&mut self, acked: &mut Seq, head: Seq) -> Option<Ack> {
         if self.merging.is_none() && self.pending.is_empty() {
             self.spent += std::mem::take(&mut self.staged_cost);
         }
@@ -208,8 +263,31 @@ impl Inbound {
             self.granted = 0;
         }
         self.granted += credit;
-        Some(Ack { through: self.merged, credit })
+        Some(Ack { through: self.merged, credit, head })
     }
+}
+
+/// Checks what a peer says of its operations' versions.
+fn check(operations: &[Operation], wall_ms: u64) -> Result<(), SessionError> {
+    #[cfg(feature = "canary")]
+    let wall_ms = if canary::is(Canary::DriftUnchecked) { u64::MAX } else { wall_ms };
+    for operation in operations {
+        let version = operation.version;
+        HlcClock::check_drift(version.hlc, wall_ms)?;
+        // An epoch is a clock that the writer had seen; one above its own would outrank
+        // every server for good. A record that was deleted and forgotten is buried at
+        // the version that it had: who did so had seen that.
+        let seen = match operation.change {
+            Change::Delete => operation.base > version,
+            _ => operation.base >= version,
+        };
+        if version.epoch > version.hlc || seen {
+            return Err(SessionError::Violation {
+                rule: "a version lies above what its writer saw",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What two canaries make of changes.
@@ -239,7 +317,14 @@ mod tests {
     }
 
     fn inbound() -> Inbound {
-        Inbound::new(NodeId::from_bytes([2; 16]), history(), Seq::ZERO, 100)
+        started(100)
+    }
+
+    fn started(window: u64) -> Inbound {
+        let peer = NodeId::from_bytes([2; 16]);
+        let mut inbound = Inbound::new(peer, history(), Seq::ZERO, window);
+        assert_eq!(inbound.start(true), Start { roll: None }, "nothing was merged before");
+        inbound
     }
 
     fn frame(body: Bytes) -> ChangesFrame {
@@ -260,7 +345,7 @@ mod tests {
         let mut inbound = self::inbound();
         inbound.frame(&changes(0, 2), 10, 0).unwrap();
         inbound.frame(&changes(1, 3), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(3));
+        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(3));
     }
 
     #[test]
@@ -277,16 +362,22 @@ mod tests {
     fn what_arrives_while_merging_is_merged_together_and_acked_when_durable() {
         let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
         inbound.frame(&changes(0, 1), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(1));
+        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(1));
         inbound.frame(&changes(1, 2), 20, 0).unwrap();
         inbound.frame(&changes(2, 3), 20, 0).unwrap();
-        assert_eq!(inbound.poll_batch(), None);
-        assert_eq!(inbound.poll_ack(&mut acked), None, "nothing is durable yet");
+        assert_eq!(inbound.poll_batch(Seq::ZERO), None);
+        assert_eq!(inbound.poll_ack(&mut acked, Seq::ZERO), None, "nothing is durable yet");
         inbound.merged_batch();
-        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(1), credit: 10 }));
-        assert_eq!(inbound.poll_batch().unwrap().checkpoint.unwrap().seq, Seq(3));
+        assert_eq!(
+            inbound.poll_ack(&mut acked, Seq::ZERO),
+            Some(Ack { through: Seq(1), credit: 10, head: Seq::ZERO })
+        );
+        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(3));
         inbound.merged_batch();
-        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(3), credit: 40 }));
+        assert_eq!(
+            inbound.poll_ack(&mut acked, Seq::ZERO),
+            Some(Ack { through: Seq(3), credit: 40, head: Seq::ZERO })
+        );
     }
 
     #[test]
@@ -311,7 +402,8 @@ mod tests {
         inbound.frame(&part(0, 5), 10, 0).unwrap();
         inbound.frame(&part(5, 5), 10, 0).unwrap();
         let places = |inbound: &mut Inbound| {
-            let place = inbound.poll_batch().map(|batch| batch.checkpoint.map(|place| place.seq));
+            let place =
+                inbound.poll_batch(Seq::ZERO).map(|batch| batch.checkpoint.map(|place| place.seq));
             inbound.merged_batch();
             place
         };
@@ -327,13 +419,15 @@ mod tests {
     #[test]
     fn pieces_give_their_credit_back_before_the_end() {
         let whole = BODY_BYTES_MAX as u64;
-        let (peer, mut acked) = (NodeId::from_bytes([2; 16]), Seq::ZERO);
-        let mut inbound = Inbound::new(peer, history(), Seq::ZERO, 2 * whole);
+        let (mut inbound, mut acked) = (started(2 * whole), Seq::ZERO);
         let payload = Bytes::from(vec![0; BODY_BYTES_MAX - 2]);
         let piece = ChangesFrame { more: true, payload };
         inbound.frame(&piece, whole, 0).unwrap();
-        assert_eq!(inbound.poll_batch(), None);
-        assert_eq!(inbound.poll_ack(&mut acked), Some(Ack { through: Seq(0), credit: whole }));
+        assert_eq!(inbound.poll_batch(Seq::ZERO), None);
+        assert_eq!(
+            inbound.poll_ack(&mut acked, Seq::ZERO),
+            Some(Ack { through: Seq(0), credit: whole, head: Seq::ZERO })
+        );
 
         let piece = ChangesFrame { more: true, payload: Bytes::from_static(b"too short") };
         assert!(inbound.frame(&piece, 11, 0).is_err());

@@ -35,7 +35,15 @@ pub enum Input {
     /// The answer to [`Output::Read`].
     Changes(Outgoing),
     /// The answer to [`Output::Merge`]: merged and durable.
-    Merged,
+    Merged {
+        /// The head of the local feed after it.
+        head: Seq,
+    },
+    /// The answer to [`Output::Register`]: the local seq up to which tombstones are gone.
+    Registered(Seq),
+    /// The answer to [`Output::ReadRoll`]. Its frames are those of
+    /// [`encode_roll`](blaze_codec::message::encode_roll), one an item.
+    Roll(Outgoing),
     /// The database failed.
     StorageFailed {
         /// Why, for people.
@@ -80,6 +88,24 @@ pub enum Output {
         /// out. A single commit would tell it of their last change only.
         behind: bool,
     },
+    /// Note, durably, that a session with the peer begins, so that no tombstone goes any
+    /// more that it lacks; answer with [`Input::Registered`].
+    Register {
+        /// The peer.
+        peer: NodeId,
+        /// Its name, for people.
+        name: String,
+        /// The local seq up to which it holds the feed; zero if it receives nothing.
+        holds: Seq,
+    },
+    /// Name the records that exist and last changed in a range of the local feed;
+    /// answer with [`Input::Roll`], as far as one read goes.
+    ReadRoll {
+        /// From after this seq on.
+        after: Seq,
+        /// To this seq.
+        through: Seq,
+    },
     /// Merge a batch in one transaction; answer with [`Input::Merged`].
     Merge(Batch),
     /// Something that an onlooker wants to know.
@@ -98,6 +124,11 @@ pub struct Batch {
     pub checkpoint: Option<Checkpoint>,
     /// The operations of whole transactions, or of that part.
     pub operations: Vec<Operation>,
+    /// The local seq up to which the peer has acknowledged the feed.
+    pub holds: Seq,
+    /// Whether the operations are a roll: all of it was merged here before, so that what
+    /// isn't known was deleted and forgotten, and the peer is to hear of it.
+    pub roll: bool,
 }
 
 /// A piece of the local feed.
@@ -164,6 +195,12 @@ pub enum Event {
     PeerAcked(Seq),
     /// The peer's feed is merged here, durably, up to this seq.
     Received(Seq),
+    /// The peer has everything up to this seq for good: nothing that it wrote without
+    /// knowing of that can come any more. Tombstones up to there needn't be kept for it.
+    Settled(Seq),
+    /// The peer was away for so long, or went back so far, that it has missed tombstones
+    /// which are gone. It is asked which records it has, and told which were deleted.
+    MissedTombstones,
     /// Everything that the peer had when the session began is merged here, or it
     /// sends nothing.
     CaughtUp,

@@ -11,6 +11,8 @@
 //!     | <------------------------------ hello |
 //!     | resume (checkpoint, credit) --------> |   by each side that receives
 //!     | <-------- resume (checkpoint, credit) |
+//!     | start ------------------------------> |   by each that receives: send now
+//!     | <------------------------------ start |
 //!     | <==== changes, acks, both ways =====> |   as far as the mode and credits allow
 //!     | goodbye ----------------------------> |
 //! ```
@@ -23,6 +25,7 @@ mod inbound;
 mod io;
 mod outbound;
 mod session;
+mod settling;
 
 pub use config::{CREDIT_BYTES_MAX, Limits, LocalNode, SessionConfig, Side};
 pub use error::SessionError;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use blaze_codec::Seq;
-use blaze_codec::message::{Ack, encode_changes};
+use blaze_codec::message::{Ack, Start, encode_changes};
 use bytes::Bytes;
 
 #[cfg(feature = "canary")]
@@ -39,6 +39,10 @@ pub(crate) struct Outbound {
     whole: Seq,
     /// Since when there is something untold.
     untold_ms: Option<u64>,
+    /// Whether the peer lets this side send.
+    started: bool,
+    /// Up to where the roll that the peer asks for was sent, and to where it goes.
+    roll: Option<(Seq, Seq)>,
 }
 
 impl Outbound {
@@ -64,7 +68,58 @@ impl Outbound {
             behind: after > Seq::ZERO && after < announced,
             whole: Seq::ZERO,
             untold_ms: None,
+            started: false,
+            roll: None,
         })
+    }
+
+    /// The peer lets this side send, its roll first if it asks for that.
+    pub(crate) fn start(&mut self, start: Start) -> Result<(), SessionError> {
+        if self.started {
+            return Err(SessionError::Violation { rule: "one start a session" });
+        }
+        if start.roll.is_some_and(|through| through > self.acked) {
+            return Err(SessionError::Violation { rule: "a roll is of what was merged before" });
+        }
+        self.started = true;
+        #[cfg(feature = "canary")]
+        let start = match start.roll {
+            Some(_) if canary::is(Canary::RollOfEverything) => Start { roll: Some(self.head) },
+            _ => start,
+        };
+        self.roll = start.roll.map(|through| (Seq::ZERO, through));
+        Ok(())
+    }
+
+    /// What of the roll to read next, if it is time to.
+    pub(crate) fn poll_roll(&mut self) -> Option<(Seq, Seq)> {
+        if self.reading || !self.queue.is_empty() || self.credit == 0 {
+            return None;
+        }
+        self.reading = self.roll.is_some();
+        self.roll
+    }
+
+    /// Queues a piece of the roll.
+    pub(crate) fn queue_roll(&mut self, outgoing: Outgoing) {
+        self.reading = false;
+        let Some((reached, through)) = &mut self.roll else { return };
+        for item in outgoing.items {
+            *reached = item.through;
+            self.queue.extend(item.frames);
+        }
+        if reached < through {
+            return;
+        }
+        self.roll = None;
+        // What changed meanwhile isn't in the roll, and the peer may have forgotten what
+        // its last change is based on.
+        self.behind |= self.read < self.head;
+    }
+
+    /// The seq up to which the peer has acknowledged the feed.
+    pub(crate) const fn acked(&self) -> Seq {
+        self.acked
     }
 
     pub(crate) fn head(&mut self, head: Seq) {
@@ -75,7 +130,9 @@ impl Outbound {
     ///
     /// The third tells whether single commits won't do; see [`Output::Read`](crate::Output::Read).
     pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64, bool)> {
-        if self.reading || !self.queue.is_empty() || self.credit == 0 || self.read >= self.head {
+        let open = self.started && self.roll.is_none();
+        let busy = self.reading || !self.queue.is_empty();
+        if !open || busy || self.credit == 0 || self.read >= self.head {
             return None;
         }
         self.reading = true;
@@ -181,7 +238,13 @@ mod tests {
     use crate::OutgoingItem;
 
     fn outbound(after: u64, head: u64) -> Result<Outbound, SessionError> {
-        Outbound::resume(Seq(after), Seq(head), 100, 100)
+        let mut outbound = Outbound::resume(Seq(after), Seq(head), 100, 100)?;
+        outbound.start(Start { roll: None })?;
+        Ok(outbound)
+    }
+
+    fn ack(through: u64, credit: u64) -> Ack {
+        Ack { through: Seq(through), credit, head: Seq::ZERO }
     }
 
     fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
@@ -209,7 +272,7 @@ mod tests {
         out.queue(outgoing([item(0, 1, 60), item(1, 2, 60)]));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
-        out.ack(Ack { through: Seq(1), credit: 60 }).unwrap();
+        out.ack(ack(1, 60)).unwrap();
         assert_eq!(out.known(), Some(Seq(1)));
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(2), 40, false)));
@@ -264,9 +327,9 @@ mod tests {
         out.head(Seq(4));
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(3), 82, false)));
-        out.ack(Ack { through: Seq(2), credit: 0 }).unwrap();
+        out.ack(ack(2, 0)).unwrap();
         assert_eq!(out.known(), None, "what was left out came with seq 3");
-        out.ack(Ack { through: Seq(3), credit: 0 }).unwrap();
+        out.ack(ack(3, 0)).unwrap();
         assert_eq!(out.known(), Some(Seq(3)));
 
         let mut resumed = outbound(2, 3).unwrap();
@@ -280,8 +343,9 @@ mod tests {
     #[test]
     fn credit_has_a_limit_whatever_the_peer_grants() {
         let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100).unwrap();
+        out.start(Start { roll: None }).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
-        out.ack(Ack { through: Seq(0), credit: u64::MAX }).unwrap();
+        out.ack(ack(0, u64::MAX)).unwrap();
         out.queue(Outgoing::default());
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
     }
@@ -289,6 +353,35 @@ mod tests {
     #[test]
     fn an_ack_of_what_was_never_sent_is_refused() {
         let mut out = outbound(0, 3).unwrap();
-        assert!(out.ack(Ack { through: Seq(1), credit: 0 }).is_err());
+        assert!(out.ack(ack(1, 0)).is_err());
+    }
+
+    #[test]
+    fn a_roll_comes_first_and_what_changed_meanwhile_is_read_back() {
+        let mut out = Outbound::resume(Seq(4), Seq(4), 100, 100).unwrap();
+        assert_eq!(out.poll_roll(), None);
+        assert!(out.start(Start { roll: Some(Seq(5)) }).is_err(), "seq 5 was never merged");
+        out.start(Start { roll: Some(Seq(4)) }).unwrap();
+        assert!(out.start(Start { roll: None }).is_err(), "it has started");
+        out.head(Seq(5));
+        assert_eq!(out.poll_read(), None, "the roll comes first");
+        assert_eq!(out.poll_roll(), Some((Seq(0), Seq(4))));
+        assert_eq!(out.poll_roll(), None, "one read at a time");
+        out.queue_roll(outgoing([item(0, 2, 9)]));
+        assert_eq!(out.poll_roll(), None, "it is not sent yet");
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_roll(), Some((Seq(2), Seq(4))));
+        out.queue_roll(outgoing([item(2, 4, 9)]));
+        assert!(out.poll_frame().is_some());
+        assert_eq!(out.poll_roll(), None);
+        assert_eq!(out.poll_read(), Some((Seq(4), 82, true)));
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_peer_lets_it() {
+        let mut out = Outbound::resume(Seq(0), Seq(4), 100, 100).unwrap();
+        assert_eq!(out.poll_read(), None);
+        out.start(Start { roll: None }).unwrap();
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
     }
 }

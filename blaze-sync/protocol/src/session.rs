@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
+use crate::settling::Settling;
 use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionError, Side};
 
 /// One side of one link.
@@ -63,6 +64,11 @@ pub struct Session {
     /// The seq up to which the peer was last reported to have everything.
     peer_acked: Option<Seq>,
     caught_up: bool,
+    /// The local seq up to which tombstones are gone, once the peer is registered.
+    purged: Option<Seq>,
+    /// Whether the peer was told that it may send.
+    start_said: bool,
+    settling: Settling,
     started_ms: u64,
     heard_ms: u64,
     sent_ms: u64,
@@ -95,6 +101,9 @@ impl Session {
             acked: Seq::ZERO,
             peer_acked: None,
             caught_up: false,
+            purged: None,
+            start_said: false,
+            settling: Settling::default(),
             started_ms: now.mono_ms,
             heard_ms: now.mono_ms,
             sent_ms: now.mono_ms,
@@ -169,10 +178,7 @@ impl Session {
                 Ok(())
             }
             Input::Head(head) => {
-                self.config.local.head = self.config.local.head.max(head);
-                if let Some(outbound) = &mut self.outbound {
-                    outbound.head(head);
-                }
+                self.head(head);
                 Ok(())
             }
             Input::Changes(outgoing) => {
@@ -181,7 +187,19 @@ impl Session {
                 }
                 Ok(())
             }
-            Input::Merged => {
+            Input::Registered(purged) => {
+                self.purged = Some(purged);
+                self.let_start(now);
+                Ok(())
+            }
+            Input::Roll(outgoing) => {
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.queue_roll(outgoing);
+                }
+                Ok(())
+            }
+            Input::Merged { head } => {
+                self.head(head);
                 let merged = self.inbound.as_mut().and_then(Inbound::merged_batch);
                 self.outputs.extend(merged.map(|seq| Output::Event(Event::Received(seq))));
                 Ok(())
@@ -201,6 +219,13 @@ impl Session {
             Input::Renewed => Err(SessionError::Renewed),
             Input::Timeout => self.timeout(now),
             Input::Close => Err(SessionError::Closed),
+        }
+    }
+
+    fn head(&mut self, head: Seq) {
+        self.config.local.head = self.config.local.head.max(head);
+        if let Some(outbound) = &mut self.outbound {
+            outbound.head(head);
         }
     }
 
@@ -247,7 +272,18 @@ impl Session {
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
                 inbound.frame(&frame, bytes, now.wall_ms)
             }
+            (_, Message::Start(start)) => {
+                let rule = "a start answers a resume";
+                let outbound = self.outbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                outbound.start(start)
+            }
+            (_, Message::Roll(payload)) => {
+                let rule = "a roll comes only where it is asked for";
+                let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                inbound.roll(&payload, bytes, now.wall_ms)
+            }
             (_, Message::Ack(ack)) => {
+                self.settling.heard(ack.head);
                 let rule = "an ack answers changes";
                 let outbound = self.outbound.as_mut().ok_or(SessionError::Violation { rule })?;
                 outbound.ack(ack)
@@ -310,6 +346,10 @@ impl Session {
             clock_ahead_ms: hello.wall_ms.cast_signed().wrapping_sub(now.wall_ms.cast_signed()),
         };
         self.phase = Phase::Live;
+        self.settling.heard(peer.head);
+        if !self.sends(peer.mode) {
+            self.register(&peer, Seq::ZERO);
+        }
         if self.receives(peer.mode) {
             let former = peer.former.clone();
             self.outputs.push_back(Output::LoadCheckpoints { peer: peer.node, former });
@@ -363,12 +403,30 @@ impl Session {
         self.inbound = Some(Inbound::new(peer.node, peer.history.clone(), after, window));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
+        self.let_start(now);
+    }
+
+    fn register(&mut self, peer: &Peer, holds: Seq) {
+        let (peer, name) = (peer.node, peer.name.clone());
+        self.outputs.push_back(Output::Register { peer, name, holds });
+    }
+
+    /// Lets the peer send, once it is registered and was asked for its changes.
+    fn let_start(&mut self, now: Moment) {
+        let (Some(purged), Some(inbound)) = (self.purged, &mut self.inbound) else { return };
+        let held = self.outbound.as_ref().map(Outbound::acked);
+        let start = inbound.start(held.is_some_and(|held| held < purged));
+        self.start_said = true;
+        if start.roll.is_some() {
+            self.outputs.push_back(Output::Event(Event::MissedTombstones));
+        }
+        self.send(&Message::Start(start), now);
     }
 
     fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
-        let peer = self.peer.as_ref().filter(|peer| self.sends(peer.mode));
+        let peer = self.peer.clone().filter(|peer| self.sends(peer.mode));
         let rule = "a side asks for changes only where the mode allows them";
-        peer.ok_or(SessionError::Violation { rule })?;
+        let peer = peer.ok_or(SessionError::Violation { rule })?;
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
@@ -385,6 +443,7 @@ impl Session {
         let mut outbound = Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX)?;
         outbound.head(self.config.local.head);
         self.outbound = Some(outbound);
+        self.register(&peer, after);
         Ok(())
     }
 
@@ -418,14 +477,17 @@ impl Session {
             return;
         }
         if let Some(inbound) = &mut self.inbound {
-            let ack = inbound.poll_ack(&mut self.acked);
-            let batch = inbound.poll_batch();
+            let holds = self.outbound.as_ref().map_or(Seq::ZERO, Outbound::acked);
+            let ack = inbound.poll_ack(&mut self.acked, self.config.local.head);
+            let batch = inbound.poll_batch(holds);
             if let Some(ack) = ack {
                 self.send(&Message::Ack(ack), now);
             }
             self.outputs.extend(batch.map(Output::Merge));
         }
         self.report_caught_up();
+        let may_receive = self.peer.as_ref().is_some_and(|peer| self.receives(peer.mode));
+        let may_send = self.may_send(may_receive);
         let (Some(outbound), Some(peer)) = (&mut self.outbound, &self.peer) else { return };
         loop {
             while let Some(frame) = outbound.poll_frame() {
@@ -437,7 +499,10 @@ impl Session {
                 break;
             }
         }
-        if let Some((after, bytes, behind)) = outbound.poll_read() {
+        if let Some((after, through)) = outbound.poll_roll() {
+            self.outputs.push_back(Output::ReadRoll { after, through });
+        }
+        if may_send && let Some((after, bytes, behind)) = outbound.poll_read() {
             // What arrived in this session the peer has, too.
             let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
             let seq = peer.head.max(received);
@@ -448,6 +513,21 @@ impl Session {
             self.peer_acked = Some(known);
             self.outputs.push_back(Output::Event(Event::PeerAcked(known)));
         }
+        // What a peer sends that wasn't asked for its changes yet is all on its way.
+        let asked = self.inbound.is_some() || !may_receive;
+        if let Some(known) = outbound.known().filter(|_| asked) {
+            let merged = self.inbound.as_ref().map(Inbound::merged);
+            let settled = self.settling.poll(known, merged);
+            self.outputs.extend(settled.map(|seq| Output::Event(Event::Settled(seq))));
+        }
+    }
+
+    /// Whether the peer is registered and holds nothing that was deleted and forgotten
+    /// here. What it lacks is sent after that: its place in the feed tells, until then,
+    /// that it has missed tombstones.
+    fn may_send(&self, receives: bool) -> bool {
+        let rolled = self.inbound.as_ref().is_none_or(|inbound| !inbound.awaits_roll());
+        self.purged.is_some() && (self.start_said || !receives) && rolled
     }
 
     fn report_caught_up(&mut self) {

@@ -107,7 +107,7 @@ fn two_versions_side_by_side_speak_the_older_one() {
 #[test]
 fn the_first_message_must_be_a_hello_and_only_the_first() {
     let mut b = acceptor(Replica::new(2));
-    let ack = Message::Ack(Ack { through: Seq(0), credit: 0 }).encode();
+    let ack = Message::Ack(Ack { through: Seq(0), credit: 0, head: Seq(0) }).encode();
     let error = b.input(at(0), Input::Frame(ack)).unwrap_err();
     assert_eq!(error, SessionError::Violation { rule: "the first message is a hello" });
 

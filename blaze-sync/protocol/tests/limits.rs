@@ -20,7 +20,8 @@ fn a_receiver_that_does_not_merge_stops_the_sender_at_its_window() {
 
     // Merging again lets everything through.
     b.merges_wait = false;
-    b.input(at(2), Input::Merged).unwrap();
+    let head = b.replica.head();
+    b.input(at(2), Input::Merged { head }).unwrap();
     exchange(at(2), &mut a, &mut b).unwrap();
     assert_eq!(b.replica.seen.len(), 100);
 }

@@ -33,6 +33,8 @@ pub(crate) struct End {
     pub(crate) merges_wait: bool,
     pub(crate) waiting_merges: usize,
     pub(crate) changes_sent: usize,
+    /// What the peer held when it was registered.
+    pub(crate) registered: Vec<Seq>,
 }
 
 impl End {
@@ -57,6 +59,7 @@ impl End {
             merges_wait: false,
             waiting_merges: 0,
             changes_sent: 0,
+            registered: Vec::new(),
         }
     }
 
@@ -93,10 +96,18 @@ impl End {
             Output::Read { after, known, .. } => {
                 return Some(Input::Changes(self.replica.read(after, &known)));
             }
+            Output::Register { holds, .. } => {
+                self.registered.push(holds);
+                return Some(Input::Registered(self.replica.purged));
+            }
+            Output::ReadRoll { after, through } => {
+                return Some(Input::Roll(self.replica.roll(after, through)));
+            }
             Output::Merge(batch) => {
                 self.replica.merge(batch);
                 self.waiting_merges += usize::from(self.merges_wait);
-                return (!self.merges_wait).then_some(Input::Merged);
+                let head = self.replica.head();
+                return (!self.merges_wait).then_some(Input::Merged { head });
             }
             Output::Event(event) => self.events.push(event),
             Output::Finish => self.finished = true,

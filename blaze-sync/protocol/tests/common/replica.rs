@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use blaze_codec::message::encode_changes;
+use blaze_codec::message::{encode_changes, encode_roll};
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq,
     Span, Version, record,
@@ -27,6 +27,11 @@ pub(crate) struct Replica {
     pub(crate) trail: Vec<Checkpoint>,
     /// Whether they are those of an id that the peer's file had before.
     pub(crate) trail_is_former: bool,
+    /// The seq up to which tombstones are gone.
+    pub(crate) purged: Seq,
+    /// What was merged of rolls, and what the peer held when it was.
+    pub(crate) rolled: Vec<Operation>,
+    pub(crate) held: Seq,
 }
 
 impl Replica {
@@ -40,6 +45,9 @@ impl Replica {
             seen: BTreeSet::new(),
             trail: Vec::new(),
             trail_is_former: false,
+            purged: Seq::ZERO,
+            rolled: Vec::new(),
+            held: Seq::ZERO,
         }
     }
 
@@ -82,7 +90,11 @@ impl Replica {
     }
 
     pub(super) fn merge(&mut self, batch: Batch) {
-        let Batch { checkpoint, operations, .. } = batch;
+        let Batch { checkpoint, operations, holds, roll, .. } = batch;
+        self.held = holds;
+        if roll {
+            return self.rolled.extend(operations);
+        }
         let fresh: Vec<_> = operations
             .into_iter()
             .filter(|operation| self.seen.insert(operation.version))
@@ -93,6 +105,21 @@ impl Replica {
         let Some(reached) = checkpoint else { return };
         self.trail.retain(|place| place.incarnation != reached.incarnation);
         self.trail.insert(0, reached);
+    }
+
+    /// Names the records of a range, two at a time.
+    pub(super) fn roll(&self, after: Seq, through: Seq) -> Outgoing {
+        let index = |seq: Seq| usize::try_from(seq.0).unwrap();
+        let commits = &self.commits[index(after)..index(through).min(index(after) + 2)];
+        let reached = Seq(after.0 + commits.len() as u64);
+        let named = |operation: &Operation| Operation {
+            change: Change::Update(vec![]),
+            ..operation.clone()
+        };
+        let named: Vec<_> = commits.iter().flat_map(|commit| &commit.1).map(named).collect();
+        let frames = vec![encode_roll(after, reached, &named).unwrap()];
+        let items = vec![OutgoingItem { after, through: reached, frames }];
+        Outgoing { items, behind: false }
     }
 
     pub(super) fn read(&self, after: Seq, known: &Known) -> Outgoing {
