@@ -77,6 +77,8 @@ struct Driver<'a> {
     answers: VecDeque<Input>,
     checkpoints: Option<Pending<(Vec<Checkpoint>, bool)>>,
     read: Option<Pending<Outgoing>>,
+    registration: Option<Pending<Seq>>,
+    roll: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
 }
@@ -108,6 +110,8 @@ impl<'a> Driver<'a> {
             answers: VecDeque::new(),
             checkpoints: None,
             read: None,
+            registration: None,
+            roll: None,
             merge: None,
             unflushed_bytes: 0,
         }
@@ -163,6 +167,14 @@ impl<'a> Driver<'a> {
             checkpoints = pending(&mut self.checkpoints) => {
                 self.checkpoints = None;
                 self.answer(checkpoints, |(places, former)| Input::Checkpoints { places, former })
+            }
+            registered = pending(&mut self.registration) => {
+                self.registration = None;
+                self.answer(registered, Input::Registered)
+            }
+            roll = pending(&mut self.roll) => {
+                self.roll = None;
+                self.answer(roll, Input::Roll)
             }
             frame = receiver.recv(), if self.unflushed_bytes < UNFLUSHED_BYTES_MAX => {
                 self.frames(frame, receiver)
@@ -235,7 +247,11 @@ impl<'a> Driver<'a> {
         if let Ok(merged) = &merged {
             self.tell_conflicts(merged);
         }
-        self.answer(merged, |_| Input::Merged)
+        let head = self.shared.database.feed().head();
+        self.answer(merged, |merged| {
+            let seq = merged.committed.map_or(Seq::ZERO, |committed| committed.seq());
+            Input::Merged { head: head.max(seq) }
+        })
     }
 
     fn tell_conflicts(&self, merged: &Merged) {
@@ -285,6 +301,17 @@ impl<'a> Driver<'a> {
                 // Taking it encodes it, so it is not taken to be thrown away.
                 let at_hand = if behind { None } else { outgoing::from_ring(feed, after, &known) };
                 self.read(after, bytes, at_hand);
+            }
+            Output::Register { peer, name, holds } => {
+                let database = Arc::clone(&self.shared.database);
+                self.registration =
+                    Some(Box::pin(async move { database.register(peer, &name, holds).await }));
+            }
+            Output::ReadRoll { after, through } => {
+                let database = Arc::clone(&self.shared.database);
+                self.roll = Some(Box::pin(async move {
+                    outgoing::roll(database.as_ref(), after, through).await
+                }));
             }
             Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
             Output::Event(event) => {
@@ -340,8 +367,9 @@ impl<'a> Driver<'a> {
 
 fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
     let database = Arc::clone(database);
-    let Batch { peer, checkpoint, operations } = batch;
-    Box::pin(async move { database.merge(Incoming { peer, checkpoint, operations }).await })
+    let Batch { peer, checkpoint, operations, holds, roll } = batch;
+    let incoming = Incoming { peer, checkpoint, operations, holds, roll };
+    Box::pin(async move { database.merge(incoming).await })
 }
 
 /// How far a peer's feed is merged, and whether under a former id: the latest of those

@@ -1,6 +1,6 @@
 //! The local feed, encoded for a session: from the ring, or from the database.
 
-use blaze_codec::message::{TRANSACTION_BYTES_MAX, encode_changes};
+use blaze_codec::message::{TRANSACTION_BYTES_MAX, encode_changes, encode_roll};
 use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
@@ -9,6 +9,8 @@ use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 const COMMITS_MAX: usize = 256;
 /// Records that are read from the database at once.
 const RECORDS_MAX: usize = 4096;
+/// Records that are named at once in a roll.
+const NAMES_MAX: usize = 8192;
 /// Stored bytes that are read from the database at once.
 const BYTES_MAX: u64 = 512 * 1024;
 
@@ -44,6 +46,33 @@ pub async fn from_database(
     let mut items = Vec::new();
     encode(after, changes.through, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
     Ok(Outgoing { items, behind: changes.more })
+}
+
+/// The roll of a range, as far as one read goes: what exists of it.
+///
+/// # Errors
+///
+/// [`DatabaseError`] if the database can't be read.
+pub async fn roll(
+    database: &dyn DatabaseAdapter,
+    after: Seq,
+    through: Seq,
+) -> Result<Outgoing, DatabaseError> {
+    let names = database.roll(after, through, NAMES_MAX).await?;
+    let mut items = Vec::new();
+    name(after, names.through, &names.operations, &mut items);
+    Ok(Outgoing { items, behind: false })
+}
+
+/// Encodes a piece of the roll; one that doesn't fit into a frame is halved.
+fn name(after: Seq, through: Seq, operations: &[Operation], items: &mut Vec<OutgoingItem>) {
+    if let Some(frame) = encode_roll(after, through, operations) {
+        items.push(OutgoingItem { after, through, frames: vec![frame] });
+        return;
+    }
+    let (first, rest) = operations.split_at(operations.len() / 2);
+    name(after, after, first, items);
+    name(after, through, rest, items);
 }
 
 /// Encodes a piece of the feed. What a transaction changed can be larger when it
@@ -86,6 +115,24 @@ mod tests {
         let mut items = Vec::new();
         encode(Seq(3), Seq(9), &operations, 3_000, &mut items);
         assert!(items.len() >= 4);
+        let (last, before) = items.split_last().unwrap();
+        assert_eq!((last.after, last.through), (Seq(3), Seq(9)));
+        assert!(before.iter().all(|item| (item.after, item.through) == (Seq(3), Seq(3))));
+    }
+
+    #[test]
+    fn a_roll_that_does_not_fit_into_a_frame_is_halved() {
+        let named = |key: i64| Operation {
+            collection: "notes".parse().unwrap(),
+            key: RecordKey::Text(format!("{key:0>1000}")),
+            version: Version::ZERO,
+            base: Version::ZERO,
+            change: Change::Update(Vec::new()),
+        };
+        let operations: Vec<_> = (0..3_000).map(named).collect();
+        let mut items = Vec::new();
+        name(Seq(3), Seq(9), &operations, &mut items);
+        assert!(items.len() >= 3);
         let (last, before) = items.split_last().unwrap();
         assert_eq!((last.after, last.through), (Seq(3), Seq(9)));
         assert!(before.iter().all(|item| (item.after, item.through) == (Seq(3), Seq(3))));
