@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use blaze_codec::{Name, Seq};
-use blaze_db_adapter::{CollectionInfo, DatabaseAdapter, Durability, Identity, Observer};
+use blaze_codec::{Name, NodeId, Seq};
+use blaze_db_adapter::{
+    CollectionInfo, DatabaseAdapter, Durability, Identity, Observer, RegisteredPeer,
+};
 use blaze_db_adapter_memory::MemoryDatabase;
 use blaze_db_adapter_sqlite::SqliteOptions;
 
@@ -75,6 +77,27 @@ impl Database {
     /// [`Error::Database`] if the database can't be read.
     pub async fn collections(&self) -> Result<Vec<CollectionInfo>, Error> {
         Ok(self.adapter.collections().await?)
+    }
+
+    /// The replicas that this one has exchanged with. A deleted record is kept as a
+    /// tombstone until each of them has heard of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`] if the database can't be read.
+    pub async fn peers(&self) -> Result<Vec<RegisteredPeer>, Error> {
+        Ok(self.adapter.peers().await?)
+    }
+
+    /// Waits no longer for a replica that won't be back. (If it does come back, it is
+    /// told which of its records were deleted, and what it wrote itself is kept.)
+    /// Returns whether it was known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`] if the database can't be written.
+    pub async fn forget_peer(&self, node: NodeId) -> Result<bool, Error> {
+        Ok(self.adapter.unregister(node).await?)
     }
 
     /// A transaction: writes that are committed together, here and at every replica.

@@ -51,7 +51,8 @@ pub use blaze_codec::{
 };
 pub use blaze_db_adapter::{
     ChangeSet, ChangesLimit, CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability,
-    Identity, Observed, Observer, Origin, RecordState, Write, WriteError, WriteKind, Written,
+    Identity, Observed, Observer, Origin, RecordState, RegisteredPeer, Write, WriteError,
+    WriteKind, Written,
 };
 pub use blaze_sync_engine::{
     Acknowledged, Backoff, Direction, Limits, Link, LinkId, LinkState, LinkStatus, NodeOptions,

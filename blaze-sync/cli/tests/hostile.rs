@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use blaze_codec::frame::header;
 use blaze_codec::limits::BODY_BYTES_MAX;
 use blaze_codec::message::{
-    Ack, ChangesFrame, Message, Reason, Resume, TRANSACTION_BYTES_MAX, encode_changes,
+    Ack, ChangesFrame, Message, Reason, Resume, Start, TRANSACTION_BYTES_MAX, encode_changes,
+    encode_roll,
 };
 use blaze_codec::{Change, Operation, RecordKey};
 use blaze_sync::{Hlc, Mode, NodeId, Seq, Version, record};
-use common::hostile::{HANDSHAKE_MAX, Server, Target, hello};
+use common::hostile::{HANDSHAKE_MAX, Server, Target, Wire, hello};
 
 /// The collection that hostile peers write to.
 const EVIL: &str = "evil";
@@ -42,7 +43,14 @@ fn resume() -> Message {
 }
 
 fn ack(through: u64) -> Message {
-    Message::Ack(Ack { through: Seq(through), credit: 0 })
+    Message::Ack(Ack { through: Seq(through), credit: 0, head: Seq::ZERO })
+}
+
+/// A conversation in which the peer may send changes.
+fn started(target: &Target) -> Wire {
+    let mut wire = target.greeted(|_| ());
+    assert!(wire.say(&resume()));
+    wire.started()
 }
 
 #[test]
@@ -79,7 +87,7 @@ fn flip_bits(target: &Target, seal: impl Fn([u8; 8], &[u8]) -> Vec<u8>) {
         let mut wire = target.connect();
         parts[..part].iter().for_each(|body| assert!(wire.frame(body)));
         if part == 2 {
-            wire = wire.asked();
+            wire = wire.started();
         }
         wire.write(&seal(header(&parts[part]), &flipped));
         wire.end();
@@ -117,14 +125,14 @@ fn a_thousand_random_streams() {
             let mut wire = match round % 4 {
                 0 | 1 => target.connect(),
                 2 => target.greeted(|_| ()),
-                _ => target.greeted(|_| ()).asked(),
+                _ => started(target),
             };
             if round % 4 == 0 {
                 wire.write(&noise);
             } else {
                 // Past the checks of frames, and often past those of kinds.
                 if let [kind, flags, ..] = &mut noise[..] {
-                    (*kind, *flags) = (random.u8(0..9), random.u8(0..2));
+                    (*kind, *flags) = (random.u8(0..11), random.u8(0..2));
                 }
                 wire.frame(&noise);
             }
@@ -212,12 +220,14 @@ fn what_the_mode_does_not_allow() {
 fn claims_that_cannot_be_true() {
     let mut server = Server::start();
     server.attack(|target| {
-        let refused = |reason, bodies: &[Vec<u8>]| {
-            let mut wire = target.greeted(|_| ()).asked();
+        let after = |mut wire: Wire, reason, bodies: &[Vec<u8>]| {
             for body in bodies {
                 assert!(wire.frame(body));
             }
             wire.refused(reason)
+        };
+        let refused = |reason, bodies: &[Vec<u8>]| {
+            after(target.greeted(|_| ()).asked(), reason, bodies)
         };
         let resume = || resume().encode().to_vec();
         let message = refused(Reason::Violation, &[resume(), ack(1 << 40).encode().to_vec()]);
@@ -231,6 +241,21 @@ fn claims_that_cannot_be_true() {
         let message = refused(Reason::Violation, &[beyond]);
         assert!(message.contains("holds no more than there is"), "{message}");
 
+        let start = |roll| Message::Start(Start { roll }).encode().to_vec();
+        let message = refused(Reason::Violation, &[start(None)]);
+        assert!(message.contains("a start answers a resume"), "{message}");
+        let message = refused(Reason::Violation, &[resume(), start(None), start(None)]);
+        assert!(message.contains("one start a session"), "{message}");
+        let message = refused(Reason::Violation, &[resume(), start(Some(Seq(1)))]);
+        assert!(message.contains("a roll is of what was merged before"), "{message}");
+        let early = encode_changes(Seq::ZERO, Seq(1), &[])[0].to_vec();
+        let message = refused(Reason::Violation, &[early]);
+        assert!(message.contains("changes come after a start"), "{message}");
+
+        let refused = |reason, bodies: &[Vec<u8>]| after(started(target), reason, bodies);
+        let roll = encode_roll(Seq::ZERO, Seq(1), &[]).unwrap().to_vec();
+        let message = refused(Reason::Violation, &[roll]);
+        assert!(message.contains("a roll comes where it is asked for"), "{message}");
         let gap = encode_changes(Seq(7), Seq(8), &[])[0].to_vec();
         let message = refused(Reason::Violation, &[gap]);
         assert!(message.contains("changes follow what was sent before"), "{message}");
@@ -254,7 +279,7 @@ fn claims_that_cannot_be_true() {
 fn a_transaction_without_end() {
     let mut server = Server::start();
     server.attack(|target| {
-        let mut wire = target.greeted(|_| ()).asked();
+        let mut wire = started(target);
         let piece = ChangesFrame { more: true, payload: vec![0; BODY_BYTES_MAX - 2].into() };
         let piece = Message::Changes(piece).encode();
         let pieces = 2 * TRANSACTION_BYTES_MAX / BODY_BYTES_MAX + 1;

@@ -18,8 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::Shared;
-use crate::outgoing;
 use crate::status::LinkEntry;
+use crate::{outgoing, upkeep};
 
 /// Frames that are taken from the connection before the session's outputs are
 /// carried out again.
@@ -58,6 +58,7 @@ pub(crate) async fn drive(
     let connects = matches!(side, Side::Connector { .. });
     let mut driver = Driver::new(shared, history, renewals, sender, side, entry);
     let error = driver.run(receiver, cancel).await;
+    upkeep::end(shared, entry.settled()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
     if connects || driver.session.peer().is_some() {
         shared.renew_if_copied(&error).await;

@@ -11,6 +11,7 @@ mod listen;
 mod node;
 pub mod outgoing;
 mod status;
+mod upkeep;
 
 pub use backoff::Backoff;
 pub use blaze_sync_protocol::{CREDIT_BYTES_MAX, Limits, Peer, SessionError};

@@ -1,6 +1,7 @@
 //! A database that takes part in replication.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::Backoff;
 use crate::connect::Connector;
 use crate::listen::Acceptor;
 use crate::status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, Links};
+use crate::upkeep;
 
 /// Conflicts that are kept for a subscriber that doesn't keep up.
 const CONFLICTS_KEPT: usize = 1024;
@@ -34,6 +36,12 @@ pub struct NodeOptions {
     pub backoff: Backoff,
     /// Peers that may be connected to one listener. Default: 256.
     pub connections_max: usize,
+    /// For how long after a peer was last there tombstones are kept for it. One that
+    /// comes back later has to say which records it has. Default: 30 days.
+    pub lease: Duration,
+    /// How often tombstones are looked for that nobody needs; at least a millisecond.
+    /// Default: 60 s.
+    pub upkeep: Duration,
     /// The clock that peers' timestamps are judged by. Default: the system's.
     pub clock: WallClock,
 }
@@ -44,6 +52,8 @@ impl Default for NodeOptions {
             limits: Limits::default(),
             backoff: Backoff::default(),
             connections_max: 256,
+            lease: Duration::from_secs(30 * 24 * 60 * 60),
+            upkeep: Duration::from_secs(60),
             clock: WallClock::system(),
         }
     }
@@ -71,6 +81,8 @@ pub(crate) struct Shared {
     /// Counts the node ids that were taken, so that sessions under an older one end.
     pub(crate) renewals: watch::Sender<u64>,
     renewed: Mutex<Option<Instant>>,
+    /// Whether somebody removes what no peer needs any more.
+    kept_up: AtomicBool,
     cancel: CancellationToken,
 }
 
@@ -88,6 +100,7 @@ impl Node {
             tasks: TaskTracker::new(),
             renewals: watch::Sender::new(0),
             renewed: Mutex::new(None),
+            kept_up: AtomicBool::new(false),
             cancel,
         });
         Self { shared, _guard: guard }
@@ -122,6 +135,7 @@ impl Node {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
         };
+        self.keep_up();
         let cancel = self.shared.cancel.child_token();
         let entry = self.shared.links.add(endpoint.clone(), Direction::Outgoing);
         let link = self.link(entry.id(), &cancel);
@@ -145,6 +159,7 @@ impl Node {
     ) -> Result<Endpoint, TransportError> {
         self.check_open()?;
         let listener = transport.listen(endpoint).await?;
+        self.keep_up();
         let reached = listener.endpoint().clone();
         let acceptor = Acceptor {
             shared: Arc::clone(&self.shared),
@@ -201,6 +216,15 @@ impl Node {
         self.shared.cancel.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+
+    /// Begins the upkeep with the first link: a database without peers has none to wait
+    /// for, and its tombstones go then.
+    fn keep_up(&self) {
+        if !self.shared.kept_up.swap(true, Ordering::Relaxed) {
+            let cancel = self.shared.cancel.child_token();
+            self.shared.tasks.spawn(upkeep::run(Arc::clone(&self.shared), cancel));
+        }
     }
 
     fn check_open(&self) -> Result<(), TransportError> {

@@ -69,8 +69,14 @@ pub struct LinkStatus {
     pub acked: Option<Seq>,
     /// The peer's seq up to which everything is merged here.
     pub received: Option<Seq>,
+    /// The local seq up to which the peer has everything for good, so that tombstones
+    /// needn't be kept for it; `None` if nothing has settled in this session.
+    pub settled: Option<Seq>,
     /// What the session found of a file that went back, on either side.
     pub went_back: Option<WentBack>,
+    /// Whether the peer was away for so long, or went back so far, that it missed
+    /// tombstones which are gone here. It is told which of its records were deleted.
+    pub missed_tombstones: bool,
 }
 
 /// A database that isn't what it was when it was last exchanged with: it was restored
@@ -91,6 +97,11 @@ impl LinkStatus {
     fn reached(&self) -> Option<(&Peer, Seq)> {
         let peer = self.peer.as_ref()?;
         Some((peer, peer.head.max(self.received.unwrap_or(Seq::ZERO))))
+    }
+
+    /// The peer, and what has settled.
+    fn settled(&self) -> Option<(NodeId, Seq)> {
+        Some((self.peer.as_ref()?.node, self.settled?))
     }
 
     /// Whether a session is up.
@@ -138,6 +149,11 @@ impl Links {
         self.statuses.subscribe()
     }
 
+    /// What has settled, with each peer that is there.
+    pub(crate) fn settled(&self) -> Vec<(NodeId, Seq)> {
+        self.statuses.borrow().values().filter_map(LinkStatus::settled).collect()
+    }
+
     /// Adds a link that is being connected.
     pub(crate) fn add(self: &Arc<Self>, endpoint: Endpoint, direction: Direction) -> LinkEntry {
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
@@ -149,7 +165,9 @@ impl Links {
             peer: None,
             acked: None,
             received: None,
+            settled: None,
             went_back: None,
+            missed_tombstones: false,
         };
         self.statuses.send_modify(|statuses| {
             statuses.insert(id, status);
@@ -170,6 +188,11 @@ impl LinkEntry {
         self.id
     }
 
+    /// The peer, and what has settled.
+    pub(crate) fn settled(&self) -> Option<(NodeId, Seq)> {
+        self.links.statuses.borrow().get(&self.id)?.settled()
+    }
+
     pub(crate) fn update(&self, change: impl FnOnce(&mut LinkStatus)) {
         self.links
             .statuses
@@ -179,7 +202,7 @@ impl LinkEntry {
     pub(crate) fn state(&self, state: LinkState) {
         self.update(|status| {
             if !matches!(state, LinkState::Syncing | LinkState::Live) {
-                (status.acked, status.received) = (None, None);
+                (status.acked, status.received, status.settled) = (None, None, None);
             }
             status.state = state;
         });
@@ -189,12 +212,14 @@ impl LinkEntry {
         self.update(|status| match event {
             Event::Established(peer) => {
                 status.peer = Some(peer);
-                status.went_back = None;
+                (status.went_back, status.missed_tombstones) = (None, false);
                 status.state = LinkState::Syncing;
             }
             Event::CaughtUp => status.state = LinkState::Live,
             Event::PeerAcked(seq) => status.acked = Some(seq),
             Event::Received(seq) => status.received = Some(seq),
+            Event::Settled(seq) => status.settled = Some(seq),
+            Event::MissedTombstones => status.missed_tombstones = true,
             Event::WentBack { held, common } => {
                 status.went_back = Some(WentBack { here: true, held, common });
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use blaze_codec::message::{Hello, Message, Resume};
+use blaze_codec::message::{Hello, Message, Resume, Start};
 use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
 use blaze_db_adapter_memory::MemoryOptions;
 use blaze_sync_engine::CREDIT_BYTES_MAX;
@@ -38,7 +38,8 @@ async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connect
         wall_ms: 0,
     };
     let resume = Resume { after: Seq::ZERO, last: None, credit: u64::MAX };
-    for message in [Message::Hello(hello), Message::Resume(resume)] {
+    let start = Start { roll: None };
+    for message in [Message::Hello(hello), Message::Resume(resume), Message::Start(start)] {
         connection.sender.feed(message.encode()).unwrap();
     }
     connection.sender.flush().await.unwrap();

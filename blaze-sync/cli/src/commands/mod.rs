@@ -2,6 +2,7 @@
 
 mod delete;
 mod export;
+mod forget;
 mod get;
 mod import;
 mod list;
@@ -10,6 +11,7 @@ mod replicate;
 mod report;
 mod serve;
 mod signals;
+mod status;
 mod topology;
 mod watch;
 
@@ -30,7 +32,7 @@ Every app has its own database, one file, with records in named collections. Two
 share data don't open one file: each opens its own, and `serve` in one and `connect` in the other \
 keep the two equal.
 
-A database is written by one process at a time. Commands that only read (get, list, export, watch) \
+A database is written by one process at a time. Commands that only read (get, list, export, watch, status) \
 work beside it.",
     after_long_help = "\
 Examples:
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Export(export::Args),
     Serve(serve::Args),
     Connect(serve::ConnectArgs),
+    Status(status::Args),
+    Forget(forget::Args),
     Topology(topology::Args),
     /// Shows it all: two apps, two encrypted databases, one socket, one crash
     Demo(crate::demo::Args),
@@ -95,6 +99,8 @@ impl Command {
             Self::Export(args) => args.run().await,
             Self::Serve(args) => args.run().await,
             Self::Connect(args) => args.run().await,
+            Self::Status(args) => args.run().await,
+            Self::Forget(args) => args.run().await,
             Self::Topology(args) => args.run(),
             Self::Demo(args) => crate::demo::run(args).await,
             Self::DemoApp => crate::demo::app().await,

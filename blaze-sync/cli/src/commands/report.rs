@@ -140,6 +140,10 @@ impl Report {
             if !told && !matches!(status.state, LinkState::Closed { .. }) {
                 self.link(status);
             }
+            let missed = before.get(id).is_some_and(|before| before.missed_tombstones);
+            if status.missed_tombstones && !missed {
+                self.missed_tombstones(status);
+            }
             let before = before.get(id).and_then(|before| before.went_back);
             if let Some(went_back) = status.went_back.filter(|found| before != Some(*found)) {
                 self.went_back(status, went_back);
@@ -184,6 +188,18 @@ impl Report {
         };
         self.line(&format!(
             "{NOTABLE}restored{NOTABLE:#}: {whose} went back to commit {common}, {other} {held}: a backup was put back, or a power cut took the last ones; they are merged again"
+        ));
+    }
+
+    /// Tells that a peer was away for too long.
+    fn missed_tombstones(&mut self, status: &LinkStatus) {
+        let name = status.peer.as_ref().map_or("a peer", |peer| &peer.name);
+        if self.json {
+            return self.object(&json!({ "event": "missed_tombstones", "peer": name }));
+        }
+        let name = printable(name);
+        self.line(&format!(
+            "{NOTABLE}back after long{NOTABLE:#}: {name} had not heard of all that was deleted, and is told now; what it wrote itself is kept"
         ));
     }
 

@@ -288,6 +288,12 @@ impl Wire {
         self
     }
 
+    /// Waits until the server lets its peer send.
+    pub fn started(mut self) -> Self {
+        self.hear_until(|message| matches!(message, Message::Start(_)));
+        self
+    }
+
     /// Waits for a goodbye for this reason, and for the end; returns its message.
     pub fn refused(mut self, expected: Reason) -> String {
         let goodbye = self.hear_until(|message| matches!(message, Message::Goodbye(_)));
