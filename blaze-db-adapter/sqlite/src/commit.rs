@@ -260,8 +260,9 @@ impl Writing {
                 Done::Announce(self.lineage.history(self.seq))
             }
             Request::Register(peer, name, holds) => {
+                let purged = schema::purged(conn)?;
                 peers::register(conn, *peer, name, *holds, self.wall.now_ms())?;
-                Done::Register(schema::purged(conn)?)
+                Done::Register(purged)
             }
             Request::Settle(settled) => {
                 peers::settle(conn, settled, self.wall.now_ms())?;

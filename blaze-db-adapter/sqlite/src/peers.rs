@@ -1,5 +1,7 @@
 //! The peers that are registered, and the removal of tombstones.
 
+use std::collections::BTreeMap;
+
 use blaze_codec::{NodeId, Seq};
 use blaze_db_adapter::{Purged, RegisteredPeer, settled};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -49,13 +51,19 @@ pub(crate) fn settle(
     settled: &[(NodeId, Seq)],
     now_ms: u64,
 ) -> rusqlite::Result<()> {
+    // All are read before the first is written: one that is damaged changes nothing.
+    let mut peers = BTreeMap::new();
     for &(node, seq) in settled {
-        if let Some(mut peer) = find(conn, node)? {
+        let known = match peers.remove(&node) {
+            None => find(conn, node)?,
+            known => known,
+        };
+        if let Some(mut peer) = known {
             peer.settle(seq, now_ms);
-            store(conn, &peer)?;
+            peers.insert(node, peer);
         }
     }
-    Ok(())
+    peers.values().try_for_each(|peer| store(conn, peer))
 }
 
 /// Takes a peer out, and says whether it was there.

@@ -165,10 +165,12 @@ pub(crate) fn store_floor(conn: &Connection, seq: Seq, clock: Hlc) -> rusqlite::
     store(conn, "floor", floor)
 }
 
-/// The seq up to which tombstones are gone.
+/// The seq up to which tombstones are gone. A damaged one is an error: peers that have
+/// missed some would not be told.
 pub(crate) fn purged(conn: &Connection) -> rusqlite::Result<Seq> {
-    let purged: Option<i64> = value(conn, "purged")?;
-    Ok(purged.map_or(Seq::ZERO, |purged| Seq(purged.cast_unsigned())))
+    let mut select = conn.prepare_cached("SELECT value FROM meta WHERE name = 'purged'")?;
+    let purged = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(Seq(purged.unwrap_or_default().cast_unsigned()))
 }
 
 /// Stores up to which seq tombstones are gone.

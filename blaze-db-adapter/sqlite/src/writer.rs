@@ -205,8 +205,7 @@ impl Request {
             Self::Merge(incoming) => incoming.operations.len(),
             Self::Settle(settled) => settled.len(),
             Self::Purge(..) => PURGE_RECORDS_MAX as usize,
-            Self::SetRole(_) | Self::Renew(_) | Self::Announce => 1,
-            Self::Register(..) | Self::Unregister(_) => 1,
+            _ => 1,
         }
     }
 

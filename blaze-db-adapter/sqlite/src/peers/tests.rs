@@ -174,3 +174,23 @@ async fn a_read_only_opening_tells_the_peers_and_removes_nothing() {
     assert!(matches!(beside.purge(0).await, Err(DatabaseError::Closed)));
     assert_eq!(feed(&database).await, 2);
 }
+
+#[tokio::test]
+async fn damaged_peers_are_an_error_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = with_tombstones(&folder, Durability::Disk, 1).await;
+    let conn = Connection::open(database.path()).unwrap();
+    conn.execute_batch("INSERT INTO meta VALUES ('purged', 'all')").unwrap();
+    let error = database.register(PEER, "tablet", Seq::ZERO).await.expect_err("it is no seq");
+    assert!(matches!(error, DatabaseError::Stored(_)), "{error}");
+    conn.execute_batch("DELETE FROM meta WHERE name = 'purged'").unwrap();
+    conn.execute_batch("INSERT INTO peers VALUES (x'07', 'tablet', 1, 1)").unwrap();
+    for error in [
+        database.peers().await.expect_err("it is no node id"),
+        database.purge(0).await.expect_err("who is waited for is unknown"),
+    ] {
+        assert!(matches!(error, DatabaseError::Stored(_)), "{error}");
+    }
+    assert_eq!(feed(&database).await, 2);
+    database.register(PEER, "tablet", Seq::ZERO).await.expect("the others can be written");
+}
