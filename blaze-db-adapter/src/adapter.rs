@@ -142,7 +142,8 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`] if the database can't store it.
+    /// [`DatabaseError`] if the database can't store it. Tombstones that it had removed
+    /// until then stay so.
     async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError>;
 
     /// The records that exist and last changed after one seq and at or before another,

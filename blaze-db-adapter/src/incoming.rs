@@ -87,7 +87,8 @@ fn all_of(operation: &Operation, state: &RecordState) -> Joined {
 /// has of it: what was written later stays.
 fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     let version = operation.version;
-    if state.life.version != Version::ZERO {
+    // Nothing that exists is of the zero version: whoever says so can bury nothing.
+    if state.life.version != Version::ZERO || version == Version::ZERO {
         return Joined::Nothing;
     }
     state.life = Life { version, base: version, alive: false };

@@ -31,6 +31,11 @@ pub struct Purged {
 }
 
 impl RegisteredPeer {
+    /// A peer that was never heard of.
+    pub const fn new(node: NodeId) -> Self {
+        Self { node, name: String::new(), settled: Seq::ZERO, seen_ms: 0 }
+    }
+
     /// Whether nothing was heard of it since then: tombstones don't wait for it.
     pub const fn is_expired(&self, silent_since_ms: u64) -> bool {
         self.seen_ms < silent_since_ms
@@ -41,6 +46,12 @@ impl RegisteredPeer {
     pub fn begin(&mut self, name: &str, holds: Seq, now_ms: u64) {
         name.clone_into(&mut self.name);
         self.settled = self.settled.min(holds);
+        self.seen_ms = now_ms;
+    }
+
+    /// Notes that the peer is there, and up to where it has this feed for good.
+    pub fn settle(&mut self, settled: Seq, now_ms: u64) {
+        self.settled = self.settled.max(settled);
         self.seen_ms = now_ms;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use blaze_codec::{Incarnation, NodeId, Operation, Role, Seq};
+use blaze_codec::{Change, Incarnation, NodeId, Operation, Role, Seq};
 use blaze_db_adapter::{
     ChangesLimit, Checkpoint, Conflict, DatabaseAdapter, DatabaseError, Incoming, Write,
 };
@@ -38,6 +38,23 @@ enum Step {
         peer: u8,
         incarnation: u64,
         seq: u64,
+        holds: u64,
+        roll: bool,
+    },
+    Register {
+        peer: u8,
+        name: char,
+        holds: u64,
+    },
+    Settle(Vec<(u8, u64)>),
+    Unregister(u8),
+    /// Removes tombstones, but for peers silent since a time.
+    Purge(u64),
+    /// Reads what exists of a piece of the feed.
+    Roll {
+        after: u64,
+        through: u64,
+        count: usize,
     },
     /// Reads a piece of the feed.
     Changes {
@@ -58,15 +75,24 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (seed(), 0..4_usize).prop_map(|(seed, count)| Step::Commit { seed, count }),
         4 => (seed(), 1..4_usize).prop_map(|(seed, count)| Step::CommitStrictly { seed, count }),
-        6 => (seed(), 0..6_usize, 1..3_u8, 1..4_u64, 0..20_u64).prop_map(
-            |(seed, count, peer, incarnation, seq)| Step::Merge {
+        6 => (seed(), 0..6_usize, 1..3_u8, 1..4_u64, 0..20_u64, 0..30_u64, 0..4_u8).prop_map(
+            |(seed, count, peer, incarnation, seq, holds, roll)| Step::Merge {
                 seed,
                 count,
                 peer,
                 incarnation,
                 seq,
+                holds,
+                roll: roll == 0,
             }
         ),
+        2 => (1..4_u8, any::<char>(), 0..20_u64)
+            .prop_map(|(peer, name, holds)| Step::Register { peer, name, holds }),
+        3 => vec((1..5_u8, 0..20_u64), 0..3).prop_map(Step::Settle),
+        1 => (1..4_u8).prop_map(Step::Unregister),
+        2 => (0..200_u64).prop_map(Step::Purge),
+        2 => (0..20_u64, 0..20_u64, 0..4_usize)
+            .prop_map(|(after, through, count)| Step::Roll { after, through, count }),
         3 => (0..30_u64, 0..6_usize).prop_map(|(after, records)| Step::Changes { after, records }),
         1 => any::<bool>().prop_map(Step::SetRole),
         2 => (0..200_u64).prop_map(Step::Clock),
@@ -116,11 +142,45 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
                 commit(&database, &model, std::iter::repeat_with(write).take(*count).collect())
                     .await;
             }
-            Step::Merge { seed, count, peer: from, incarnation, seq } => {
+            Step::Merge { seed, count, peer: from, incarnation, seq, holds, roll } => {
                 let operations = random::operations(&mut Rng::with_seed(*seed), *count);
+                let named = |operation| Operation { change: Change::Update(vec![]), ..operation };
+                let operations = match roll {
+                    true => operations.into_iter().map(named).collect(),
+                    false => operations,
+                };
                 let incarnation = Incarnation(*incarnation);
                 let checkpoint = (*seq > 0).then_some(Checkpoint { incarnation, seq: Seq(*seq) });
-                merge(&database, &model, peer(*from), checkpoint, operations).await;
+                let (peer, holds) = (peer(*from), Seq(*holds));
+                let incoming = Incoming { peer, checkpoint, operations, holds, roll: *roll };
+                merge(&database, &model, incoming).await;
+            }
+            Step::Register { peer: node, name, holds } => {
+                let (node, name) = (peer(*node), name.to_string());
+                let found = database.register(node, &name, Seq(*holds)).await;
+                let expected = model.register(node, &name, Seq(*holds)).await;
+                assert_eq!(found.expect("it registers"), expected.expect("it registers"));
+            }
+            Step::Settle(settled) => {
+                let all = settled.iter().map(|(node, seq)| (peer(*node), Seq(*seq)));
+                let settled: Vec<_> = all.collect();
+                database.settle(&settled).await.expect("it can be stored");
+                model.settle(&settled).await.expect("it can be stored");
+            }
+            Step::Unregister(node) => {
+                let found = database.unregister(peer(*node)).await;
+                let expected = model.unregister(peer(*node)).await;
+                assert_eq!(found.expect("it can be stored"), expected.expect("it can be stored"));
+            }
+            Step::Purge(ms) => {
+                let found = database.purge(1_000 + ms).await;
+                let expected = model.purge(1_000 + ms).await;
+                assert_eq!(found.expect("it can be stored"), expected.expect("it can be stored"));
+            }
+            Step::Roll { after, through, count } => {
+                let found = database.roll(Seq(*after), Seq(*through), *count).await;
+                let expected = model.roll(Seq(*after), Seq(*through), *count).await;
+                assert_eq!(found.expect("it can be read"), expected.expect("it can be read"));
             }
             Step::Changes { after, records } => {
                 let limit = ChangesLimit { records: *records, bytes: usize::MAX };
@@ -185,14 +245,7 @@ async fn commit<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase, w
     }
 }
 
-async fn merge<H: Harness>(
-    database: &Subject<'_, H>,
-    model: &MemoryDatabase,
-    peer: NodeId,
-    checkpoint: Option<Checkpoint>,
-    operations: Vec<Operation>,
-) {
-    let incoming = Incoming { peer, checkpoint, operations, ..Incoming::default() };
+async fn merge<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase, incoming: Incoming) {
     let found = database.merge(incoming.clone()).await.expect("a merge succeeds");
     let expected = model.merge(incoming).await.expect("a merge succeeds");
     let conflicts = |conflicts: Vec<Conflict>| -> Vec<_> {
@@ -219,6 +272,8 @@ async fn assert_same<H: Harness>(database: &Subject<'_, H>, model: &MemoryDataba
             model.checkpoints(peer(from)).await.expect("checkpoints can be read"),
         );
     }
+    let expected = model.peers().await.expect("peers can be read");
+    assert_eq!(database.peers().await.expect("peers can be read"), expected);
     for collection in ["left", "right"].map(name) {
         let expected = model.scan(&collection, None, usize::MAX).await.expect("it can be read");
         let found = database.scan(&collection, None, usize::MAX).await.expect("it can be read");

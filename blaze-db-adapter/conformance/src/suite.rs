@@ -67,6 +67,21 @@ macro_rules! database_conformance {
             conflicts_are_reported_with_both_sides
             only_a_later_insert_brings_a_record_back
             writers_of_different_fields_both_win
+            a_tombstone_stays_until_every_peer_has_it
+            a_silent_peer_is_not_waited_for
+            what_a_peer_has_for_good_is_kept
+            a_peer_can_be_taken_out
+            peers_survive_reopening
+            a_purge_removes_tombstones_and_nothing_else
+            a_purge_keeps_the_head_and_the_clock
+            a_session_learns_what_is_gone
+            a_purged_record_can_be_inserted_anew
+            a_roll_names_exactly_what_exists
+            a_roll_can_be_read_in_steps
+            a_roll_buries_what_is_forgotten
+            a_peer_that_forgot_a_delete_is_told_again
+            a_peer_that_never_had_a_delete_is_not_told_again
+            what_waited_goes_on_with_its_insert
             the_feed_makes_an_equal_database
             replicas_converge
             a_moving_feed_can_be_followed

@@ -70,6 +70,44 @@ broken! {
     a_history_that_is_forgotten: HistoryForgotten breaks
         an_opening_commits_under_an_incarnation_of_its_own, what_a_peer_was_told_stays_true;
     a_node_id_that_is_not_taken: RenewalIgnored breaks another_node_id_is_kept_and_the_former_told;
+    a_purge_that_waits_for_nobody: PurgeForAll breaks a_tombstone_stays_until_every_peer_has_it,
+        a_silent_peer_is_not_waited_for, a_peer_can_be_taken_out, peers_survive_reopening;
+    a_purge_that_waits_for_the_silent: PurgeWaitsForSilent breaks a_silent_peer_is_not_waited_for;
+    a_purge_that_spares_what_waits: PurgeSparesWaiting breaks
+        a_purge_removes_tombstones_and_nothing_else;
+    a_purge_that_takes_records: PurgeTakesAll breaks a_purge_removes_tombstones_and_nothing_else,
+        a_tombstone_stays_until_every_peer_has_it;
+    a_purge_that_commits: PurgeCommits breaks a_purge_removes_tombstones_and_nothing_else,
+        a_purge_keeps_the_head_and_the_clock;
+    a_purge_that_nobody_learns_of: PurgeForgotten breaks a_session_learns_what_is_gone,
+        peers_survive_reopening;
+    a_head_that_went_with_its_record: HeadForgotten breaks a_purge_keeps_the_head_and_the_clock;
+    a_clock_that_went_with_its_record: ClockForgotten breaks a_purge_keeps_the_head_and_the_clock;
+    a_peer_that_cannot_go_back: HoldsIgnored breaks what_a_peer_has_for_good_is_kept;
+    a_peer_that_is_believed: HoldsBelieved breaks what_a_peer_has_for_good_is_kept,
+        a_peer_can_be_taken_out;
+    a_peer_that_settles_less: SettleLowers breaks what_a_peer_has_for_good_is_kept;
+    a_stranger_that_settles: SettleRegisters breaks what_a_peer_has_for_good_is_kept;
+    a_silence_that_is_kept: SilenceKept breaks a_silent_peer_is_not_waited_for,
+        what_a_peer_has_for_good_is_kept;
+    peers_forgotten: PeersForgotten breaks peers_survive_reopening;
+    a_peer_that_stays: UnregisterIgnored breaks a_peer_can_be_taken_out;
+    a_roll_of_the_dead: RollNamesDead breaks a_roll_names_exactly_what_exists,
+        a_roll_can_be_read_in_steps;
+    a_roll_out_of_range: RollOutOfRange breaks a_roll_names_exactly_what_exists;
+    a_roll_that_tears_seqs: RollTorn breaks a_roll_can_be_read_in_steps;
+    a_roll_that_ends_early: RollEndsEarly breaks a_roll_can_be_read_in_steps;
+    a_roll_of_inserts: RollOfLives breaks a_roll_names_exactly_what_exists;
+    a_roll_that_buries_nothing: RollAsUpdates breaks a_roll_buries_what_is_forgotten;
+    a_delete_told_once: AckIgnored breaks a_peer_that_forgot_a_delete_is_told_again;
+    a_delete_told_for_nothing: AckAssumed breaks a_peer_that_never_had_a_delete_is_not_told_again,
+        a_peer_that_forgot_a_delete_is_told_again;
+    a_delete_told_to_others: InsteadKnown breaks a_peer_that_forgot_a_delete_is_told_again,
+        what_waited_goes_on_with_its_insert;
+    a_delete_told_twice: InsteadRepeated breaks a_peer_that_forgot_a_delete_is_told_again,
+        a_roll_buries_what_is_forgotten;
+    an_insert_told_alone: MergePassesOnAll breaks what_waited_goes_on_with_its_insert,
+        a_roll_buries_what_is_forgotten, a_peer_that_forgot_a_delete_is_told_again;
 }
 
 /// Without a fault, the wrapper keeps every rule, those over restarts too.
@@ -93,8 +131,11 @@ fn every_rule_is_in_the_macro() {
         include_str!("../src/rules/lifecycle.rs"),
         include_str!("../src/rules/live.rs"),
         include_str!("../src/rules/merge.rs"),
+        include_str!("../src/rules/peers.rs"),
+        include_str!("../src/rules/purge.rs"),
         include_str!("../src/rules/read.rs"),
         include_str!("../src/rules/role.rs"),
+        include_str!("../src/rules/roll.rs"),
         include_str!("../src/rules/values.rs"),
     ];
     let mut rules = 0;
@@ -104,7 +145,7 @@ fn every_rule_is_in_the_macro() {
         assert!(tested.contains(&name), "{name} is not in the macro");
         rules += 1;
     }
-    assert!(rules > 50, "{rules} rules were found");
+    assert!(rules > 70, "{rules} rules were found");
 }
 
 /// Random calls find what the rules find, too.
@@ -130,6 +171,30 @@ fn the_model_notices_a_database_that_differs() {
         Fault::NewIdentity,
         Fault::HistoryForgotten,
         Fault::RenewalIgnored,
+        Fault::PurgeForAll,
+        Fault::PurgeWaitsForSilent,
+        Fault::PurgeSparesWaiting,
+        Fault::PurgeTakesAll,
+        Fault::PurgeCommits,
+        Fault::PurgeForgotten,
+        Fault::HeadForgotten,
+        Fault::HoldsIgnored,
+        Fault::HoldsBelieved,
+        Fault::SettleLowers,
+        Fault::SettleRegisters,
+        Fault::SilenceKept,
+        Fault::PeersForgotten,
+        Fault::UnregisterIgnored,
+        Fault::RollNamesDead,
+        Fault::RollOutOfRange,
+        Fault::RollTorn,
+        Fault::RollEndsEarly,
+        Fault::RollOfLives,
+        Fault::RollAsUpdates,
+        Fault::AckIgnored,
+        Fault::AckAssumed,
+        Fault::InsteadKnown,
+        Fault::InsteadRepeated,
     ];
     for fault in faults {
         let find = || blaze_db_adapter_conformance::agrees_with_the_model(&Faulty(fault), 500);

@@ -112,14 +112,14 @@ impl Store {
 
     /// Notes that a peer's session begins; returns the seq up to which tombstones are gone.
     pub(crate) fn register(&mut self, node: NodeId, name: &str, holds: Seq, now_ms: u64) -> Seq {
-        let new = || RegisteredPeer { node, name: String::new(), settled: Seq::ZERO, seen_ms: 0 };
-        self.peers.entry(node).or_insert_with(new).begin(name, holds, now_ms);
+        let peer = self.peers.entry(node).or_insert_with(|| RegisteredPeer::new(node));
+        peer.begin(name, holds, now_ms);
         self.purged
     }
 
     pub(crate) fn settle(&mut self, node: NodeId, seq: Seq, now_ms: u64) {
         if let Some(peer) = self.peers.get_mut(&node) {
-            (peer.settled, peer.seen_ms) = (peer.settled.max(seq), now_ms);
+            peer.settle(seq, now_ms);
         }
     }
 
@@ -147,17 +147,18 @@ impl Store {
             if seq > through {
                 break;
             }
+            let state = &self.collections[collection][key].state;
+            if !state.exists() {
+                continue;
+            }
             if operations.len() >= count.max(1) && seq > reached {
                 return ChangeSet { operations, through: reached, more: true };
             }
             reached = seq;
-            let state = &self.collections[collection][key].state;
-            if state.exists() {
-                let (version, base) = (state.version(), Version::ZERO);
-                let change = Change::Update(Vec::new());
-                let (collection, key) = (collection.clone(), key.clone());
-                operations.push(Operation { collection, key, version, base, change });
-            }
+            let (version, base) = (state.version(), Version::ZERO);
+            let change = Change::Update(Vec::new());
+            let (collection, key) = (collection.clone(), key.clone());
+            operations.push(Operation { collection, key, version, base, change });
         }
         ChangeSet { operations, through: through.max(after), more: false }
     }

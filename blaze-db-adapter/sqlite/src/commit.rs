@@ -11,8 +11,8 @@ use blaze_codec::{
     RecordKey, Role, Seq,
 };
 use blaze_db_adapter::{
-    Committed, Conflict, DatabaseError, Identity, Incoming, Lineage, Merged, Origin, RecordState,
-    Stamper, TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
+    Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Origin,
+    RecordState, Stamper, TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
 };
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OptionalExtension};
@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
 use crate::open::Opener;
+use crate::peers::{self, Purge};
 use crate::{schema, state};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
@@ -37,6 +38,14 @@ pub(crate) enum Request {
     Renew(NodeId),
     /// Notes that a peer is told of the feed.
     Announce,
+    /// Notes that a peer's session begins, and where it holds the feed.
+    Register(NodeId, String, Seq),
+    /// Notes up to where peers have the feed for good.
+    Settle(Vec<(NodeId, Seq)>),
+    /// Takes a peer out.
+    Unregister(NodeId),
+    /// Removes some of the tombstones up to a seq, but for peers silent since then.
+    Purge(Seq, u64),
 }
 
 /// What it did.
@@ -46,6 +55,12 @@ pub(crate) enum Done {
     Merge(Merged),
     Identify(Identity),
     Announce(History),
+    /// The seq up to which tombstones are gone.
+    Register(Seq),
+    Settle,
+    /// Whether it was registered.
+    Unregister(bool),
+    Purge(Purge),
 }
 
 /// The writing connection and what it knows of the file. To be dropped after any
@@ -75,13 +90,11 @@ pub(crate) struct Applied {
     changed: bool,
     /// A commit's operations.
     operations: Vec<Operation>,
-    /// Which of a merge's operations changed something.
-    effective: Vec<bool>,
+    /// What became of each of a merge's operations.
+    joined: Vec<Joined>,
     conflicts: Vec<Conflict>,
-    /// What a peer is told.
-    history: Option<History>,
-    /// Who the replica is now.
-    identity: Option<Identity>,
+    /// The answer to anything else.
+    done: Option<Done>,
 }
 
 /// A record that a transaction touches.
@@ -216,26 +229,56 @@ impl Writing {
         match request {
             Request::Commit(writes) => self.commit(writes),
             Request::Merge(incoming) => self.merge(incoming),
+            other => {
+                let done = Some(self.note(other)?);
+                Ok(Applied { done, ..Applied::nothing(self.seq) })
+            }
+        }
+    }
+
+    /// Stores what is neither a commit nor a merge.
+    fn note(&mut self, request: &Request) -> Result<Done, Fault> {
+        let Self { conn, .. } = self;
+        Ok(match request {
+            Request::Commit(_) | Request::Merge(_) => unreachable!("they take a seq"),
             Request::SetRole(role) => {
-                schema::store_role(&self.conn, *role)?;
+                schema::store_role(conn, *role)?;
                 self.identity.role = *role;
-                Ok(Applied { identity: Some(self.identity.clone()), ..Applied::nothing(self.seq) })
+                Done::Identify(self.identity.clone())
             }
             Request::Renew(node) => {
                 let identity = self.identity.clone().renewed(*node);
-                schema::store_node(&self.conn, &identity)?;
+                schema::store_node(conn, &identity)?;
                 self.identity = identity.clone();
-                Ok(Applied { identity: Some(identity), ..Applied::nothing(self.seq) })
+                Done::Identify(identity)
             }
             Request::Announce => {
                 if let Some(change) = self.lineage.announce() {
-                    schema::store_span(&self.conn, change)?;
+                    schema::store_span(conn, change)?;
                     self.lineage.apply(change);
                 }
-                let history = Some(self.lineage.history(self.seq));
-                Ok(Applied { history, ..Applied::nothing(self.seq) })
+                Done::Announce(self.lineage.history(self.seq))
             }
-        }
+            Request::Register(peer, name, holds) => {
+                let purged = schema::purged(conn)?;
+                peers::register(conn, *peer, name, *holds, self.wall.now_ms())?;
+                Done::Register(purged)
+            }
+            Request::Settle(settled) => {
+                peers::settle(conn, settled, self.wall.now_ms())?;
+                Done::Settle
+            }
+            Request::Unregister(peer) => Done::Unregister(peers::unregister(conn, *peer)?),
+            Request::Purge(through, silent_since_ms) => {
+                let purge = peers::purge(conn, *through, *silent_since_ms)?;
+                if purge.purged.removed > 0 {
+                    // The last row may have gone, and told the head and the clock.
+                    schema::store_floor(conn, self.seq, self.clock.last())?;
+                    self.stored = self.clock.last();
+                }
+                Done::Purge(purge)
+            }
+        })
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<Applied, Fault> {
@@ -260,15 +303,17 @@ impl Writing {
     fn merge(&mut self, incoming: &Incoming) -> Result<Applied, Fault> {
         let mut clock = self.clock.clone();
         let mut staged = Staged::default();
-        let mut effective = Vec::with_capacity(incoming.operations.len());
+        let mut joined = Vec::with_capacity(incoming.operations.len());
         let mut conflicts = Vec::new();
         for operation in &incoming.operations {
             let Operation { collection, key, .. } = operation;
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = staged.place(self, collection, key)?;
-            let changed = staged.records[place].state.merge(operation, &mut conflicts);
-            staged.mark(place, changed);
-            effective.push(changed);
+            let Touched { state, position, changed, .. } = &mut staged.records[place];
+            let stored = position.filter(|_| !*changed).map(schema::seq_of);
+            let became = incoming.join(operation, state, stored, &mut conflicts);
+            staged.mark(place, became != Joined::Nothing);
+            joined.push(became);
         }
         let (found, max) = (staged.changed.len(), TRANSACTION_WRITES_MAX);
         if found > max {
@@ -279,7 +324,7 @@ impl Writing {
         if let Some(reached) = incoming.checkpoint {
             self.reach(incoming.peer, reached)?;
         }
-        Ok(Applied { changed, effective, conflicts, ..Applied::nothing(self.seq) })
+        Ok(Applied { changed, joined, conflicts, ..Applied::nothing(self.seq) })
     }
 
     /// Stores how far a peer's feed is merged: see [`blaze_db_adapter::reach`].
@@ -401,39 +446,32 @@ impl<'a> Staged<'a> {
 
 impl Applied {
     fn nothing(head: Seq) -> Self {
-        let (operations, effective, conflicts) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            head,
-            changed: false,
-            operations,
-            effective,
-            conflicts,
-            history: None,
-            identity: None,
-        }
+        let (operations, joined, conflicts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { head, changed: false, operations, joined, conflicts, done: None }
     }
 
     /// What to answer, once it is committed.
     pub(crate) fn done(self, request: Request) -> Done {
         match request {
-            Request::SetRole(_) | Request::Renew(_) => {
-                Done::Identify(self.identity.expect("it was changed"))
-            }
-            Request::Announce => Done::Announce(self.history.expect("it was asked for")),
             Request::Commit(_) => {
                 let committed = Committed::new(self.head, Origin::Local, self.operations);
                 Done::Commit(Arc::new(committed))
             }
-            Request::Merge(Incoming { peer, checkpoint, operations }) => {
-                let origin = Origin::Peer { node: peer, checkpoint };
+            Request::Merge(incoming) => {
+                let instead = |joined: &Joined| matches!(joined, Joined::Instead(_));
+                let origin = incoming.origin(self.joined.iter().any(instead));
                 let committed = self.changed.then(|| {
-                    let operations = operations.into_iter().zip(self.effective);
-                    let operations = operations.filter(|(_, effective)| *effective);
-                    let operations = operations.map(|(operation, _)| operation).collect();
-                    Arc::new(Committed::new(self.head, origin, operations))
+                    let came = incoming.operations.into_iter().zip(self.joined);
+                    let operations = came.flat_map(|(operation, joined)| match joined {
+                        Joined::Nothing => Vec::new(),
+                        Joined::Changed => vec![operation],
+                        Joined::Instead(operations) => operations,
+                    });
+                    Arc::new(Committed::new(self.head, origin, operations.collect()))
                 });
                 Done::Merge(Merged { committed, conflicts: self.conflicts })
             }
+            _ => self.done.expect("it was done"),
         }
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use blaze_codec::{History, Name, NodeId, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Identity, Incoming, LiveFeed, Merged, Write,
+    Identity, Incoming, LiveFeed, Merged, Purged, RegisteredPeer, Write,
 };
 
 use crate::SqliteOptions;
@@ -15,6 +15,7 @@ use crate::commit::{Done, Request, Writing};
 use crate::committer::{Committer, Shared};
 use crate::fault::Fault;
 use crate::open::{self, Opened, Opener};
+use crate::peers::Purge;
 use crate::reader::{Readers, Reading};
 use crate::writer::Writer;
 
@@ -139,6 +140,55 @@ impl DatabaseAdapter for SqliteDatabase {
 
     async fn checkpoints(&self, peer: NodeId) -> Result<Vec<Checkpoint>, DatabaseError> {
         self.readers.run(move |reading| reading.checkpoints(peer)).await
+    }
+
+    async fn register(&self, peer: NodeId, name: &str, holds: Seq) -> Result<Seq, DatabaseError> {
+        match self.ask(Request::Register(peer, name.to_owned(), holds)).await? {
+            Done::Register(purged) => Ok(purged),
+            other => unreachable!("a registration was answered by {other:?}"),
+        }
+    }
+
+    async fn settle(&self, settled: &[(NodeId, Seq)]) -> Result<(), DatabaseError> {
+        self.ask(Request::Settle(settled.to_vec())).await.map(drop)
+    }
+
+    async fn peers(&self) -> Result<Vec<RegisteredPeer>, DatabaseError> {
+        self.readers.run(Reading::peers).await
+    }
+
+    async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
+        match self.ask(Request::Unregister(peer)).await? {
+            Done::Unregister(found) => Ok(found),
+            other => unreachable!("taking a peer out was answered by {other:?}"),
+        }
+    }
+
+    async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError> {
+        // Not what is deleted meanwhile, so that it comes to an end.
+        let head = self.feed().head();
+        let mut removed = 0;
+        loop {
+            // Each is asked for alone, so that commits get in between.
+            let Purge { purged, more } =
+                match self.ask(Request::Purge(head, silent_since_ms)).await? {
+                    Done::Purge(purge) => purge,
+                    other => unreachable!("a purge was answered by {other:?}"),
+                };
+            removed += purged.removed;
+            if !more {
+                return Ok(Purged { removed, ..purged });
+            }
+        }
+    }
+
+    async fn roll(
+        &self,
+        after: Seq,
+        through: Seq,
+        count: usize,
+    ) -> Result<ChangeSet, DatabaseError> {
+        self.readers.run(move |reading| reading.roll(after, through, count)).await
     }
 
     async fn read(

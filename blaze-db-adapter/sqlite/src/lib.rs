@@ -38,22 +38,25 @@
 //!
 //! | table | |
 //! |---|---|
-//! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor` |
+//! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor`, `purged` |
 //! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
 //! | `nodes(id, value)` | node ids, likewise |
 //! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |
 //! | `spans(first, incarnation, told)` | which opening committed from which seq on, and whether a peer may have been told |
 //! | `checkpoints(peer, incarnation, seq, rank)` | how far each incarnation of each peer's feed is merged; the latest has the greatest rank |
+//! | `peers(node, name, settled, seen_ms)` | the peers that tombstones wait for: up to which seq each has them for good, and when it was last heard of |
 //!
 //! `position` is the rowid: the seq of the record's last change times 2^20, plus
 //! its number within that commit. A change moves the row to the end, so that the
 //! feed is one range scan of the table. The index on `(collection, key, live)`
-//! finds a record, and lists and counts those that exist without touching others.
+//! finds a record, and lists and counts those that exist without touching others. An index of the
+//! tombstones alone finds those that may go, some thousands a transaction; `purged` is
+//! the seq up to which they are gone.
 //!
 //! The last row of each commit holds in `clock` the hybrid clock after it. So the
 //! last row of the table tells the head of the feed and the clock, and a commit
 //! writes no page for them. What no row can tell (a merge whose operations all
-//! lost moved the clock on) is written to `floor`: seq and clock, 8 bytes each,
+//! lost moved the clock on, or the last row was a tombstone that went) is written to `floor`: seq and clock, 8 bytes each,
 //! big-endian; the greater of the two counts.
 //!
 //! After a failed commit, or another error of the disk, nothing is written until the
@@ -95,6 +98,7 @@ mod lock;
 mod log;
 mod open;
 mod options;
+mod peers;
 mod reader;
 mod schema;
 mod state;

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq};
+use blaze_codec::{
+    Change, DecodeError, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq, Version,
+};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState,
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState, RegisteredPeer,
 };
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -13,10 +15,14 @@ use tokio::sync::Semaphore;
 use crate::dictionary::Dictionary;
 use crate::fault::Fault;
 use crate::open::Opener;
-use crate::{schema, state};
+use crate::{peers, schema, state};
 
 /// Reads at one time.
 const READERS_MAX: u32 = 4;
+
+/// The records that exist, of a piece of the feed.
+pub(crate) const ROLL: &str = "SELECT position, collection, key, state FROM records
+    WHERE position > ?1 AND position <= ?2 AND live = 1 ORDER BY position";
 
 /// The reading connections, opened as they are needed.
 #[derive(Debug)]
@@ -191,6 +197,37 @@ impl Reading {
             through = seq;
         }
         Ok(ChangeSet { operations, through: head.max(after), more: false })
+    }
+
+    pub(crate) fn peers(&mut self) -> Result<Vec<RegisteredPeer>, Fault> {
+        Ok(peers::all(&self.conn)?)
+    }
+
+    pub(crate) fn roll(
+        &mut self,
+        after: Seq,
+        through: Seq,
+        count: usize,
+    ) -> Result<ChangeSet, Fault> {
+        let Self { conn, dictionary } = self;
+        let mut select = conn.prepare_cached(ROLL)?;
+        let mut rows =
+            select.query((schema::last_position(after), schema::last_position(through)))?;
+        let (mut operations, mut reached) = (Vec::new(), after);
+        while let Some(row) = rows.next()? {
+            let seq = schema::seq_of(row.get(0)?);
+            if operations.len() >= count.max(1) && seq > reached {
+                return Ok(ChangeSet { operations, through: reached, more: true });
+            }
+            let collection = row.get::<_, i64>(1)?.cast_unsigned();
+            let collection = dictionary.names.entry(conn, collection, 0)?;
+            let key = key(row.get_ref(2)?)?;
+            let version = state::decode(blob(row.get_ref(3)?)?, dictionary, conn)?.version();
+            let (base, change) = (Version::ZERO, Change::Update(Vec::new()));
+            operations.push(Operation { collection, key, version, base, change });
+            reached = seq;
+        }
+        Ok(ChangeSet { operations, through: through.max(after), more: false })
     }
 
     /// Runs several statements on one state of the database.

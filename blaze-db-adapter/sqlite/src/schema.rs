@@ -33,6 +33,7 @@ const TABLES: &str = "
         state BLOB NOT NULL
     );
     CREATE INDEX records_by_key ON records(collection, key, live);
+    CREATE INDEX tombstones ON records(live) WHERE live = 0;
     CREATE TABLE spans(
         first INTEGER PRIMARY KEY,
         incarnation INTEGER NOT NULL,
@@ -44,6 +45,12 @@ const TABLES: &str = "
         seq INTEGER NOT NULL,
         rank INTEGER NOT NULL,
         PRIMARY KEY(peer, incarnation)
+    ) WITHOUT ROWID;
+    CREATE TABLE peers(
+        node BLOB PRIMARY KEY,
+        name TEXT NOT NULL,
+        settled INTEGER NOT NULL,
+        seen_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
 ";
 
@@ -156,6 +163,19 @@ pub(crate) fn store_floor(conn: &Connection, seq: Seq, clock: Hlc) -> rusqlite::
     floor[..8].copy_from_slice(&seq.0.to_be_bytes());
     floor[8..].copy_from_slice(&clock.to_bits().to_be_bytes());
     store(conn, "floor", floor)
+}
+
+/// The seq up to which tombstones are gone. A damaged one is an error: peers that have
+/// missed some would not be told.
+pub(crate) fn purged(conn: &Connection) -> rusqlite::Result<Seq> {
+    let mut select = conn.prepare_cached("SELECT value FROM meta WHERE name = 'purged'")?;
+    let purged = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(Seq(purged.unwrap_or_default().cast_unsigned()))
+}
+
+/// Stores up to which seq tombstones are gone.
+pub(crate) fn store_purged(conn: &Connection, purged: Seq) -> rusqlite::Result<()> {
+    store(conn, "purged", purged.0.cast_signed())
 }
 
 /// The seq and the clock of the latest commit.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::commit::{Done, Request};
 use crate::committer::{Committer, Job, Shared};
+use crate::peers::PURGE_RECORDS_MAX;
 
 /// Requests that one commit takes at most: they share one sync of the disk, and
 /// the first of them waits for the last.
@@ -202,7 +203,9 @@ impl Request {
         match self {
             Self::Commit(writes) => writes.len(),
             Self::Merge(incoming) => incoming.operations.len(),
-            Self::SetRole(_) | Self::Renew(_) | Self::Announce => 1,
+            Self::Settle(settled) => settled.len(),
+            Self::Purge(..) => PURGE_RECORDS_MAX as usize,
+            _ => 1,
         }
     }
 
@@ -210,7 +213,8 @@ impl Request {
         let bytes = || match self {
             Self::Commit(writes) => writes.iter().map(write_bytes_max).sum(),
             Self::Merge(incoming) => incoming.operations.iter().map(operation_bytes_max).sum(),
-            Self::SetRole(_) | Self::Renew(_) | Self::Announce => 0,
+            Self::Register(_, name, _) => name.len(),
+            _ => 0,
         };
         self.writes() <= SMALL_WRITES && bytes() <= SMALL_BYTES
     }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use blaze_codec::Value;
+use blaze_codec::{NodeId, Seq, Value};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, WallClock};
-use blaze_db_adapter_sqlite::SqliteOptions;
+use blaze_db_adapter_sqlite::{SqliteDatabase, SqliteOptions};
 use common::{Place, ended, put, value};
 use rusqlite::Connection;
 
@@ -42,9 +42,24 @@ async fn writes_until_the_disk_fails() {
     assert!(expected, "{error}");
     let error = database.commit(vec![put(103, 1)]).await.expect_err("the outcome is unknown");
     assert!(matches!(error, DatabaseError::Halted { .. }), "{error}");
+    for error in writes_of_peers(&database).await {
+        assert!(matches!(error, DatabaseError::Halted { .. }), "{error}");
+    }
+    assert_eq!(database.peers().await.unwrap(), []);
     assert_eq!(database.feed().head().0, SMALL.cast_unsigned());
     assert_eq!(value(&database, 1).await, Some(Value::Int(1)), "reading goes on");
     database.close().await.unwrap();
+}
+
+/// What becomes of each write that is neither a commit nor a merge.
+async fn writes_of_peers(database: &SqliteDatabase) -> [DatabaseError; 4] {
+    let peer = NodeId::from_bytes([1; 16]);
+    [
+        database.register(peer, "tablet", Seq::ZERO).await.expect_err("it can't be stored"),
+        database.settle(&[(peer, Seq::ZERO)]).await.expect_err("it can't be stored"),
+        database.unregister(peer).await.expect_err("it can't be stored"),
+        database.purge(0).await.expect_err("nothing can be removed"),
+    ]
 }
 
 #[tokio::test]
@@ -102,8 +117,12 @@ async fn another_programs_lock_stalls_a_group_once() {
         assert!(matches!(error, DatabaseError::InUse { .. }), "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    for error in writes_of_peers(&database).await {
+        assert!(matches!(error, DatabaseError::InUse { .. }), "{error}");
+    }
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(database.commit(vec![put(1, 1)]).await.unwrap().seq().0, 1);
+    assert_eq!(database.peers().await.unwrap(), []);
 }
 
 async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {

@@ -32,6 +32,12 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
         ("set_role", database.set_role(Role::Server).await.err()),
         ("announce", database.announce().await.err()),
         ("renew", database.renew(peer(9)).await.err()),
+        ("register", database.register(peer(1), "one", Seq(1)).await.err()),
+        ("settle", database.settle(&[(peer(1), Seq(1))]).await.err()),
+        ("peers", database.peers().await.err()),
+        ("unregister", database.unregister(peer(1)).await.err()),
+        ("purge", database.purge(0).await.err()),
+        ("roll", database.roll(Seq::ZERO, Seq(1), 1).await.err()),
     ];
     for (call, error) in calls {
         assert!(matches!(error, Some(DatabaseError::Closed)), "{call} gave {error:?}");

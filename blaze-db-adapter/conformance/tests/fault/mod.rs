@@ -1,6 +1,8 @@
 //! The reference model behind a wrapper that can be told to break a rule, and that
 //! can be opened again.
 
+mod tombstones;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,7 @@ use blaze_codec::{
 };
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Identity, Incoming, LiveFeed, Merged, Origin, WallClock, Write,
+    Identity, Incoming, LiveFeed, Merged, Origin, Purged, RegisteredPeer, WallClock, Write,
 };
 use blaze_db_adapter_conformance::{Harness, Settings};
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions};
@@ -52,6 +54,30 @@ pub(crate) enum Fault {
     IncarnationKept,
     HistoryForgotten,
     RenewalIgnored,
+    PurgeForAll,
+    PurgeWaitsForSilent,
+    PurgeSparesWaiting,
+    PurgeTakesAll,
+    PurgeCommits,
+    PurgeForgotten,
+    HeadForgotten,
+    HoldsIgnored,
+    HoldsBelieved,
+    SettleLowers,
+    SettleRegisters,
+    SilenceKept,
+    PeersForgotten,
+    UnregisterIgnored,
+    RollNamesDead,
+    RollOutOfRange,
+    RollTorn,
+    RollEndsEarly,
+    RollOfLives,
+    RollAsUpdates,
+    AckIgnored,
+    AckAssumed,
+    InsteadKnown,
+    InsteadRepeated,
 }
 
 /// Opens databases with a fault.
@@ -64,6 +90,8 @@ pub(crate) struct File {
     memory: Mutex<Option<Arc<MemoryDatabase>>>,
     openings: AtomicU64,
     role: Mutex<Role>,
+    /// The seq up to which everything is gone, if a purge takes all.
+    gone: AtomicU64,
     old: Mutex<Option<Arc<LiveFeed>>>,
 }
 
@@ -80,22 +108,32 @@ impl Harness for Faulty {
     async fn open(&self, file: &Arc<File>, settings: Settings) -> Arc<dyn DatabaseAdapter> {
         let Self(fault) = *self;
         let Settings { role, clock } = settings;
-        let mut memory = file.memory.lock().expect("no panic");
-        let reopened = memory.is_some();
-        let stamped = if fault == Fault::RolesIgnored { Role::Client } else { role };
-        let opened = match memory.take() {
-            None => Arc::new(MemoryOptions::new().role(stamped).clock(clock.clone()).build()),
-            Some(memory) if fault == Fault::IncarnationKept => memory,
-            Some(memory) => {
-                let drawn = Incarnation(file.openings.fetch_add(1, Ordering::SeqCst));
-                Arc::new(memory.snapshot().open(drawn, clock.clone()))
-            }
+        let (memory, reopened) = {
+            let mut memory = file.memory.lock().expect("no panic");
+            let reopened = memory.is_some();
+            let stamped = if fault == Fault::RolesIgnored { Role::Client } else { role };
+            let opened = match memory.take() {
+                None => Arc::new(MemoryOptions::new().role(stamped).clock(clock.clone()).build()),
+                Some(memory) if fault == Fault::IncarnationKept => memory,
+                Some(memory) => {
+                    let drawn = Incarnation(file.openings.fetch_add(1, Ordering::SeqCst));
+                    Arc::new(memory.snapshot().open(drawn, clock.clone()))
+                }
+            };
+            (memory.insert(opened).clone(), reopened)
         };
-        let memory = memory.insert(opened).clone();
         if !reopened || fault == Fault::RoleForgotten {
             *file.role.lock().expect("no panic") = role;
         }
-        let head = memory.feed().head();
+        let head = match fault {
+            Fault::HeadForgotten if reopened => tombstones::last(&memory).await,
+            _ => memory.feed().head(),
+        };
+        if fault == Fault::PeersForgotten {
+            for peer in memory.peers().await.expect("it is open") {
+                memory.unregister(peer.node).await.expect("it is open");
+            }
+        }
         let mut old = file.old.lock().expect("no panic");
         let kept = old.take().filter(|_| fault == Fault::RingKept);
         let feed = kept.unwrap_or_else(|| Arc::new(LiveFeed::new(head)));
@@ -241,16 +279,11 @@ impl DatabaseAdapter for FaultyDatabase {
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
         self.open()?;
-        let Incoming { peer, checkpoint, mut operations } = incoming;
+        let Incoming { peer, checkpoint, mut operations, .. } = incoming.clone();
         if self.fault == Fault::MergeSplit && operations.len() > 1 {
             let mut all = Merged { committed: None, conflicts: Vec::new() };
             for operation in operations {
-                let incoming = Incoming {
-                    peer,
-                    checkpoint,
-                    operations: vec![operation],
-                    ..Incoming::default()
-                };
+                let incoming = Incoming { operations: vec![operation], ..incoming.clone() };
                 let merged = self.merge_now(incoming).await?;
                 all.committed = merged.committed.or(all.committed);
                 all.conflicts.extend(merged.conflicts);
@@ -266,14 +299,8 @@ impl DatabaseAdapter for FaultyDatabase {
         let known = self.memory.checkpoints(peer).await?;
         if self.fault == Fault::CheckpointOfNothing && !known.is_empty() {
             let before = self.memory.feed().head();
-            let merged = self
-                .merge_now(Incoming {
-                    peer: NodeId::ZERO,
-                    checkpoint,
-                    operations,
-                    ..Incoming::default()
-                })
-                .await?;
+            let merged =
+                self.merge_now(Incoming { peer: NodeId::ZERO, operations, ..incoming }).await?;
             let changed = self.memory.feed().head() > before;
             if changed {
                 let nothing =
@@ -282,8 +309,13 @@ impl DatabaseAdapter for FaultyDatabase {
             }
             return Ok(merged);
         }
-        let incoming =
-            Incoming { peer, checkpoint, operations: operations.clone(), ..Incoming::default() };
+        let mut incoming = Incoming { operations: operations.clone(), ..incoming };
+        match self.fault {
+            Fault::RollAsUpdates => incoming.roll = false,
+            Fault::AckIgnored => incoming.holds = Seq::ZERO,
+            Fault::AckAssumed => incoming.holds = Seq(u64::MAX),
+            _ => {}
+        }
         let mut merged = self.merge_now(incoming).await?;
         match (self.fault, &merged.committed) {
             (Fault::MergeRepeats, None) => {
@@ -296,6 +328,20 @@ impl DatabaseAdapter for FaultyDatabase {
                 let all = Committed::new(committed.seq(), committed.origin(), operations);
                 merged.committed = Some(Arc::new(all));
             }
+            (Fault::InsteadKnown, Some(committed)) => {
+                let operations = committed.operations().to_vec();
+                let origin = Origin::Peer { node: peer, checkpoint };
+                merged.committed =
+                    Some(Arc::new(Committed::new(committed.seq(), origin, operations)));
+            }
+            (Fault::InsteadRepeated, Some(committed)) => {
+                let twice = committed.operations().iter().flat_map(|operation| {
+                    let deletes = usize::from(operation.change == Change::Delete);
+                    std::iter::repeat_n(operation.clone(), 1 + deletes)
+                });
+                let (seq, origin) = (committed.seq(), committed.origin());
+                merged.committed = Some(Arc::new(Committed::new(seq, origin, twice.collect())));
+            }
             (Fault::ConflictsHidden, _) => merged.conflicts.clear(),
             _ => {}
         }
@@ -304,6 +350,7 @@ impl DatabaseAdapter for FaultyDatabase {
 
     async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError> {
         self.open()?;
+        let after = after.max(Seq(self.file.gone.load(Ordering::SeqCst)));
         let mut changes = self.memory.changes(after, limit).await?;
         match self.fault {
             Fault::DeletesOmitted => {
@@ -322,6 +369,46 @@ impl DatabaseAdapter for FaultyDatabase {
             return Ok(Vec::new());
         }
         self.memory.checkpoints(peer).await
+    }
+
+    async fn register(&self, peer: NodeId, name: &str, holds: Seq) -> Result<Seq, DatabaseError> {
+        self.open()?;
+        self.register_now(peer, name, holds).await
+    }
+
+    async fn settle(&self, settled: &[(NodeId, Seq)]) -> Result<(), DatabaseError> {
+        self.open()?;
+        self.settle_now(settled).await
+    }
+
+    async fn peers(&self) -> Result<Vec<RegisteredPeer>, DatabaseError> {
+        self.open()?;
+        self.memory.peers().await
+    }
+
+    async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
+        self.open()?;
+        match self.fault {
+            Fault::UnregisterIgnored => {
+                Ok(self.memory.peers().await?.iter().any(|known| known.node == peer))
+            }
+            _ => self.memory.unregister(peer).await,
+        }
+    }
+
+    async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError> {
+        self.open()?;
+        self.purge_now(silent_since_ms).await
+    }
+
+    async fn roll(
+        &self,
+        after: Seq,
+        through: Seq,
+        count: usize,
+    ) -> Result<ChangeSet, DatabaseError> {
+        self.open()?;
+        self.roll_now(after, through, count).await
     }
 
     async fn read(
