@@ -11,7 +11,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use blaze_codec::frame::FrameCodec;
-use blaze_codec::message::{Ack, Changes, Goodbye, Hello, Message, Reason, Resume, encode_changes};
+use blaze_codec::message::{
+    Ack, Changes, Goodbye, Hello, Message, Reason, Resume, Start, encode_changes, encode_roll,
+};
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role,
@@ -230,6 +232,7 @@ fn messages() {
     ];
     let goodbye = |reason| Message::Goodbye(Goodbye { reason, message: "bye".into() });
     let changes = encode_changes(Seq(4), Seq(5), &example()).remove(0);
+    let named = Operation { change: Change::Update(vec![]), ..example().remove(0) };
     let mut samples = vec![
         ("hello", Message::Hello(hello)),
         ("resume from a seq", Message::Resume(resume(Some(last)))),
@@ -240,6 +243,11 @@ fn messages() {
         ("pong", Message::Pong(1)),
     ];
     samples.extend(reasons.map(|(name, reason)| (name, goodbye(reason))));
+    samples.extend([
+        ("start", Message::Start(Start { roll: None })),
+        ("start after a roll", Message::Start(Start { roll: Some(Seq(300)) })),
+        ("roll", Message::decode(encode_roll(Seq(4), Seq(5), &[named]).unwrap()).unwrap()),
+    ]);
     check(
         "messages.txt",
         samples,

@@ -226,9 +226,8 @@ fn claims_that_cannot_be_true() {
             }
             wire.refused(reason)
         };
-        let refused = |reason, bodies: &[Vec<u8>]| {
-            after(target.greeted(|_| ()).asked(), reason, bodies)
-        };
+        let refused =
+            |reason, bodies: &[Vec<u8>]| after(target.greeted(|_| ()).asked(), reason, bodies);
         let resume = || resume().encode().to_vec();
         let message = refused(Reason::Violation, &[resume(), ack(1 << 40).encode().to_vec()]);
         assert!(message.contains("an ack covers only what was sent"), "{message}");

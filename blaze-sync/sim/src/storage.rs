@@ -43,7 +43,8 @@ impl World {
         }
         if self.config.has(Driver::CheckpointFirst) {
             let (peer, checkpoint) = (batch.peer, batch.checkpoint);
-            let incoming = Incoming { peer, checkpoint, operations: Vec::new(), ..Incoming::default() };
+            let incoming =
+                Incoming { peer, checkpoint, operations: Vec::new(), ..Incoming::default() };
             let database = Arc::clone(&self.nodes[node].life.as_ref()?.database);
             ready(database.merge(incoming))?.ok()?;
         }
@@ -157,7 +158,12 @@ impl World {
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        match ready(database.merge(Incoming { peer, checkpoint, operations, ..Incoming::default() })) {
+        match ready(database.merge(Incoming {
+            peer,
+            checkpoint,
+            operations,
+            ..Incoming::default()
+        })) {
             Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
             other => self.fail("a batch is merged", format!("{other:?}")),
         }

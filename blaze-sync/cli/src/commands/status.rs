@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn times_are_told_in_the_unit_that_fits() {
         let text = |seconds| ago(Duration::from_secs(seconds));
-        assert_eq!([1, 119, 120, 7_200].map(text), ["1 second ago", "119 seconds ago", "2 minutes ago", "2 hours ago"]);
+        assert_eq!(
+            [1, 119, 120, 7_200].map(text),
+            ["1 second ago", "119 seconds ago", "2 minutes ago", "2 hours ago"]
+        );
         assert_eq!(text(31 * 86_400), "31 days ago");
     }
 }
