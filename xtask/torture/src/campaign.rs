@@ -31,9 +31,9 @@ pub(crate) struct Results<T> {
 
 impl Until {
     /// As the arguments say.
-    pub(crate) fn new(args: &Args, seed: u64) -> Self {
+    pub(crate) fn new(args: &Args, part: Part, seed: u64) -> Self {
         let (case, count) = (args.case, args.count.unwrap_or(u64::MAX));
-        Self { seed, time: args.time(), count, case, jobs: args.jobs() }
+        Self { seed, time: args.time(part), count, case, jobs: args.jobs(part) }
     }
 }
 

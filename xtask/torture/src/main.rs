@@ -19,6 +19,7 @@ use clap::Parser as _;
 use crate::args::{Args, Part};
 use crate::campaign::Until;
 use crate::cuts::{Tally, Trial};
+use crate::kills::stall;
 use crate::plan::mix;
 use crate::report::Report;
 use crate::shim::Shim;
@@ -54,7 +55,7 @@ fn torture(args: &Args) -> Result<()> {
     let mut report = Report::new(seed);
     let shim = Shim::build(&at).context("can't build the library that cuts the power")?;
     for part in args.parts() {
-        let until = Until::new(args, mix(seed, part as u64));
+        let until = Until::new(args, part, mix(seed, part as u64));
         match (part, &shim) {
             (Part::Cuts | Part::Errors, None) => {
                 report.skip(part, "there is no C compiler `cc`, or this is not Linux");
@@ -79,8 +80,17 @@ fn torture(args: &Args) -> Result<()> {
                 let results = campaign::run(part, &at, until, run, count, kills::Tally::add);
                 report.kills(results, shim.is_some(), &args.without);
             }
+            (Part::Stalled, _) if !cfg!(target_os = "linux") => {
+                report.skip(part, "/proc tells the memory of processes only on Linux");
+            }
+            (Part::Stalled, _) => {
+                let count = |tally: &stall::Tally| tally.stalls;
+                let add = stall::Tally::add;
+                report.stalled(campaign::run(part, &at, until, stall::run, count, add));
+            }
         }
     }
+    report.totals(args.minutes);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     }

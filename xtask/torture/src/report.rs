@@ -6,7 +6,12 @@ use crate::args::Part;
 use crate::campaign::Results;
 use crate::control::Level;
 use crate::cuts::Tally;
-use crate::kills;
+use crate::kills::{self, stall};
+
+/// What a run of so many minutes is expected to reach on 2 cores that it has for itself.
+const MINUTES_LONG: f64 = 10.0;
+const CUTS_EXPECTED: u64 = 5_000;
+const KILLS_EXPECTED: u64 = 500;
 
 /// What all parts came to.
 #[derive(Debug, Default, Serialize)]
@@ -16,6 +21,7 @@ pub(crate) struct Report {
     cuts: Option<Results<Tally>>,
     errors: Option<Results<Tally>>,
     kills: Option<Results<kills::Tally>>,
+    stalled: Option<Results<stall::Tally>>,
     skipped: Vec<String>,
     violations: Vec<String>,
 }
@@ -52,15 +58,18 @@ impl Report {
         let Tally { files, encrypted, rounds, cuts, large_cuts, .. } = &results.figures;
         let Tally { acknowledged_disk, acknowledged_process, merges, lost_process, .. } =
             &results.figures;
+        let Tally { cuts_disk, cuts_process, .. } = &results.figures;
         eprintln!(
             "==> cuts: {cuts} power cuts in {:.1} s ({}), {large_cuts} of them in large rounds; {rounds} rounds of {files} files, {encrypted} encrypted",
             results.seconds,
             rate(*cuts, results.seconds)
         );
         eprintln!(
-            "    disk: {acknowledged_disk} acknowledged, 0 lost; process: {acknowledged_process} acknowledged, {lost_process} lost (allowed); {merges} of them merges"
+            "    disk: {cuts_disk} cuts, {acknowledged_disk} acknowledged, 0 lost; process: {cuts_process} cuts, {acknowledged_process} acknowledged, {lost_process} lost (allowed); {merges} of them merges"
         );
         let happened = [
+            ("power cut at disk", *cuts_disk),
+            ("power cut at process", *cuts_process),
             ("commit at disk", *acknowledged_disk),
             ("commit lost at process", *lost_process),
             ("merge", *merges),
@@ -104,6 +113,7 @@ impl Report {
         let kills::Tally { pairs, stars, chains, kills, faults, records, .. } = &results.figures;
         let kills::Tally { acknowledged_disk, acknowledged_process, synced, .. } = &results.figures;
         let kills::Tally { at_risk, lost_process, refused, unopened, .. } = &results.figures;
+        let kills::Tally { lost_restored, told_here, told_peers, .. } = &results.figures;
         eprintln!(
             "==> kills: {kills} kills in {:.1} s ({}); {pairs} pairs, {stars} stars and {chains} chains",
             results.seconds,
@@ -115,12 +125,21 @@ impl Report {
             _ => without.iter().any(|without| without == name),
         };
         let happened: Vec<_> = faults.iter().map(|(name, count)| (*name, *count)).collect();
-        let happened: Vec<_> = happened.into_iter().filter(|(name, _)| !skipped(name)).collect();
+        let told = [
+            ("restored node that was told", *told_here),
+            ("peer of a restored node that was told", *told_peers),
+        ];
+        let told = told.into_iter().filter(|_| !skipped("backup put back"));
+        let happened = happened.into_iter().filter(|(name, _)| !skipped(name)).chain(told);
+        let happened: Vec<_> = happened.collect();
         self.expect(Part::Kills, *kills >= 500, &happened);
         let faults = faults.iter().map(|(name, count)| format!("{count} {name}"));
         eprintln!("    troubles: {}", faults.collect::<Vec<_>>().join(", "));
         eprintln!(
             "    disk: {acknowledged_disk} acknowledged, 0 lost; process: {acknowledged_process} acknowledged, 0 lost by kills, {lost_process} of {at_risk} at risk lost by power cuts (allowed)"
+        );
+        eprintln!(
+            "    {lost_restored} commits that no peer had went with files that went back or copies that left (allowed); told {told_here} times to the restored, {told_peers} to their peers"
         );
         eprintln!(
             "    {records} records equal on all replicas; {synced} times all peers had everything; {refused} commits found no room; {unopened} starts failed as they had to"
@@ -132,6 +151,52 @@ impl Report {
         }
         self.violated(results.violations.clone());
         self.kills = Some(results);
+    }
+
+    pub(crate) fn stalled(&mut self, results: Results<stall::Tally>) {
+        let stall::Tally { stalls, commits, bytes, before_kib, grew_kib, .. } = &results.figures;
+        let grew_after_kib = results.figures.grew_after_kib;
+        let stall::Tally { live_p99_us, live_slowest_us, .. } = &results.figures;
+        let stall::Tally { stalled_p99_us, stalled_slowest_us, .. } = &results.figures;
+        eprintln!(
+            "==> stalled: {stalls} receivers stood still in {:.1} s, while {commits} commits with {} MiB were made for them",
+            results.seconds,
+            bytes / (1024 * 1024)
+        );
+        eprintln!(
+            "    the sender's memory grew by {grew_kib} KiB beside {before_kib} KiB, {} KiB allowed; by {grew_after_kib} KiB while the receiver caught up",
+            stall::GREW_KIB_MAX
+        );
+        eprintln!(
+            "    of 100 commits 99 took at most {stalled_p99_us} µs, all {stalled_slowest_us} µs; while the receiver read, {live_p99_us} µs and {live_slowest_us} µs"
+        );
+        self.violated(results.violations.clone());
+        self.stalled = Some(results);
+    }
+
+    /// Tells how much there was of what counts most, and warns if a long run had less
+    /// of it than is expected of one: too little may have been tried.
+    pub(crate) fn totals(&self, minutes: f64) {
+        let figures = |cuts: &Results<Tally>| {
+            let Tally { cuts_disk, cuts_process, .. } = cuts.figures;
+            let disk = ("power cuts at Disk", cuts_disk, CUTS_EXPECTED);
+            [disk, ("power cuts at Process", cuts_process, CUTS_EXPECTED)]
+        };
+        let mut totals: Vec<_> = self.cuts.iter().flat_map(figures).collect();
+        if let Some(kills) = &self.kills {
+            totals.push(("kills", kills.figures.kills, KILLS_EXPECTED));
+        }
+        if totals.is_empty() {
+            return;
+        }
+        let told = totals.iter().map(|(what, count, _)| format!("{count} {what}"));
+        eprintln!("==> in all: {}", told.collect::<Vec<_>>().join(", "));
+        let few = totals.iter().filter(|(_, count, expected)| count < expected);
+        for (what, count, expected) in few.filter(|_| minutes >= MINUTES_LONG) {
+            eprintln!(
+                "warning: {count} {what}, {expected} are expected of {MINUTES_LONG} minutes or more; give it more time or cores"
+            );
+        }
     }
 
     /// What never happened in a run that was long enough for it was not tested.

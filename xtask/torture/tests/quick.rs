@@ -29,6 +29,8 @@ fn power_cuts_lose_nothing_at_disk_and_without_syncs_they_do() {
     }
     let figures = &report["cuts"]["figures"];
     assert!(figures["cuts"].as_u64() >= Some(30), "{figures}");
+    let number = |name: &str| figures[name].as_u64().unwrap();
+    assert_eq!(number("cuts_disk") + number("cuts_process"), number("cuts"), "{figures}");
     assert!(figures["acknowledged_disk"].as_u64() >= Some(30), "{figures}");
 }
 
@@ -49,4 +51,13 @@ fn a_few_kills_lose_nothing() {
     let figures = &report["kills"]["figures"];
     assert!(figures["kills"].as_u64() >= Some(12), "{figures}");
     assert!(figures["records"].as_u64() > Some(0), "{figures}");
+}
+
+#[test]
+fn a_receiver_that_stands_still_costs_its_sender_no_more_than_its_credit() {
+    let arguments = ["--stalled", "--seed", "1", "--count", "1", "--minutes", "2"];
+    let Some(report) = torture(&arguments) else { return };
+    let figures = &report["stalled"]["figures"];
+    assert!(figures["bytes"].as_u64() >= Some(64 * 1024 * 1024), "{figures}");
+    assert!(figures["before_kib"].as_u64() > Some(0), "{figures}");
 }

@@ -35,6 +35,9 @@ pub(crate) struct Tally {
     pub(crate) rounds: u64,
     pub(crate) cuts: u64,
     pub(crate) large_cuts: u64,
+    /// Cuts by the durability at the time.
+    pub(crate) cuts_disk: u64,
+    pub(crate) cuts_process: u64,
     pub(crate) acknowledged_disk: u64,
     pub(crate) acknowledged_process: u64,
     pub(crate) merges: u64,
@@ -58,6 +61,8 @@ impl Tally {
         self.rounds += other.rounds;
         self.cuts += other.cuts;
         self.large_cuts += other.large_cuts;
+        self.cuts_disk += other.cuts_disk;
+        self.cuts_process += other.cuts_process;
         self.acknowledged_disk += other.acknowledged_disk;
         self.acknowledged_process += other.acknowledged_process;
         self.merges += other.merges;
@@ -143,7 +148,7 @@ fn draw(
         Size::Large => 60 / lanes,
     };
     let phases =
-        (0..rng.u64(1..=4)).map(|_| Phase { disk: rng.u8(0..3) > 0, commits, close: rng.bool() });
+        (0..rng.u64(1..=4)).map(|_| Phase { disk: rng.bool(), commits, close: rng.bool() });
     let phases = phases.collect();
     let task = Task { path, password, seed, lanes, size, phases, errors };
     let calls = if size == Size::Large { 20_000 } else { 1_200 };
@@ -180,6 +185,12 @@ fn judge(
         Some(EXIT_CUT) => {
             tally.cuts += 1;
             tally.large_cuts += u64::from(size == Size::Large);
+            let begun = outcome.said.iter().rev().find_map(|said| match said {
+                Said::Begun { disk } => Some(*disk),
+                _ => None,
+            });
+            tally.cuts_disk += u64::from(begun == Some(true));
+            tally.cuts_process += u64::from(begun == Some(false));
         }
         Some(0) => {}
         _ => {
@@ -210,7 +221,7 @@ fn judge(
                     stopped.insert(*lane, why);
                 }
             }
-            Said::At { .. } => {}
+            Said::Begun { .. } | Said::At { .. } => {}
             Said::Failed(_) => tally.failed += 1,
             Said::Acked(ack) => {
                 if let Some(why) = stopped.get(&ack.lane) {

@@ -46,6 +46,8 @@ struct Phase {
 /// What a worker says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Said {
+    /// A phase begins, at durability `Disk` or not.
+    Begun { disk: bool },
     /// The database is open.
     Opened,
     /// A lane begins, where the file has this commit as its last.

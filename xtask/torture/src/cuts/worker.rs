@@ -33,6 +33,7 @@ pub(crate) fn work(task: &str) -> Result<()> {
 }
 
 async fn follow(task: &Arc<Task>, phase: &Phase) -> Result<()> {
+    say(&Said::Begun { disk: phase.disk })?;
     let durability = if phase.disk { Durability::Disk } else { Durability::Process };
     let mut options = SqliteOptions::new(&task.path).durability(durability);
     if let Some(password) = &task.password {

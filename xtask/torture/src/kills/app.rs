@@ -1,5 +1,6 @@
 //! An app: a process that owns a database, writes to it and syncs it.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use blaze_sync::{
-    Backoff, Database, DatabaseError, Durability, Error, MemoryTransport, Mode, Name, NodeKey,
-    NodeOptions, RecordKey, Role, Topology, UnixTransport, Value, record,
+    Backoff, Database, DatabaseError, Durability, Error, LinkId, LinkStatus, MemoryTransport, Mode,
+    Name, NodeKey, NodeOptions, RecordKey, Role, Topology, UnixTransport, Value, record,
 };
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::{Command, SHARED, Said, Task};
+use super::{Command, SHARED, Said, Task, flood};
 use crate::plan::{self, COUNTER, Content, Size, mix};
 use crate::worker::say;
 
@@ -55,14 +56,17 @@ async fn follow(task: Task) -> Result<()> {
         Err(error) => return say(&Said::Unopened { why: format!("{error:#}") }),
     };
     let (incarnation, head) = (app.incarnation, app.db.head().0);
-    say(&Said::Opened { lanes: app.lanes(), incarnation, head })?;
+    let identity = app.db.identity();
+    let (node, copied) = (identity.node.to_string(), identity.copied);
+    say(&Said::Opened { lanes: app.lanes(), incarnation, head, node, copied })?;
+    tokio::spawn(tell_went_back(app.clone()));
     let mut writers = Vec::new();
     if app.task.writes {
         for place in 0..app.task.lanes.len() {
             writers.push(tokio::spawn(write(app.clone(), place)));
         }
-        tokio::spawn(tell_synced(app.clone()));
     }
+    tokio::spawn(tell_synced(app.clone()));
     let mut commands = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = commands.next_line().await? {
         match serde_json::from_str(&line)? {
@@ -75,6 +79,17 @@ async fn follow(task: Task) -> Result<()> {
             }
             Command::Digest => say(&app.digest().await?)?,
             Command::Dump => app.dump().await?,
+            Command::Flood { ms } => {
+                let wanted = Duration::from_millis(ms);
+                let mut flooded = flood::run(&app.db, app.task.seed, wanted).await?;
+                let links = app.topology.links(app.node)?.borrow().clone();
+                flooded.connected = links.values().any(LinkStatus::is_connected);
+                say(&Said::Flooded(flooded))?;
+            }
+            Command::Sync => {
+                app.topology.synced(app.node).await?;
+                say(&Said::Done)?;
+            }
             Command::Fill => fill(&app.task)?,
             Command::Free => {
                 std::fs::remove_file(filler(&app.task))?;
@@ -105,7 +120,11 @@ impl App {
             ..Backoff::default()
         };
         let mut options = NodeOptions { backoff, ..NodeOptions::default() };
-        (options.limits.heartbeat_ms, options.limits.silence_ms) = (300, 900);
+        if task.patient {
+            options.limits.window_bytes = 64 * 1024 * 1024;
+        } else {
+            (options.limits.heartbeat_ms, options.limits.silence_ms) = (300, 900);
+        }
         let unix = Arc::new(UnixTransport::new());
         let topology =
             Topology::with_transports(vec![unix, Arc::new(MemoryTransport::global())], options);
@@ -216,11 +235,29 @@ async fn write(app: Arc<App>, place: usize) -> Result<()> {
 async fn tell_synced(app: Arc<App>) -> Result<()> {
     loop {
         let lanes = app.lanes();
-        let peers = app.topology.synced(app.node).await?.len();
-        if peers > 0 {
+        let peers = app.topology.synced(app.node).await?;
+        if !peers.is_empty() {
+            let peers = peers.into_iter().map(|peer| peer.name).collect();
             say(&Said::Synced { lanes, peers })?;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Tells what sessions find of files that went back.
+async fn tell_went_back(app: Arc<App>) -> Result<()> {
+    let mut links = app.topology.links(app.node)?;
+    let mut known = BTreeMap::<LinkId, _>::new();
+    loop {
+        let found = links.borrow_and_update().clone();
+        for (id, status) in &found {
+            let before = known.insert(*id, status.went_back).flatten();
+            if let Some(found) = status.went_back.filter(|found| before != Some(*found)) {
+                say(&Said::WentBack { here: found.here })?;
+            }
+        }
+        known.retain(|id, _| found.contains_key(id));
+        links.changed().await?;
     }
 }
 

@@ -1,24 +1,25 @@
 //! One case: a few nodes, troubles one after the other, and what must hold in the end.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::copies::Backup;
 use super::fault::{FAULTS, Fault};
 use super::node::Node;
 use super::room::Room;
-use super::{Task, verify};
+use super::{GUEST, Task, VICTIM, verify};
 use crate::plan::mix;
 use crate::shim::Shim;
 
 /// Troubles of one case.
 const STEPS: u32 = 20;
 /// Lanes of one node at most, over all its power cuts.
-const LANES: u64 = 1_000;
+pub(super) const LANES: u64 = 1_000;
 
 /// What was counted.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -38,6 +39,11 @@ pub(crate) struct Tally {
     /// Commits that a power cut could cost at `Process`, and those that it did.
     pub(crate) at_risk: u64,
     pub(crate) lost_process: u64,
+    /// Those that went with a file that went back, or with a copy that left.
+    pub(crate) lost_restored: u64,
+    /// How often users were told that their database, or a peer's, went back.
+    pub(crate) told_here: u64,
+    pub(crate) told_peers: u64,
     /// Commits that found no room.
     pub(crate) refused: u64,
     /// Starts that failed for want of rights or room.
@@ -63,6 +69,9 @@ impl Tally {
         self.synced += other.synced;
         self.at_risk += other.at_risk;
         self.lost_process += other.lost_process;
+        self.lost_restored += other.lost_restored;
+        self.told_here += other.told_here;
+        self.told_peers += other.told_peers;
         self.refused += other.refused;
         self.unopened += other.unopened;
         self.records += other.records;
@@ -74,10 +83,18 @@ impl Tally {
 #[derive(Debug)]
 pub(super) struct Case<'a> {
     pub(super) nodes: Vec<Node>,
+    /// Copies that have left.
+    pub(super) gone: Vec<Node>,
+    /// Where nodes live, and how many there ever were.
+    pub(super) folder: PathBuf,
+    pub(super) made: u64,
     pub(super) rng: fastrand::Rng,
     pub(super) shim: Option<&'a Shim>,
-    /// The only node whose power is cut.
+    /// The only node whose power is cut and whose file goes back.
     pub(super) victim: usize,
+    pub(super) backup: Option<Backup>,
+    /// Whether commits may be lost that a peer was told of.
+    pub(super) lossy: bool,
     /// Troubles that are left out, by their names.
     pub(super) without: &'a [String],
     pub(super) tally: &'a mut Tally,
@@ -105,7 +122,21 @@ pub(crate) fn run(
     }
     // The first may lie where its power can't be cut.
     let victim = rng.usize(0..nodes.len());
-    let mut case = Case { nodes, rng, shim, victim, without, tally };
+    VICTIM.clone_into(&mut nodes[victim].task.name);
+    let made = nodes.len() as u64;
+    let mut case = Case {
+        nodes,
+        gone: Vec::new(),
+        folder: folder.to_owned(),
+        made,
+        rng,
+        shim,
+        victim,
+        backup: None,
+        lossy: false,
+        without,
+        tally,
+    };
     let mut steps = Vec::new();
     case.live(&mut steps).with_context(|| format!("after {}", steps.join(", ")))
 }
@@ -145,7 +176,7 @@ fn make(
         std::fs::create_dir(&home)?;
         None
     };
-    let endpoint = |at: usize| format!("unix:{}", folder.join(format!("s{at}")).display());
+    let endpoint = |at: usize| endpoint(folder, at as u64);
     let task = Task {
         path: home.join("app.blaze"),
         password: (rng.u8(0..3) == 0).then(|| format!("password {at}")),
@@ -156,8 +187,14 @@ fn make(
         listen: Some(endpoint(at)),
         connect: links.iter().map(|to| endpoint(*to)).collect(),
         writes: true,
+        patient: false,
     };
     Ok(Node::new(task, at as u64 * LANES, room))
+}
+
+/// Where a node listens.
+pub(super) fn endpoint(folder: &Path, number: u64) -> String {
+    format!("unix:{}", folder.join(format!("s{number}")).display())
 }
 
 impl Case<'_> {
@@ -169,6 +206,9 @@ impl Case<'_> {
             sleep(Duration::from_millis(self.rng.u64(2..120)));
             for node in &mut self.nodes {
                 node.pump()?;
+            }
+            if self.rng.u8(0..4) == 0 && self.see_off()? {
+                steps.push("a copy left".to_owned());
             }
             let at = self.rng.usize(0..self.nodes.len());
             if !self.nodes[at].is_running() {
@@ -185,6 +225,38 @@ impl Case<'_> {
         }
         steps.push("healing".to_owned());
         verify::verify(self)
+    }
+
+    /// Lets a copy that doesn't stay go, if there is one.
+    fn see_off(&mut self) -> Result<bool> {
+        let guest = self.nodes.iter().position(|node| node.task.name == GUEST);
+        let Some(guest) = guest else { return Ok(false) };
+        if self.nodes[guest].is_running() {
+            self.stop(guest)?;
+        }
+        let mut guest = self.nodes.remove(guest);
+        guest.ledger.leave();
+        self.gone.push(guest);
+        Ok(true)
+    }
+
+    /// Lets a node that runs end, in one way or another.
+    pub(super) fn stop(&mut self, at: usize) -> Result<()> {
+        if self.rng.bool() { self.kill(at) } else { self.nodes[at].close() }
+    }
+
+    /// Starts what doesn't run or isn't to be found where its peers look for it.
+    pub(super) fn mend(&mut self, but: Option<usize>) -> Result<()> {
+        for (at, node) in self.nodes.iter_mut().enumerate().filter(|(at, _)| Some(*at) != but) {
+            let lost = node.socket().is_some_and(|socket| !socket.exists());
+            if node.is_running() && lost {
+                node.kill()?;
+            }
+            if !node.is_running() {
+                node.start_well().with_context(|| format!("node {at}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Kills a node, and counts it.

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::case::Case;
 use super::node::Started;
-use super::{Command, Said};
+use super::{Command, Said, copies};
 use crate::shim::Trouble;
 
 /// What can befall a node.
@@ -34,6 +34,12 @@ pub(super) enum Fault {
     Full,
     /// The power cut under the one node of the case whose power may be.
     PowerCut,
+    /// A backup of that node's file made, to be put back later.
+    Backup,
+    /// The backup put back while its peers go on.
+    Restore,
+    /// A copy of a file opened beside the original, as one more node.
+    Copy,
 }
 
 /// Each fault, how often it is drawn, and its name in the figures.
@@ -46,6 +52,9 @@ pub(super) const FAULTS: &[(Fault, u32, &str)] = &[
     (Fault::ReadOnly, 3, "read-only"),
     (Fault::Full, 4, "disk full"),
     (Fault::PowerCut, 10, "power cut"),
+    (Fault::Backup, 4, "backup"),
+    (Fault::Restore, 8, "backup put back"),
+    (Fault::Copy, 4, "copy"),
 ];
 
 impl Fault {
@@ -114,6 +123,9 @@ impl Fault {
             }
             Self::Full => return full(case, at),
             Self::PowerCut => return power_cut(case),
+            Self::Backup => return copies::back_up(case),
+            Self::Restore => return copies::restore(case),
+            Self::Copy => return copies::copy(case, at),
         }
         Ok(true)
     }
@@ -183,5 +195,6 @@ fn power_cut(case: &mut Case<'_>) -> Result<bool> {
         case.kill(at)?;
     }
     case.nodes[at].start_well()?;
+    case.lossy |= cut && !case.nodes[at].task.disk;
     Ok(cut)
 }

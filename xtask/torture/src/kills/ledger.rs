@@ -1,10 +1,10 @@
 //! What the lanes of one node have written, so far as was said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Result, bail};
 
-use crate::plan::{self, Size, State};
+use crate::plan::{self, Size, State, Writes};
 
 /// A lane's commits, known by what an app said of them.
 #[derive(Debug, Default)]
@@ -14,6 +14,29 @@ struct Lane {
     acked: u64,
     /// What must be there, whatever happened.
     kept: u64,
+    /// What peers acknowledged that lose nothing.
+    held: u64,
+    /// Whether the file that it was written to has gone back, or is gone.
+    restored: bool,
+}
+
+/// How far each lane was when a backup was made.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot(BTreeMap<u64, Place>);
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    acked: u64,
+    kept: u64,
+}
+
+/// Acknowledged commits that are gone, as they may be.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Lost {
+    /// By a power cut at durability `Process`.
+    pub(super) process: u64,
+    /// By a file that went back or is gone.
+    pub(super) restored: u64,
 }
 
 /// All lanes that a node has written.
@@ -58,9 +81,43 @@ impl Ledger {
             }
             self.first += LANES;
         }
+        self.begin();
+    }
+
+    fn begin(&mut self) {
         for lane in self.current() {
             self.lanes.insert(lane, Lane::default());
         }
+    }
+
+    /// What a copy of the file has now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let place = |lane: &Lane| Place { acked: lane.acked, kept: lane.kept };
+        Snapshot(self.lanes.iter().map(|(number, lane)| (*number, place(lane))).collect())
+    }
+
+    /// Whether peers have what a backup doesn't.
+    pub(super) fn is_beyond(&self, backup: &Snapshot) -> bool {
+        // One commit more than was acknowledged may be in it.
+        let most = |lane| backup.0.get(lane).map_or(0, |place| place.acked + 1);
+        self.lanes.iter().any(|(lane, known)| known.held > most(lane))
+    }
+
+    /// The file is as it was in a backup: of what it acknowledged later, only that
+    /// stays which peers have. The lanes are left for new ones.
+    pub(super) fn go_back(&mut self, backup: &Snapshot) {
+        for (lane, known) in &mut self.lanes {
+            let there = backup.0.get(lane).map_or(0, |place| place.kept);
+            known.kept = known.kept.min(there.max(known.held));
+            known.restored = true;
+        }
+        self.first += LANES;
+        self.begin();
+    }
+
+    /// The file is gone for good.
+    pub(super) fn leave(&mut self) {
+        self.go_back(&Snapshot::default());
     }
 
     /// The app opened its database; from here on `seed` decides what is written.
@@ -114,19 +171,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Peers have these commits, and so they stay.
+    /// Peers that lose nothing have these commits, and so they stay.
     pub(super) fn synced(&mut self, lanes: &[(u64, u64)]) {
         for (lane, number) in lanes {
             let known = self.lanes.get_mut(lane).expect("it was told its lanes");
-            known.kept = known.kept.max((*number).min(known.acked));
+            known.held = known.held.max((*number).min(known.acked));
+            known.kept = known.kept.max(known.held);
         }
         self.synced += 1;
     }
 
-    /// Checks what every replica holds now. Gives how many acknowledged commits are
-    /// gone, as they may be after a power cut at durability `Process`.
-    pub(super) fn check(&self, found: &BTreeMap<u64, (u64, State)>) -> Result<u64> {
-        let mut lost = 0;
+    /// Checks what every replica holds now.
+    pub(super) fn check(&self, found: &BTreeMap<u64, (u64, State)>) -> Result<Lost> {
+        let mut lost = Lost::default();
         for (lane, known) in &self.lanes {
             let nothing = (0, State::new());
             let (number, state) = found.get(lane).unwrap_or(&nothing);
@@ -136,12 +193,16 @@ impl Ledger {
                     "lane {lane} ended at commit {number}; {kept} are kept, {acked} acknowledged"
                 );
             }
-            lost += known.acked.saturating_sub(*number);
+            let gone = known.acked.saturating_sub(*number);
+            if known.restored {
+                lost.restored += gone;
+                known.check_window(*lane, state)?;
+                continue;
+            }
+            lost.process += gone;
             let mut expected = State::new();
             for number in 1..=*number {
-                let seed = known.seeds.iter().rev().find(|(first, _)| *first <= number);
-                let (_, seed) = seed.expect("it was opened before it wrote");
-                plan::apply(&mut expected, &plan::writes(*seed, *lane, number, Size::Small));
+                plan::apply(&mut expected, &known.writes(*lane, number));
             }
             if expected != *state {
                 let missing =
@@ -153,5 +214,43 @@ impl Ledger {
             }
         }
         Ok(lost)
+    }
+}
+
+impl Lane {
+    /// What a commit wrote.
+    fn writes(&self, lane: u64, number: u64) -> Writes {
+        let seed = self.seeds.iter().rev().find(|(first, _)| *first <= number);
+        let (_, seed) = seed.expect("it was opened before it wrote");
+        plan::writes(*seed, lane, number, Size::Small)
+    }
+
+    /// Checks that each record is as some commit left it, from the last one that must
+    /// be there on. What peers have of the later ones needn't be a first part of them:
+    /// what is read back from a feed comes without records that changed again.
+    fn check_window(&self, lane: u64, state: &State) -> Result<()> {
+        let mut expected = State::new();
+        for number in 1..=self.kept {
+            plan::apply(&mut expected, &self.writes(lane, number));
+        }
+        let mut later: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+        // The last one wasn't acknowledged, but may be there.
+        for number in self.kept + 1..=self.acked + u64::from(!self.seeds.is_empty()) {
+            for (key, content) in self.writes(lane, number) {
+                later.entry(key).or_default().push(content);
+            }
+        }
+        let keys: BTreeSet<_> = expected.keys().chain(state.keys()).collect();
+        for key in keys {
+            let (found, must) = (state.get(key), expected.get(key));
+            let may = later.get(key).is_some_and(|later| later.contains(&found.copied()));
+            if found != must && !may {
+                let (kept, acked) = (self.kept, self.acked);
+                bail!(
+                    "lane {lane} of a restored file, key {key}: found {found:?}, which is not {must:?} as of commit {kept}, nor of any up to {acked}"
+                );
+            }
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,13 @@
-//! Kills and other troubles of processes that sync their databases over Unix sockets.
+//! Kills and other troubles of processes that sync their databases over Unix sockets,
+//! and a receiver that stands still.
+
+pub(crate) mod stall;
 
 mod app;
 mod case;
+mod copies;
 mod fault;
+mod flood;
 mod ledger;
 mod node;
 mod room;
@@ -17,6 +22,11 @@ pub(crate) use case::{Tally, run};
 
 /// The collection that all nodes write, so that conflicts arise.
 const SHARED: &str = "shared";
+
+/// The node whose power is cut and whose file goes back, and copies that leave again:
+/// what only they hold may be lost. All others keep what they have acknowledged.
+const VICTIM: &str = "victim";
+const GUEST: &str = "guest";
 
 /// What an app is told when it starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +44,9 @@ struct Task {
     connect: Vec<String>,
     /// Whether it writes from the start.
     writes: bool,
+    /// Whether it waits for a silent peer as long as is usual, and grants its peers
+    /// more credit than they may use.
+    patient: bool,
 }
 
 /// What an app is told while it runs.
@@ -45,6 +58,12 @@ enum Command {
     Digest,
     /// Tell all lanes; answered by [`Said::Lane`]s and [`Said::Done`].
     Dump,
+    /// Write as fast as it goes for so long; answered by [`Said::Flooded`].
+    Flood {
+        ms: u64,
+    },
+    /// Wait until each connected peer has everything; answered by [`Said::Done`].
+    Sync,
     /// Take all room beside the database, or give it back; answered by [`Said::Done`].
     Fill,
     Free,
@@ -60,6 +79,9 @@ enum Said {
         lanes: Vec<(u64, u64)>,
         incarnation: u64,
         head: u64,
+        node: String,
+        /// Whether the user is told that the file is a copy.
+        copied: bool,
     },
     /// A commit returned.
     Acked {
@@ -71,13 +93,18 @@ enum Said {
     /// Each connected peer has what the lanes had written up to these commits.
     Synced {
         lanes: Vec<(u64, u64)>,
-        peers: usize,
+        peers: Vec<String>,
+    },
+    /// A database went back, this node's or a peer's, and its user is told.
+    WentBack {
+        here: bool,
     },
     /// A commit was refused, and is tried again.
     Refused {
         full: bool,
         why: String,
     },
+    Flooded(flood::Flooded),
     /// The database can't be opened.
     Unopened {
         why: String,

@@ -6,12 +6,12 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::ledger::Ledger;
 use super::room::Room;
-use super::{Command, Said, Task};
+use super::{Command, GUEST, Said, Task, VICTIM};
 use crate::plan::mix;
 use crate::shim::{EXIT_CUT, Shim, Trouble};
 use crate::worker;
@@ -28,6 +28,13 @@ pub(super) struct Node {
     pub(super) room: Option<Room>,
     /// What couldn't be done for want of room.
     pub(super) refused: u64,
+    /// How often its user was told that a database went back: its own, and a peer's.
+    pub(super) went_back: u64,
+    pub(super) peer_went_back: u64,
+    /// The id that the file has.
+    pub(super) id: Option<String>,
+    /// Whether the file is a copy that wasn't opened yet.
+    pub(super) copied: bool,
     process: Option<Process>,
     seed: u64,
     attempt: u64,
@@ -56,8 +63,20 @@ impl Node {
     /// A node that isn't running.
     pub(super) fn new(task: Task, first_lane: u64, room: Option<Room>) -> Self {
         let (seed, ledger) = (task.seed, Ledger::new(first_lane));
-        let (process, attempt, armed, refused) = (None, 0, false, 0);
-        Self { task, ledger, room, refused, process, seed, attempt, armed }
+        Self {
+            task,
+            ledger,
+            room,
+            refused: 0,
+            went_back: 0,
+            peer_went_back: 0,
+            id: None,
+            copied: false,
+            process: None,
+            seed,
+            attempt: 0,
+            armed: false,
+        }
     }
 
     /// Starts the process and waits until its database is open.
@@ -145,8 +164,10 @@ impl Node {
 
     /// Lets it stand still, or go on.
     pub(super) fn signal(&mut self, signal: Signal) -> Result<()> {
-        let Some(process) = &self.process else { return Ok(()) };
-        let pid = i32::try_from(process.child.id()).ok().and_then(Pid::from_raw);
+        if !self.is_running() {
+            return Ok(());
+        }
+        let pid = i32::try_from(self.pid()?).ok().and_then(Pid::from_raw);
         Ok(kill_process(pid.context("no pid")?, signal)?)
     }
 
@@ -156,12 +177,36 @@ impl Node {
         command: Command,
         answers: impl Fn(&Said) -> bool,
     ) -> Result<Said> {
+        self.tell(command)?;
+        self.wait_for(answers)
+    }
+
+    /// Tells it something, and doesn't wait for what answers.
+    pub(super) fn tell(&mut self, command: Command) -> Result<()> {
         let process = self.process.as_mut().context("it isn't running")?;
         let mut line = serde_json::to_vec(&command)?;
         line.push(b'\n');
         let written = process.commands.write_all(&line);
-        written.with_context(|| format!("{} takes no {command:?}", self.task.name))?;
-        self.wait_for(answers)
+        written.with_context(|| format!("{} takes no {command:?}", self.task.name))
+    }
+
+    /// What it says next, if it has said something.
+    pub(super) fn poll(&mut self) -> Result<Option<Said>> {
+        let process = self.process.as_ref().context("it isn't running")?;
+        match process.said.try_recv() {
+            Ok(said) => {
+                let said = said?;
+                self.note(&said)?;
+                Ok(Some(said))
+            }
+            Err(mpsc::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::TryRecvError::Disconnected) => Err(self.complaint()),
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("it isn't running")?.child.id())
     }
 
     /// Closes it and waits until it has ended well.
@@ -217,14 +262,21 @@ impl Node {
     fn note(&mut self, said: &Said) -> Result<()> {
         let keeps = self.task.disk || !self.armed;
         let noted = match said {
-            Said::Opened { lanes, incarnation, head } => {
+            Said::Opened { lanes, incarnation, head, node, copied } => {
+                self.identify(node, *copied)?;
                 self.ledger.opened(self.task.seed, lanes, (*incarnation, *head))
             }
             Said::Acked { lane, number, seq, incarnation } => {
                 self.ledger.acked((*lane, *number), (*incarnation, *seq), keeps)
             }
-            Said::Synced { lanes, .. } => {
-                self.ledger.synced(lanes);
+            Said::Synced { lanes, peers } => {
+                if peers.iter().any(|peer| ![VICTIM, GUEST].contains(&peer.as_str())) {
+                    self.ledger.synced(lanes);
+                }
+                Ok(())
+            }
+            Said::WentBack { here } => {
+                *(if *here { &mut self.went_back } else { &mut self.peer_went_back }) += 1;
                 Ok(())
             }
             Said::Refused { full: true, .. } => {
@@ -235,6 +287,20 @@ impl Node {
             _ => Ok(()),
         };
         noted.with_context(|| self.task.name.clone())
+    }
+
+    /// Checks what the user is told of the file: a copy, and nothing else, has an id of
+    /// its own from its first opening on.
+    fn identify(&mut self, id: &str, copied: bool) -> Result<()> {
+        let (name, expected) = (&self.task.name, std::mem::take(&mut self.copied));
+        ensure!(
+            copied == expected,
+            "{name} is told that its file is a copy: {copied}, but it is one: {expected}"
+        );
+        let before = self.id.replace(id.to_owned());
+        let same = before.as_deref().is_none_or(|before| before == id);
+        ensure!(same != copied, "{name} has id {id} after {before:?}, and is a copy: {copied}");
+        Ok(())
     }
 
     /// Why a process ended that shouldn't have.

@@ -27,11 +27,22 @@ pub(super) fn verify(case: &mut Case<'_>) -> Result<()> {
     case.tally.records += records as u64;
     let lanes = dump(&mut case.nodes[0])?;
     for node in &mut case.nodes {
-        let name = node.task.name.clone();
-        case.tally.lost_process += node.ledger.check(&lanes).with_context(|| name.clone())?;
         node.close()?;
-        integrity(node).with_context(|| format!("the file of {name}"))?;
+        integrity(node).with_context(|| format!("the file of {}", node.task.name))?;
+    }
+    for node in case.nodes.iter().chain(&case.gone) {
         let ledger = &node.ledger;
+        let lost = ledger.check(&lanes).with_context(|| node.task.name.clone())?;
+        case.tally.lost_process += lost.process;
+        case.tally.lost_restored += lost.restored;
+        let told = node.went_back + node.peer_went_back;
+        ensure!(
+            case.lossy || told == 0,
+            "{} is told that a database went back, but none did",
+            node.task.name
+        );
+        case.tally.told_here += node.went_back;
+        case.tally.told_peers += node.peer_went_back;
         let acknowledged = if node.task.disk {
             &mut case.tally.acknowledged_disk
         } else {
@@ -47,21 +58,15 @@ pub(super) fn verify(case: &mut Case<'_>) -> Result<()> {
 
 /// All nodes run, none writes, and each listens where it is looked for.
 fn heal(case: &mut Case<'_>) -> Result<()> {
+    case.mend(None)?;
     for node in &mut case.nodes {
-        let lost = node.socket().is_some_and(|socket| !socket.exists());
-        if node.is_running() && lost {
-            node.kill()?;
-        }
-        if !node.is_running() {
-            node.start_well()?;
-        }
         node.ask(Command::Quiet, |said| matches!(said, Said::Quiet))?;
     }
     Ok(())
 }
 
 /// Waits until all replicas are equal; gives how many records they have.
-fn converge(nodes: &mut [Node]) -> Result<usize> {
+pub(super) fn converge(nodes: &mut [Node]) -> Result<usize> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut digests = Vec::new();
