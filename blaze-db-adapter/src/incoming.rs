@@ -26,14 +26,16 @@ pub struct Incoming {
 }
 
 /// What became of an operation that was joined into a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joined {
     /// It changed nothing.
     Nothing,
     /// It changed the record: the commit has it as it came.
     Changed,
-    /// The commit has these instead, which the peer lacks: see [`Incoming::origin`].
-    Instead(Vec<Operation>),
+    /// Instead of all that came of the record, the commit has the
+    /// [operations](RecordState::operations) of its state at the end of the transaction,
+    /// once: others, and the peer itself, may lack some. See [`Incoming::origin`].
+    Whole,
 }
 
 impl Incoming {
@@ -51,14 +53,14 @@ impl Incoming {
         conflicts: &mut Vec<Conflict>,
     ) -> Joined {
         if self.roll {
-            return bury(operation, state);
+            return bury(operation.version, state);
         }
         // Fields that wait for their record's insert may be forgotten elsewhere, like the
         // delete below them.
         let waits = !state.exists() && !state.fields.is_empty();
         if state.merge(operation, conflicts) {
             let waited = waits && state.exists() && !state.fields.is_empty();
-            return if waited { all_of(operation, state) } else { Joined::Changed };
+            return if waited { Joined::Whole } else { Joined::Changed };
         }
         let lost = !state.exists()
             && operation.version < state.life.version
@@ -66,27 +68,22 @@ impl Incoming {
         #[cfg(feature = "canary")]
         let lost = lost && !canary::is(Canary::DeleteToldOnce);
         if lost && changed.is_some_and(|changed| changed <= self.holds) {
-            return all_of(operation, state);
+            return Joined::Whole;
         }
         Joined::Nothing
     }
 
-    /// The origin of the commit that this becomes. One that has something instead of what
-    /// came goes to the peer, too: as if it were a part of what the next seq changed.
-    pub const fn origin(&self, instead: bool) -> Origin {
-        let checkpoint = if instead { None } else { self.checkpoint };
+    /// The origin of the commit that this becomes. One that has whole records instead of
+    /// what came goes to the peer, too: as if it were a part of what the next seq changed.
+    pub const fn origin(&self, whole: bool) -> Origin {
+        let checkpoint = if whole { None } else { self.checkpoint };
         Origin::Peer { node: self.peer, checkpoint }
     }
 }
 
-fn all_of(operation: &Operation, state: &RecordState) -> Joined {
-    Joined::Instead(state.operations(&operation.collection, &operation.key))
-}
-
 /// Ends a record that was deleted here and forgotten, at the version that a peer still
 /// has of it: what was written later stays.
-fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
-    let version = operation.version;
+fn bury(version: Version, state: &mut RecordState) -> Joined {
     // Nothing that exists is of the zero version: whoever says so can bury nothing.
     if state.life.version != Version::ZERO || version == Version::ZERO {
         return Joined::Nothing;
@@ -94,7 +91,7 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     state.life = Life { version, base: version, alive: false };
     let life = state.life;
     state.fields.retain(|_, register| !life.hides(register.version));
-    all_of(operation, state)
+    Joined::Whole
 }
 
 #[cfg(test)]
@@ -121,9 +118,10 @@ mod tests {
         let roll = Incoming { roll: true, ..Incoming::default() };
         let named = operation(5, Change::Update(vec![]));
         let mut forgotten = RecordState::default();
-        let delete = Operation { base: version(5), ..operation(5, Change::Delete) };
-        assert_eq!(join(&roll, &named, &mut forgotten), Joined::Instead(vec![delete]));
+        assert_eq!(join(&roll, &named, &mut forgotten), Joined::Whole);
         assert_eq!(forgotten.life, Life { version: version(5), base: version(5), alive: false });
+        let nothing = operation(0, Change::Update(vec![]));
+        assert_eq!(join(&roll, &nothing, &mut RecordState::default()), Joined::Nothing);
         let mut known = RecordState::default();
         known.merge(&operation(3, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
         let before = known.clone();
@@ -148,9 +146,8 @@ mod tests {
         state.merge(&operation(5, Change::Delete), &mut Vec::new());
         let older = operation(4, Change::Insert(record! { "a" => 1 }));
         let holds = |seq| Incoming { holds: Seq(seq), ..Incoming::default() };
-        let told = Joined::Instead(vec![operation(5, Change::Delete)]);
         assert_eq!(join(&holds(6), &older, &mut state), Joined::Nothing, "it is on its way");
-        assert_eq!(join(&holds(7), &older, &mut state), told);
+        assert_eq!(join(&holds(7), &older, &mut state), Joined::Whole);
         let delete = operation(4, Change::Delete);
         assert_eq!(join(&holds(7), &delete, &mut state), Joined::Nothing);
     }
@@ -164,7 +161,8 @@ mod tests {
         state.merge(&update, &mut Vec::new());
         let insert = operation(6, Change::Insert(record! { "b" => 1 }));
         let joined = join(&Incoming::default(), &insert, &mut state);
-        assert_eq!(joined, Joined::Instead(vec![insert, update]));
+        assert_eq!(joined, Joined::Whole);
+        assert_eq!(state.operations(&insert.collection, &insert.key), [insert, update]);
     }
 
     #[test]

@@ -102,9 +102,9 @@ broken! {
     a_delete_told_once: AckIgnored breaks a_peer_that_forgot_a_delete_is_told_again;
     a_delete_told_for_nothing: AckAssumed breaks a_peer_that_never_had_a_delete_is_not_told_again,
         a_peer_that_forgot_a_delete_is_told_again;
-    a_delete_told_to_others: InsteadKnown breaks a_peer_that_forgot_a_delete_is_told_again,
+    a_delete_told_to_others: WholeKnown breaks a_peer_that_forgot_a_delete_is_told_again,
         what_waited_goes_on_with_its_insert;
-    a_delete_told_twice: InsteadRepeated breaks a_peer_that_forgot_a_delete_is_told_again,
+    a_delete_told_twice: WholeRepeated breaks a_peer_that_forgot_a_delete_is_told_again,
         a_roll_buries_what_is_forgotten;
     an_insert_told_alone: MergePassesOnAll breaks what_waited_goes_on_with_its_insert,
         a_roll_buries_what_is_forgotten, a_peer_that_forgot_a_delete_is_told_again;
@@ -193,8 +193,8 @@ fn the_model_notices_a_database_that_differs() {
         Fault::RollAsUpdates,
         Fault::AckIgnored,
         Fault::AckAssumed,
-        Fault::InsteadKnown,
-        Fault::InsteadRepeated,
+        Fault::WholeKnown,
+        Fault::WholeRepeated,
     ];
     for fault in faults {
         let find = || blaze_db_adapter_conformance::agrees_with_the_model(&Faulty(fault), 500);

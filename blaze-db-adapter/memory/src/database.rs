@@ -160,8 +160,9 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
         let mut store = self.open()?;
-        let (mut staged, mut changed) = (Staged::new(), BTreeSet::new());
-        let (mut effective, mut conflicts, mut instead) = (Vec::new(), Vec::new(), false);
+        let (mut staged, mut conflicts) = (Staged::new(), Vec::new());
+        let (mut effective, mut changed) = (Vec::new(), BTreeSet::new());
+        let mut whole = BTreeSet::new();
         for operation in &incoming.operations {
             store.clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = (&operation.collection, &operation.key);
@@ -169,13 +170,13 @@ impl DatabaseAdapter for MemoryDatabase {
             let stored = store.changed(place.0, place.1).filter(|_| !changed.contains(&place));
             match incoming.join(operation, state, stored, &mut conflicts) {
                 Joined::Nothing => continue,
-                Joined::Changed => effective.push(operation.clone()),
-                Joined::Instead(operations) => {
-                    instead = true;
-                    effective.extend(operations);
+                Joined::Changed => {}
+                Joined::Whole => {
+                    whole.insert(place);
                 }
             }
             changed.insert(place);
+            effective.push(operation);
         }
         if let Some(reached) = incoming.checkpoint {
             reach(store.checkpoints.entry(incoming.peer).or_default(), reached);
@@ -183,7 +184,17 @@ impl DatabaseAdapter for MemoryDatabase {
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }
-        let committed = self.install(&mut store, incoming.origin(instead), effective, staged);
+        let origin = incoming.origin(!whole.is_empty());
+        let operations = effective.into_iter().flat_map(|operation| {
+            let place = (&operation.collection, &operation.key);
+            match (whole.contains(&place), changed.remove(&place)) {
+                (false, _) => vec![operation.clone()],
+                (true, true) => staged[&place].operations(place.0, place.1),
+                (true, false) => Vec::new(),
+            }
+        });
+        let operations: Vec<_> = operations.collect();
+        let committed = self.install(&mut store, origin, operations, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }
 

@@ -90,11 +90,20 @@ pub(crate) struct Applied {
     changed: bool,
     /// A commit's operations.
     operations: Vec<Operation>,
-    /// What became of each of a merge's operations.
-    joined: Vec<Joined>,
+    /// What the commit has of each of a merge's operations.
+    parts: Vec<Part>,
     conflicts: Vec<Conflict>,
     /// The answer to anything else.
     done: Option<Done>,
+}
+
+/// What a merge's commit has of an operation.
+#[derive(Debug)]
+enum Part {
+    Nothing,
+    Operation,
+    /// All of the record instead.
+    Record(Vec<Operation>),
 }
 
 /// A record that a transaction touches.
@@ -104,6 +113,8 @@ struct Touched<'a> {
     position: Option<i64>,
     state: RecordState,
     changed: bool,
+    /// Whether a merge's commit has all of it.
+    whole: bool,
 }
 
 /// The records that a transaction touches, and those it changes in that order.
@@ -303,17 +314,19 @@ impl Writing {
     fn merge(&mut self, incoming: &Incoming) -> Result<Applied, Fault> {
         let mut clock = self.clock.clone();
         let mut staged = Staged::default();
-        let mut joined = Vec::with_capacity(incoming.operations.len());
+        let mut places = Vec::with_capacity(incoming.operations.len());
         let mut conflicts = Vec::new();
         for operation in &incoming.operations {
             let Operation { collection, key, .. } = operation;
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = staged.place(self, collection, key)?;
-            let Touched { state, position, changed, .. } = &mut staged.records[place];
+            let Touched { state, position, changed, whole, .. } = &mut staged.records[place];
             let stored = position.filter(|_| !*changed).map(schema::seq_of);
-            let became = incoming.join(operation, state, stored, &mut conflicts);
-            staged.mark(place, became != Joined::Nothing);
-            joined.push(became);
+            let joined = incoming.join(operation, state, stored, &mut conflicts);
+            *whole |= joined == Joined::Whole;
+            let effective = joined != Joined::Nothing;
+            staged.mark(place, effective);
+            places.push(effective.then_some(place));
         }
         let (found, max) = (staged.changed.len(), TRANSACTION_WRITES_MAX);
         if found > max {
@@ -324,7 +337,9 @@ impl Writing {
         if let Some(reached) = incoming.checkpoint {
             self.reach(incoming.peer, reached)?;
         }
-        Ok(Applied { changed, joined, conflicts, ..Applied::nothing(self.seq) })
+        let operations = incoming.operations.iter().zip(places);
+        let parts = operations.map(|(operation, place)| staged.part(operation, place)).collect();
+        Ok(Applied { changed, parts, conflicts, ..Applied::nothing(self.seq) })
     }
 
     /// Stores how far a peer's feed is merged: see [`blaze_db_adapter::reach`].
@@ -433,8 +448,29 @@ impl<'a> Staged<'a> {
         key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
         let key = key.to_bytes();
         let (position, state) = writing.load(collection, &key)?;
-        self.records.push(Touched { collection, key, position, state, changed: false });
+        self.records.push(Touched {
+            collection,
+            key,
+            position,
+            state,
+            changed: false,
+            whole: false,
+        });
         Ok(*entry.insert(self.records.len() - 1))
+    }
+
+    /// What a merge's commit has of an operation to the record in a place.
+    fn part(&mut self, operation: &Operation, place: Option<usize>) -> Part {
+        let Some(record) = place.map(|place| &mut self.records[place]) else {
+            return Part::Nothing;
+        };
+        match (record.whole, std::mem::take(&mut record.changed)) {
+            (false, _) => Part::Operation,
+            (true, true) => {
+                Part::Record(record.state.operations(&operation.collection, &operation.key))
+            }
+            (true, false) => Part::Nothing,
+        }
     }
 
     fn mark(&mut self, place: usize, changed: bool) {
@@ -446,8 +482,8 @@ impl<'a> Staged<'a> {
 
 impl Applied {
     fn nothing(head: Seq) -> Self {
-        let (operations, joined, conflicts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, changed: false, operations, joined, conflicts, done: None }
+        let (operations, parts, conflicts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { head, changed: false, operations, parts, conflicts, done: None }
     }
 
     /// What to answer, once it is committed.
@@ -458,14 +494,14 @@ impl Applied {
                 Done::Commit(Arc::new(committed))
             }
             Request::Merge(incoming) => {
-                let instead = |joined: &Joined| matches!(joined, Joined::Instead(_));
-                let origin = incoming.origin(self.joined.iter().any(instead));
+                let whole = |part: &Part| matches!(part, Part::Record(_));
+                let origin = incoming.origin(self.parts.iter().any(whole));
                 let committed = self.changed.then(|| {
-                    let came = incoming.operations.into_iter().zip(self.joined);
-                    let operations = came.flat_map(|(operation, joined)| match joined {
-                        Joined::Nothing => Vec::new(),
-                        Joined::Changed => vec![operation],
-                        Joined::Instead(operations) => operations,
+                    let came = incoming.operations.into_iter().zip(self.parts);
+                    let operations = came.flat_map(|(operation, part)| match part {
+                        Part::Nothing => Vec::new(),
+                        Part::Operation => vec![operation],
+                        Part::Record(operations) => operations,
                     });
                     Arc::new(Committed::new(self.head, origin, operations.collect()))
                 });

@@ -199,8 +199,17 @@ pub async fn what_waited_goes_on_with_its_insert<H: Harness>(harness: &H) {
     let born = operation(20, Change::Insert(record! { "m" => 1 }));
     let merged = database.take(peer(2), 1, std::slice::from_ref(&born)).await;
     let committed = merged.committed.expect("it changed something");
-    assert_eq!(committed.operations(), [born, update]);
+    assert_eq!(committed.operations(), [born, update.clone()]);
     assert_eq!(committed.origin(), Origin::Peer { node: peer(2), checkpoint: None });
+
+    // Once, as the transaction leaves it, however often the record comes back in it.
+    let lives = (21..29).map(|hlc| match hlc % 2 {
+        1 => operation(hlc, Change::Delete),
+        _ => operation(hlc, Change::Insert(record! { "m" => 2 })),
+    });
+    let lives: Vec<_> = lives.collect();
+    let merged = database.take(peer(2), 2, &lives).await;
+    assert_eq!(told(&merged), (Seq(3), vec![lives[7].clone(), update]));
 }
 
 /// A commit that has something instead of what came: its seq and operations.

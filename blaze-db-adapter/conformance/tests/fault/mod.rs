@@ -76,8 +76,8 @@ pub(crate) enum Fault {
     RollAsUpdates,
     AckIgnored,
     AckAssumed,
-    InsteadKnown,
-    InsteadRepeated,
+    WholeKnown,
+    WholeRepeated,
 }
 
 /// Opens databases with a fault.
@@ -328,13 +328,13 @@ impl DatabaseAdapter for FaultyDatabase {
                 let all = Committed::new(committed.seq(), committed.origin(), operations);
                 merged.committed = Some(Arc::new(all));
             }
-            (Fault::InsteadKnown, Some(committed)) => {
+            (Fault::WholeKnown, Some(committed)) => {
                 let operations = committed.operations().to_vec();
                 let origin = Origin::Peer { node: peer, checkpoint };
                 merged.committed =
                     Some(Arc::new(Committed::new(committed.seq(), origin, operations)));
             }
-            (Fault::InsteadRepeated, Some(committed)) => {
+            (Fault::WholeRepeated, Some(committed)) => {
                 let twice = committed.operations().iter().flat_map(|operation| {
                     let deletes = usize::from(operation.change == Change::Delete);
                     std::iter::repeat_n(operation.clone(), 1 + deletes)
