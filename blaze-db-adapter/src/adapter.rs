@@ -204,6 +204,9 @@ pub struct Incoming {
     /// Where the peer's feed is merged to, once this is; `None` if the operations are
     /// a part of what the next seq changed, of which more comes.
     pub checkpoint: Option<Checkpoint>,
+    /// Where the operations were written first, as far as known; see
+    /// [`Committed::roots`].
+    pub roots: Vec<Checkpoint>,
     /// What changed there.
     pub operations: Vec<Operation>,
 }

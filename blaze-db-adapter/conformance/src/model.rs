@@ -192,7 +192,7 @@ async fn merge<H: Harness>(
     checkpoint: Option<Checkpoint>,
     operations: Vec<Operation>,
 ) {
-    let incoming = Incoming { peer, checkpoint, operations };
+    let incoming = Incoming { peer, checkpoint, roots: Vec::new(), operations };
     let found = database.merge(incoming.clone()).await.expect("a merge succeeds");
     let expected = model.merge(incoming).await.expect("a merge succeeds");
     let conflicts = |conflicts: Vec<Conflict>| -> Vec<_> {

@@ -78,8 +78,11 @@ impl<'a, H: Harness> Subject<'a, H> {
     /// Merges operations as the changes of `peer` up to `seq`.
     pub(crate) async fn take(&self, peer: NodeId, seq: u64, operations: &[Operation]) -> Merged {
         let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(seq) });
+        let roots = checkpoint.into_iter().collect();
         let operations = operations.to_vec();
-        self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
+        self.merge(Incoming { peer, checkpoint, roots, operations })
+            .await
+            .expect("a merge succeeds")
     }
 
     /// Merges what `other` has and this database's checkpoint lacks.
@@ -90,8 +93,10 @@ impl<'a, H: Harness> Subject<'a, H> {
         let after = known.first().map_or(Seq::ZERO, |checkpoint| checkpoint.seq);
         let changes = other.changes(after, UNLIMITED).await.expect("changes can be read");
         let checkpoint = Some(history.place(changes.through));
-        let operations = changes.operations;
-        self.merge(Incoming { peer, checkpoint, operations }).await.expect("a merge succeeds")
+        let (roots, operations) = (Vec::new(), changes.operations);
+        self.merge(Incoming { peer, checkpoint, roots, operations })
+            .await
+            .expect("a merge succeeds")
     }
 
     pub(crate) async fn record(

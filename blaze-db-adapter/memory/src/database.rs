@@ -86,13 +86,13 @@ impl MemoryDatabase {
     fn install(
         &self,
         store: &mut Store,
-        origin: Origin,
+        (origin, roots): (Origin, Vec<Checkpoint>),
         operations: Vec<Operation>,
         staged: Staged<'_>,
     ) -> Arc<Committed> {
         let seq = self.feed.head().next();
         store.install(seq, &operations, staged);
-        let committed = Arc::new(Committed::new(seq, origin, operations));
+        let committed = Arc::new(Committed::new(seq, origin, operations).with_roots(roots));
         self.feed.push([committed.clone()]);
         committed
     }
@@ -154,11 +154,11 @@ impl DatabaseAdapter for MemoryDatabase {
         if operations.is_empty() {
             return Ok(Arc::new(Committed::new(self.feed.head(), Origin::Local, operations)));
         }
-        Ok(self.install(&mut store, Origin::Local, operations, staged))
+        Ok(self.install(&mut store, (Origin::Local, Vec::new()), operations, staged))
     }
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
-        let Incoming { peer, checkpoint, operations } = incoming;
+        let Incoming { peer, checkpoint, roots, operations } = incoming;
         let mut store = self.open()?;
         let mut staged = Staged::new();
         let (mut effective, mut conflicts) = (Vec::new(), Vec::new());
@@ -178,7 +178,7 @@ impl DatabaseAdapter for MemoryDatabase {
             return Ok(Merged { committed: None, conflicts });
         }
         let origin = Origin::Peer { node: peer, checkpoint };
-        let committed = self.install(&mut store, origin, effective, staged);
+        let committed = self.install(&mut store, (origin, roots), effective, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }
 

@@ -424,13 +424,13 @@ impl Applied {
                 let committed = Committed::new(self.head, Origin::Local, self.operations);
                 Done::Commit(Arc::new(committed))
             }
-            Request::Merge(Incoming { peer, checkpoint, operations }) => {
+            Request::Merge(Incoming { peer, checkpoint, roots, operations }) => {
                 let origin = Origin::Peer { node: peer, checkpoint };
                 let committed = self.changed.then(|| {
                     let operations = operations.into_iter().zip(self.effective);
                     let operations = operations.filter(|(_, effective)| *effective);
                     let operations = operations.map(|(operation, _)| operation).collect();
-                    Arc::new(Committed::new(self.head, origin, operations))
+                    Arc::new(Committed::new(self.head, origin, operations).with_roots(roots))
                 });
                 Done::Merge(Merged { committed, conflicts: self.conflicts })
             }

@@ -64,7 +64,7 @@ async fn a_read_only_opening_sees_each_commit_and_changes_nothing() {
     }
     let peer = database.identity().node;
     let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(1) });
-    let incoming = Incoming { peer, checkpoint, operations: Vec::new() };
+    let incoming = Incoming { peer, checkpoint, roots: Vec::new(), operations: Vec::new() };
     for error in [
         beside.commit(vec![put(1, 0)]).await.expect_err("it only reads"),
         beside.merge(incoming).await.expect_err("it only reads"),

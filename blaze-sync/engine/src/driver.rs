@@ -340,8 +340,9 @@ impl<'a> Driver<'a> {
 
 fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
     let database = Arc::clone(database);
-    let Batch { peer, checkpoint, operations } = batch;
-    Box::pin(async move { database.merge(Incoming { peer, checkpoint, operations }).await })
+    let Batch { peer, checkpoint, roots, operations } = batch;
+    let incoming = Incoming { peer, checkpoint, roots, operations };
+    Box::pin(async move { database.merge(incoming).await })
 }
 
 /// How far a peer's feed is merged, and whether under a former id: the latest of those

@@ -43,7 +43,10 @@ async fn what_was_left_out_in_an_earlier_session_comes_whole_in_the_next() {
     let checkpoint = Some(database.announce().await.unwrap().place(Seq(2)));
     let limit = ChangesLimit { records: 1, bytes: 1 };
     let operations = database.changes(Seq::ZERO, limit).await.unwrap().operations;
-    b.database().merge(Incoming { peer: identity.node, checkpoint, operations }).await.unwrap();
+    b.database()
+        .merge(Incoming { peer: identity.node, checkpoint, roots: vec![], operations })
+        .await
+        .unwrap();
 
     let a = with_database("a", database);
     listen(&a, &transport, "a").await;

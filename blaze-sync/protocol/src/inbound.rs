@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, TRANSACTION_BYTES_MAX};
-use blaze_codec::{History, HlcClock, NodeId, Operation, Seq};
+use blaze_codec::message::{
+    Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, TRANSACTION_BYTES_MAX,
+};
+use blaze_codec::{Checkpoint, History, HlcClock, NodeId, Operation, Seq};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
+use crate::roots::Roots;
 use crate::{Batch, SessionError};
 
 /// The most bytes of pieces that are put together: a transaction that a peer
@@ -49,6 +52,9 @@ struct Group {
     bytes: u64,
     /// Whether it came in pieces; then it is merged alone.
     large: bool,
+    roots: Roots,
+    /// Whether records that changed again later are left out.
+    left_out: bool,
     operations: Vec<Operation>,
 }
 
@@ -70,23 +76,19 @@ impl Inbound {
         }
     }
 
-    /// Everything up to here has arrived.
-    pub(crate) const fn received(&self) -> Seq {
-        self.received
-    }
-
     /// Everything up to here is merged and durable.
     pub(crate) const fn merged(&self) -> Seq {
         self.merged
     }
 
-    /// Takes a frame of changes of `bytes` in all.
+    /// Takes a frame of changes of `bytes` in all; returns up to where the peer has the
+    /// feeds of others.
     pub(crate) fn frame(
         &mut self,
         frame: &ChangesFrame,
         bytes: u64,
         wall_ms: u64,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Vec<Checkpoint>, SessionError> {
         #[cfg(feature = "canary")]
         if canary::is(Canary::CreditIgnored) {
             self.granted = u64::MAX;
@@ -104,7 +106,7 @@ impl Inbound {
             self.stage(&frame.payload)?;
             self.staged_cost += bytes;
             if frame.more {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let payload = std::mem::take(&mut self.staged);
             return self.changes(Changes::decode(&payload)?, 0, true, wall_ms);
@@ -126,8 +128,8 @@ impl Inbound {
         bytes: u64,
         large: bool,
         wall_ms: u64,
-    ) -> Result<(), SessionError> {
-        let Changes { after, through, operations } = changes;
+    ) -> Result<Vec<Checkpoint>, SessionError> {
+        let Changes { range: Range { after, through, left_out, roots }, operations } = changes;
         #[cfg(feature = "canary")]
         let (after, operations) = canaries(after.min(self.received), after, large, operations);
         if after > self.received || through < self.received {
@@ -148,20 +150,28 @@ impl Inbound {
         }
         let partial = through == self.received && !operations.is_empty();
         self.received = through;
-        match self.pending.back_mut() {
-            Some(group)
-                if !large
-                    && !group.large
-                    && (group.partial || !partial)
-                    && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX =>
-            {
-                (group.through, group.partial) = (through, partial);
-                group.bytes += bytes;
-                group.operations.extend(operations);
-            }
-            _ => self.pending.push_back(Group { through, partial, bytes, large, operations }),
+        let joins = |group: &&mut Group| {
+            !large
+                && !group.large
+                && (group.partial || !partial)
+                && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX
+        };
+        let place = self.history.place(through);
+        let written = if roots.is_empty() { std::slice::from_ref(&place) } else { &roots };
+        let written = written.iter().filter(|_| !operations.is_empty());
+        if let Some(group) = self.pending.back_mut().filter(joins) {
+            written.for_each(|root| group.roots.add(*root));
+            (group.through, group.partial, group.left_out) = (through, partial, left_out);
+            group.bytes += bytes;
+            group.operations.extend(operations);
+        } else {
+            let mut group_roots = Roots::default();
+            written.for_each(|root| group_roots.add(*root));
+            let roots = group_roots;
+            let group = Group { through, partial, bytes, large, roots, left_out, operations };
+            self.pending.push_back(group);
         }
-        Ok(())
+        Ok(roots)
     }
 
     /// The next batch to merge: everything that arrived while the last one was
@@ -174,8 +184,11 @@ impl Inbound {
         let operations = std::mem::take(&mut group.operations);
         // Its operations belong to a seq that is not reached yet.
         let checkpoint = (!group.partial).then(|| self.history.place(group.through));
+        let roots = std::mem::take(&mut group.roots);
+        // What was left out isn't here yet, whatever place is reached.
+        let roots = checkpoint.filter(|_| !group.left_out).map(|reached| roots.or(reached));
         self.merging = Some(group);
-        Some(Batch { peer: self.peer, checkpoint, operations })
+        Some(Batch { peer: self.peer, checkpoint, roots: roots.unwrap_or_default(), operations })
     }
 
     /// The batch is merged and durable; returns the place that was reached.
@@ -228,8 +241,8 @@ fn canaries(
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::Incarnation;
     use blaze_codec::message::{Message, encode_changes};
+    use blaze_codec::{Hlc, Incarnation};
     use bytes::Bytes;
 
     use super::*;
@@ -322,6 +335,51 @@ mod tests {
         inbound.frame(&part(5, 5), 10, 0).unwrap();
         inbound.frame(&part(5, 6), 10, 0).unwrap();
         assert_eq!(places(&mut inbound), Some(Some(Seq(6))), "its last part came meanwhile");
+    }
+
+    fn place(incarnation: u64, seq: u64) -> Checkpoint {
+        Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) }
+    }
+
+    /// One operation, as the change of a seq.
+    fn written(seq: u64, left_out: bool, roots: &[Checkpoint]) -> ChangesFrame {
+        let version = blaze_codec::Version { hlc: Hlc::from_bits(seq), ..Default::default() };
+        let operation = Operation {
+            collection: "notes".parse().unwrap(),
+            key: 1.into(),
+            version,
+            base: blaze_codec::Version::ZERO,
+            change: blaze_codec::Change::Delete,
+        };
+        let range = Range::new(Seq(seq - 1), Seq(seq));
+        let range = Range { left_out, roots: roots.to_vec(), ..range };
+        frame(range.encode(&[operation])[0].clone())
+    }
+
+    #[test]
+    fn what_is_merged_has_the_roots_of_its_frames_or_their_own_places() {
+        let mut inbound = inbound();
+        inbound.frame(&changes(0, 1), 9, 0).unwrap();
+        assert_eq!(inbound.poll_batch().unwrap().roots, [], "there is nothing of it");
+        let told = inbound.frame(&written(2, false, &[place(5, 8), place(7, 3)]), 9, 0);
+        assert_eq!(told, Ok(vec![place(5, 8), place(7, 3)]));
+        assert_eq!(inbound.frame(&written(3, false, &[]), 9, 0), Ok(vec![]));
+        inbound.frame(&changes(3, 4), 9, 0).unwrap();
+        inbound.merged_batch();
+        let roots = inbound.poll_batch().unwrap().roots;
+        assert_eq!(roots, [place(1, 3), place(5, 8), place(7, 3)]);
+    }
+
+    #[test]
+    fn what_leaves_something_out_has_no_roots_until_nothing_is_left_out() {
+        let mut inbound = inbound();
+        inbound.frame(&written(1, true, &[]), 9, 0).unwrap();
+        let batch = inbound.poll_batch().unwrap();
+        assert_eq!((batch.checkpoint, batch.roots), (Some(place(1, 1)), vec![]));
+        inbound.frame(&written(2, true, &[]), 9, 0).unwrap();
+        inbound.frame(&written(3, false, &[]), 9, 0).unwrap();
+        inbound.merged_batch();
+        assert_eq!(inbound.poll_batch().unwrap().roots, [place(1, 3)]);
     }
 
     #[test]

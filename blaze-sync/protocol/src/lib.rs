@@ -22,6 +22,7 @@ mod error;
 mod inbound;
 mod io;
 mod outbound;
+mod roots;
 mod session;
 
 pub use config::{CREDIT_BYTES_MAX, Limits, LocalNode, SessionConfig, Side};

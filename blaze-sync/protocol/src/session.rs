@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
-use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionError, Side};
+use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Side};
 
 /// One side of one link.
 ///
@@ -143,8 +143,8 @@ impl Session {
             Phase::Live => {
                 let ping = self.sent_ms.saturating_add(limits.heartbeat_ms);
                 let silence = self.heard_ms.saturating_add(limits.silence_ms);
-                let untold = self.outbound.as_ref().and_then(Outbound::untold_due_ms);
-                Some(ping.min(silence).min(untold.unwrap_or(u64::MAX)))
+                let outbound = self.outbound.as_ref().and_then(Outbound::due_ms);
+                Some(ping.min(silence).min(outbound.unwrap_or(u64::MAX)))
             }
             Phase::Ended => None,
         }
@@ -177,7 +177,7 @@ impl Session {
             }
             Input::Changes(outgoing) => {
                 if let Some(outbound) = &mut self.outbound {
-                    outbound.queue(outgoing);
+                    outbound.take(outgoing, now.mono_ms);
                 }
                 Ok(())
             }
@@ -245,7 +245,11 @@ impl Session {
             (_, Message::Changes(frame)) => {
                 let rule = "changes come only where the mode allows them, once asked for";
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                inbound.frame(&frame, bytes, now.wall_ms)
+                let roots = inbound.frame(&frame, bytes, now.wall_ms)?;
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.learn(&roots);
+                }
+                Ok(())
             }
             (_, Message::Ack(ack)) => {
                 let rule = "an ack answers changes";
@@ -368,7 +372,9 @@ impl Session {
     fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
         let peer = self.peer.as_ref().filter(|peer| self.sends(peer.mode));
         let rule = "a side asks for changes only where the mode allows them";
-        peer.ok_or(SessionError::Violation { rule })?;
+        let peer = peer.ok_or(SessionError::Violation { rule })?;
+        // The two sides must not both keep back what both have from a third.
+        let first = self.config.local.node < peer.node;
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
@@ -382,7 +388,8 @@ impl Session {
             let event = Event::WentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
         }
-        let mut outbound = Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX)?;
+        let mut outbound =
+            Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
         outbound.head(self.config.local.head);
         self.outbound = Some(outbound);
         Ok(())
@@ -427,6 +434,7 @@ impl Session {
         }
         self.report_caught_up();
         let (Some(outbound), Some(peer)) = (&mut self.outbound, &self.peer) else { return };
+        outbound.poll_kept(now.mono_ms, &peer.history);
         loop {
             while let Some(frame) = outbound.poll_frame() {
                 self.sent_ms = now.mono_ms;
@@ -438,10 +446,7 @@ impl Session {
             }
         }
         if let Some((after, bytes, behind)) = outbound.poll_read() {
-            // What arrived in this session the peer has, too.
-            let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
-            let seq = peer.head.max(received);
-            let known = Known { history: peer.history.clone(), seq };
+            let known = outbound.known_to(&peer.history);
             self.outputs.push_back(Output::Read { after, bytes, known, behind });
         }
         if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {

@@ -43,7 +43,7 @@ impl World {
         }
         if self.config.has(Driver::CheckpointFirst) {
             let (peer, checkpoint) = (batch.peer, batch.checkpoint);
-            let incoming = Incoming { peer, checkpoint, operations: Vec::new() };
+            let incoming = Incoming { peer, checkpoint, roots: Vec::new(), operations: Vec::new() };
             let database = Arc::clone(&self.nodes[node].life.as_ref()?.database);
             ready(database.merge(incoming))?.ok()?;
         }
@@ -150,14 +150,14 @@ impl World {
     fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
         let Some(life) = &self.nodes[node].life else { return };
         let database = Arc::clone(&life.database);
-        let Batch { peer, mut checkpoint, mut operations } = batch.clone();
+        let Batch { peer, mut checkpoint, roots, mut operations } = batch.clone();
         if self.config.has(Driver::CheckpointSkipped) {
             checkpoint = None;
         }
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        match ready(database.merge(Incoming { peer, checkpoint, operations })) {
+        match ready(database.merge(Incoming { peer, checkpoint, roots, operations })) {
             Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
             other => self.fail("a batch is merged", format!("{other:?}")),
         }

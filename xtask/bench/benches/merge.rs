@@ -158,5 +158,5 @@ fn memory(criterion: &mut Criterion, work: &Work, runtime: &Runtime) {
 fn incoming(operations: &[Operation], seq: Seq) -> Incoming {
     let checkpoint = Checkpoint { incarnation: Incarnation(1), seq };
     let peer = NodeId::from_bytes([9; 16]);
-    Incoming { peer, checkpoint, operations: operations.to_vec() }
+    Incoming { peer, checkpoint, roots: Vec::new(), operations: operations.to_vec() }
 }

@@ -18,7 +18,7 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
     database.close().await.expect("closing twice does nothing");
     let notes = name("notes");
     let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(1) });
-    let incoming = Incoming { peer: peer(1), checkpoint, operations: vec![] };
+    let incoming = Incoming { peer: peer(1), checkpoint, roots: vec![], operations: vec![] };
     let calls = [
         ("commit", database.commit(vec![insert("notes", 2, record! {})]).await.err()),
         ("an empty commit", database.commit(vec![]).await.err()),
@@ -95,7 +95,8 @@ pub async fn a_dropped_merge_is_whole_or_nothing<H: Harness>(harness: &H) {
         let checkpoint =
             Some(Checkpoint { incarnation: Incarnation(1), seq: source.feed().head() });
         let operations = source.whole_feed().await;
-        let mut merge = database.merge(Incoming { peer: peer(1), checkpoint, operations });
+        let mut merge =
+            database.merge(Incoming { peer: peer(1), checkpoint, roots: vec![], operations });
         for _ in 0..n % 4 {
             if poll_fn(|context| Poll::Ready(merge.as_mut().poll(context))).await.is_ready() {
                 break;

@@ -60,6 +60,7 @@ pub async fn a_merge_is_one_commit_of_what_changed<H: Harness>(harness: &H) {
     let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
     let origin = Origin::Peer { node: peer(2), checkpoint: Some(checkpoint) };
     assert_eq!((committed.seq(), committed.origin()), (Seq(2), origin));
+    assert_eq!(committed.roots(), [checkpoint], "peers are told where it was written first");
     assert_eq!(committed.operations(), [operations[1].clone(), operations[3].clone()]);
     assert_eq!(database.feed().head(), Seq(2));
     assert_eq!(database.states().await, fold(&[&known[..], &operations].concat()));
@@ -83,7 +84,7 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
         |incarnation, seq| Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) };
     let places = [place(u64::MAX, 4), place(7, 8), place(u64::MAX, 5), place(u64::MAX, 3)];
     let reach = async |checkpoint| {
-        let incoming = Incoming { peer: peer(1), checkpoint, operations: vec![] };
+        let incoming = Incoming { peer: peer(1), checkpoint, roots: vec![], operations: vec![] };
         database.merge(incoming).await.expect("a merge succeeds");
     };
     for place in places {
@@ -93,7 +94,7 @@ pub async fn a_merge_stores_the_checkpoint<H: Harness>(harness: &H) {
     assert_eq!(found, [place(u64::MAX, 5), place(7, 8), place(1, 9)]);
     // A part of what a seq changed reaches no place.
     let operations = vec![update(2, 11, "a", 2)];
-    let part = Incoming { peer: peer(1), checkpoint: None, operations };
+    let part = Incoming { peer: peer(1), checkpoint: None, roots: vec![], operations };
     let merged = database.merge(part).await.expect("a merge succeeds");
     let origin = merged.committed.expect("it changed something").origin();
     assert_eq!(origin, Origin::Peer { node: peer(1), checkpoint: None });

@@ -241,11 +241,12 @@ impl DatabaseAdapter for FaultyDatabase {
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
         self.open()?;
-        let Incoming { peer, checkpoint, mut operations } = incoming;
+        let Incoming { peer, checkpoint, roots, mut operations } = incoming;
         if self.fault == Fault::MergeSplit && operations.len() > 1 {
             let mut all = Merged { committed: None, conflicts: Vec::new() };
             for operation in operations {
-                let incoming = Incoming { peer, checkpoint, operations: vec![operation] };
+                let (roots, operations) = (roots.clone(), vec![operation]);
+                let incoming = Incoming { peer, checkpoint, roots, operations };
                 let merged = self.merge_now(incoming).await?;
                 all.committed = merged.committed.or(all.committed);
                 all.conflicts.extend(merged.conflicts);
@@ -261,16 +262,16 @@ impl DatabaseAdapter for FaultyDatabase {
         let known = self.memory.checkpoints(peer).await?;
         if self.fault == Fault::CheckpointOfNothing && !known.is_empty() {
             let before = self.memory.feed().head();
-            let merged =
-                self.merge_now(Incoming { peer: NodeId::ZERO, checkpoint, operations }).await?;
+            let incoming = Incoming { peer: NodeId::ZERO, checkpoint, roots, operations };
+            let merged = self.merge_now(incoming).await?;
             let changed = self.memory.feed().head() > before;
             if changed {
-                let nothing = Incoming { peer, checkpoint, operations: vec![] };
+                let nothing = Incoming { peer, checkpoint, roots: vec![], operations: vec![] };
                 self.memory.merge(nothing).await?;
             }
             return Ok(merged);
         }
-        let incoming = Incoming { peer, checkpoint, operations: operations.clone() };
+        let incoming = Incoming { peer, checkpoint, roots, operations: operations.clone() };
         let mut merged = self.merge_now(incoming).await?;
         match (self.fault, &merged.committed) {
             (Fault::MergeRepeats, None) => {

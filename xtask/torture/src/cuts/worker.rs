@@ -175,7 +175,7 @@ impl Lane {
         });
         let operations = operations.collect();
         let checkpoint = Some(checkpoint(number));
-        let incoming = Incoming { peer: peer(), checkpoint, operations };
+        let incoming = Incoming { peer: peer(), checkpoint, roots: Vec::new(), operations };
         let merged = self.db.merge(incoming).await?;
         Ok(merged.committed.map_or(0, |committed| committed.seq().0))
     }
