@@ -26,6 +26,8 @@ pub const CONTROL_BYTES_MAX: usize = 4 * 1024;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The largest encoded transaction, over all of its frames, in bytes: 64 MiB.
 pub const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How many places changes may name where they were written first.
+pub const ROOTS_MAX: usize = 16;
 
 /// What errors call the limits.
 pub(crate) mod what {
@@ -35,6 +37,7 @@ pub(crate) mod what {
     pub(crate) const RECORD_BYTES: &str = "encoded record bytes";
     pub(crate) const KEY_BYTES: &str = "key bytes";
     pub(crate) const CONTROL_BYTES: &str = "control message bytes";
+    pub(crate) const ROOTS: &str = "number of roots";
 }
 
 /// Refuses what exceeds a limit.

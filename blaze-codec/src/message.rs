@@ -12,11 +12,11 @@ mod tests;
 use bytes::Bytes;
 use serde::Deserialize;
 
-pub use self::changes::{Changes, ChangesFrame, encode_changes, encode_roll};
+pub use self::changes::{Changes, ChangesFrame, Range, encode_changes, encode_roll};
 pub use self::control::{Ack, Goodbye, Hello, Reason, Resume, Start};
 use crate::DecodeError;
 use crate::limits;
-pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, TRANSACTION_BYTES_MAX};
+pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, ROOTS_MAX, TRANSACTION_BYTES_MAX};
 
 /// The oldest protocol version that this build speaks.
 pub const PROTOCOL_VERSION_MIN: u16 = 1;

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{
-    Ack, Changes, Goodbye, Hello, Message, Reason, Resume, Start, encode_changes, encode_roll,
+    Ack, Changes, Goodbye, Hello, Message, Range, Reason, Resume, Start, encode_roll,
 };
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
@@ -231,18 +231,23 @@ fn messages() {
         ("goodbye: self link", Reason::SelfLink),
     ];
     let goodbye = |reason| Message::Goodbye(Goodbye { reason, message: "bye".into() });
-    let changes = encode_changes(Seq(4), Seq(5), &example()).remove(0);
+    let changes = |range: Range| Message::decode(range.encode(&example()).remove(0)).unwrap();
+    let range = Range::new(Seq(4), Seq(5));
+    let forwarded = Range { roots: vec![last], ..range.clone() };
+    let behind = Range { left_out: true, ..range.clone() };
     let named = Operation { change: Change::Update(vec![]), ..example().remove(0) };
     let mut samples = vec![
         ("hello", Message::Hello(hello)),
         ("resume from a seq", Message::Resume(resume(Some(last)))),
         ("resume from nothing", Message::Resume(resume(None))),
-        ("changes", Message::decode(changes).unwrap()),
+        ("changes", changes(range)),
         ("ack", Message::Ack(Ack { through: Seq(5), credit: 200, head: Seq(7) })),
         ("ping", Message::Ping(1)),
         ("pong", Message::Pong(1)),
     ];
     samples.extend(reasons.map(|(name, reason)| (name, goodbye(reason))));
+    samples.push(("changes that were written elsewhere", changes(forwarded)));
+    samples.push(("changes without records that changed again", changes(behind)));
     samples.extend([
         ("start", Message::Start(Start { roll: None })),
         ("start after a roll", Message::Start(Start { roll: Some(Seq(300)) })),

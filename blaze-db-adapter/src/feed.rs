@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use blaze_codec::{Checkpoint, NodeId, Operation, Seq, message};
+use blaze_codec::message::Range;
+use blaze_codec::{Checkpoint, NodeId, Operation, Seq};
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -29,6 +30,7 @@ pub enum Origin {
 pub struct Committed {
     seq: Seq,
     origin: Origin,
+    roots: Vec<Checkpoint>,
     operations: Vec<Operation>,
     bytes_max: usize,
     frames: OnceLock<Vec<Bytes>>,
@@ -38,7 +40,14 @@ impl Committed {
     /// A commit with this seq.
     pub fn new(seq: Seq, origin: Origin, operations: Vec<Operation>) -> Self {
         let bytes_max = operations.iter().map(size::bytes_max).sum();
-        Self { seq, origin, operations, bytes_max, frames: OnceLock::new() }
+        let roots = Vec::new();
+        Self { seq, origin, roots, operations, bytes_max, frames: OnceLock::new() }
+    }
+
+    /// The same, with the roots of what was merged. Default: none.
+    #[must_use]
+    pub fn with_roots(self, roots: Vec<Checkpoint>) -> Self {
+        Self { roots, ..self }
     }
 
     /// Its number.
@@ -51,6 +60,13 @@ impl Committed {
         self.origin
     }
 
+    /// Where what was merged had been written first: places in the feeds of peers, up to
+    /// which they have all of this commit, and this database all that they have. None if
+    /// that isn't known, or it was written here.
+    pub fn roots(&self) -> &[Checkpoint] {
+        &self.roots
+    }
+
     /// What changed something, in the order of writing.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
@@ -61,7 +77,8 @@ impl Committed {
     pub fn frames(&self) -> &[Bytes] {
         self.frames.get_or_init(|| match self.seq.0.checked_sub(1) {
             Some(after) if !self.operations.is_empty() => {
-                message::encode_changes(Seq(after), self.seq, &self.operations)
+                let range = Range::new(Seq(after), self.seq);
+                Range { roots: self.roots.clone(), ..range }.encode(&self.operations)
             }
             _ => Vec::new(),
         })

@@ -14,6 +14,9 @@ pub struct Incoming {
     /// Where the peer's feed is merged to, once this is; `None` if the operations are
     /// a part of what the next seq changed, of which more comes, or a roll.
     pub checkpoint: Option<Checkpoint>,
+    /// Where the operations were written first, as far as known; see
+    /// [`Committed::roots`](crate::Committed::roots).
+    pub roots: Vec<Checkpoint>,
     /// What changed there.
     pub operations: Vec<Operation>,
     /// The local seq up to which the peer has acknowledged this feed. A write that a
@@ -34,7 +37,7 @@ pub enum Joined {
     Changed,
     /// Instead of all that came of the record, the commit has the
     /// [operations](RecordState::operations) of its state at the end of the transaction,
-    /// once: others, and the peer itself, may lack some. See [`Incoming::origin`].
+    /// once: others, and the peer itself, may lack some. See [`Incoming::source`].
     Whole,
 }
 
@@ -73,11 +76,16 @@ impl Incoming {
         Joined::Nothing
     }
 
-    /// The origin of the commit that this becomes. One that has whole records instead of
-    /// what came goes to the peer, too: as if it were a part of what the next seq changed.
-    pub const fn origin(&self, whole: bool) -> Origin {
-        let checkpoint = if whole { None } else { self.checkpoint };
-        Origin::Peer { node: self.peer, checkpoint }
+    /// The origin and the roots of the commit that this becomes. One that has whole records
+    /// instead of what came goes to the peer, too: as if it were a part of what the next seq
+    /// changed, and written here.
+    pub fn source(&self, whole: bool) -> (Origin, Vec<Checkpoint>) {
+        let node = self.peer;
+        if whole {
+            return (Origin::Peer { node, checkpoint: None }, Vec::new());
+        }
+        let checkpoint = self.checkpoint;
+        (Origin::Peer { node, checkpoint }, self.roots.clone())
     }
 }
 
@@ -168,9 +176,11 @@ mod tests {
     #[test]
     fn a_commit_of_something_else_is_not_taken_for_known_to_the_peer() {
         let checkpoint = Some(Checkpoint { incarnation: blaze_codec::Incarnation(1), seq: Seq(3) });
-        let incoming = Incoming { checkpoint, ..Incoming::default() };
+        let roots = checkpoint.into_iter().collect::<Vec<_>>();
+        let incoming = Incoming { checkpoint, roots: roots.clone(), ..Incoming::default() };
         let node = NodeId::ZERO;
-        assert_eq!(incoming.origin(false), Origin::Peer { node, checkpoint });
-        assert_eq!(incoming.origin(true), Origin::Peer { node, checkpoint: None });
+        let origin = Origin::Peer { node, checkpoint: None };
+        assert_eq!(incoming.source(true), (origin, vec![]));
+        assert_eq!(incoming.source(false), (Origin::Peer { node, checkpoint }, roots));
     }
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{CHANGES, FLAG_MORE, HEADER_BYTES, ROLL};
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{self, BODY_BYTES_MAX, ROOTS_MAX};
 use crate::reader::Reader;
-use crate::{DecodeError, Operation, Seq, batch};
+use crate::{Checkpoint, DecodeError, Incarnation, Operation, Seq, batch};
 
 /// A frame of changes: a whole or a piece of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,44 +27,107 @@ pub struct ChangesFrame {
 ///     let Message::Changes(frame) = Message::decode(body)? else { continue };
 ///     payload.extend_from_slice(&frame.payload);
 /// }
-/// assert_eq!(Changes::decode(&payload)?.through, Seq(5));
+/// assert_eq!(Changes::decode(&payload)?.range.through, Seq(5));
 /// # Ok::<(), blaze_codec::DecodeError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// The range begins after this seq.
-    pub after: Seq,
-    /// The range ends with this seq.
-    pub through: Seq,
+    /// What they are of the feed.
+    pub range: Range,
     /// What changed, to be merged in one commit.
     pub operations: Vec<Operation>,
 }
 
-impl Changes {
-    /// Decodes a payload whose pieces were put together: the range's ends as two
-    /// little-endian u64, then a batch.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeError`] if the range is empty or the batch is malformed.
-    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(payload);
+/// What changes are of their sender's feed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Range {
+    /// The range begins after this seq.
+    pub after: Seq,
+    /// The range ends with this seq.
+    pub through: Seq,
+    /// Whether records that changed again after the range are left out.
+    pub left_out: bool,
+    /// Where the operations were written first: places in feeds, one an incarnation,
+    /// ascending, at most [`ROOTS_MAX`]. Up to them lies every operation of the range,
+    /// and the sender has all that lies there. None if that isn't known, or if the place
+    /// is the range's own end.
+    pub roots: Vec<Checkpoint>,
+}
+
+impl Range {
+    /// A range of which nothing else is known.
+    pub const fn new(after: Seq, through: Seq) -> Self {
+        Self { after, through, left_out: false, roots: Vec::new() }
+    }
+
+    /// The bodies of the frames that carry the range; more than one if they exceed
+    /// [`BODY_BYTES_MAX`].
+    pub fn encode(&self, operations: &[Operation]) -> Vec<Bytes> {
+        in_frames(self.body(CHANGES, operations))
+    }
+
+    fn body(&self, kind: u8, operations: &[Operation]) -> Vec<u8> {
+        debug_assert!(self.roots.len() <= ROOTS_MAX, "more roots than a decoder takes");
+        let mut body = vec![kind, 0];
+        body.extend_from_slice(&self.after.0.to_le_bytes());
+        body.extend_from_slice(&self.through.0.to_le_bytes());
+        let roots = u8::try_from(self.roots.len()).unwrap_or(u8::MAX);
+        body.extend_from_slice(&[u8::from(self.left_out), roots]);
+        for root in &self.roots {
+            body.extend_from_slice(&root.incarnation.0.to_le_bytes());
+            body.extend_from_slice(&root.seq.0.to_le_bytes());
+        }
+        batch::encode(operations, &mut body);
+        body
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let after = Seq(u64::from_le_bytes(reader.array()?));
         let through = Seq(u64::from_le_bytes(reader.array()?));
         if through < after {
             return Err(DecodeError::Malformed { what: "range of seqs", at: 0 });
         }
-        Ok(Self { after, through, operations: batch::read(reader)? })
+        let at = reader.at();
+        let (left_out, count) = (reader.byte()?, usize::from(reader.byte()?));
+        // Who left something out doesn't have all that lies up to any place.
+        if left_out > 1 || (left_out == 1 && count > 0) {
+            return Err(DecodeError::Malformed { what: "whether something is left out", at });
+        }
+        limits::check(limits::what::ROOTS, count, ROOTS_MAX)?;
+        let mut roots: Vec<Checkpoint> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let at = reader.at();
+            let incarnation = Incarnation(u64::from_le_bytes(reader.array()?));
+            if roots.last().is_some_and(|last| last.incarnation >= incarnation) {
+                return Err(DecodeError::Malformed { what: "order of roots", at });
+            }
+            roots.push(Checkpoint { incarnation, seq: Seq(u64::from_le_bytes(reader.array()?)) });
+        }
+        Ok(Self { after, through, left_out: left_out == 1, roots })
+    }
+}
+
+impl Changes {
+    /// Decodes a payload whose pieces were put together: the range, then a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the range is empty, or it or the batch is malformed.
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let range = Range::decode(&mut reader)?;
+        Ok(Self { range, operations: batch::read(reader)? })
     }
 }
 
 /// The bodies of the frames that carry the changes after one seq and through
-/// another; more than one if they exceed [`BODY_BYTES_MAX`].
+/// another, of which nothing else is known; see [`Range::encode`].
 pub fn encode_changes(after: Seq, through: Seq, operations: &[Operation]) -> Vec<Bytes> {
-    let mut body = vec![CHANGES, 0];
-    body.extend_from_slice(&after.0.to_le_bytes());
-    body.extend_from_slice(&through.0.to_le_bytes());
-    batch::encode(operations, &mut body);
+    Range::new(after, through).encode(operations)
+}
+
+/// Cuts a body to fit into frames.
+fn in_frames(body: Vec<u8>) -> Vec<Bytes> {
     if body.len() <= BODY_BYTES_MAX {
         return vec![body.into()];
     }
@@ -77,10 +140,7 @@ pub fn encode_changes(after: Seq, through: Seq, operations: &[Operation]) -> Vec
 /// The body of a frame that carries a piece of a roll; `None` if it exceeds
 /// [`BODY_BYTES_MAX`] and must be made of fewer operations.
 pub fn encode_roll(after: Seq, through: Seq, operations: &[Operation]) -> Option<Bytes> {
-    let mut body = vec![ROLL, 0];
-    body.extend_from_slice(&after.0.to_le_bytes());
-    body.extend_from_slice(&through.0.to_le_bytes());
-    batch::encode(operations, &mut body);
+    let body = Range::new(after, through).body(ROLL, operations);
     (body.len() <= BODY_BYTES_MAX).then(|| body.into())
 }
 

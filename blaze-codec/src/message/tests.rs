@@ -123,7 +123,7 @@ fn small_changes_are_one_frame() {
     let [body] = &bodies[..] else { panic!("{} frames", bodies.len()) };
     let Ok(Message::Changes(frame)) = Message::decode(body.clone()) else { panic!("no changes") };
     assert!(!frame.more);
-    let changes = Changes { after: Seq(4), through: Seq(6), operations };
+    let changes = Changes { range: Range::new(Seq(4), Seq(6)), operations };
     assert_eq!(Changes::decode(&frame.payload), Ok(changes));
 }
 
@@ -142,7 +142,7 @@ fn large_changes_are_cut_and_put_together() {
         assert!(Changes::decode(&payload).is_err(), "complete before the last frame");
         payload.extend_from_slice(&frame.payload);
     }
-    let changes = Changes { after: Seq(4), through: Seq(5), operations };
+    let changes = Changes { range: Range::new(Seq(4), Seq(5)), operations };
     assert_eq!(Changes::decode(&payload), Ok(changes));
 }
 
@@ -154,17 +154,56 @@ fn a_piece_of_a_roll_is_one_frame_or_none() {
         .collect();
     let body = encode_roll(Seq(4), Seq(6), &named).unwrap();
     let Ok(Message::Roll(payload)) = Message::decode(body) else { panic!("no roll") };
-    let roll = Changes { after: Seq(4), through: Seq(6), operations: named };
+    let roll = Changes { range: Range::new(Seq(4), Seq(6)), operations: named };
     assert_eq!(Changes::decode(&payload), Ok(roll));
     assert_eq!(encode_roll(Seq(4), Seq(6), &operations(50, 64 * 1024)), None);
 }
 
+/// A payload of nothing, with this range.
+fn payload(range: &Range) -> Vec<u8> {
+    let mut payload = range.encode(&[]).concat();
+    payload.split_off(HEADER_BYTES)
+}
+
+fn root(incarnation: u64) -> Checkpoint {
+    Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(incarnation + 1) }
+}
+
 #[test]
-fn a_range_that_goes_back_is_refused() {
-    let mut payload = Vec::new();
-    payload.extend_from_slice(&5_u64.to_le_bytes());
-    payload.extend_from_slice(&4_u64.to_le_bytes());
-    crate::batch::encode(&[], &mut payload);
-    let refused = DecodeError::Malformed { what: "range of seqs", at: 0 };
-    assert_eq!(Changes::decode(&payload), Err(refused));
+fn what_is_known_of_a_range_comes_back() {
+    let roots = (1..=ROOTS_MAX as u64).map(root).collect();
+    let ranges = [
+        Range { left_out: true, ..Range::new(Seq(4), Seq(6)) },
+        Range { roots, ..Range::new(Seq(4), Seq(6)) },
+    ];
+    for range in ranges {
+        let payload = payload(&range);
+        assert_eq!(Changes::decode(&payload), Ok(Changes { range, operations: vec![] }));
+        for end in 0..payload.len() {
+            assert!(Changes::decode(&payload[..end]).is_err(), "cut to {end} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_of_a_range_is_refused() {
+    let refused = |payload: &[u8]| match Changes::decode(payload) {
+        Err(DecodeError::Malformed { what, .. } | DecodeError::Limit { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    let back = payload(&Range::new(Seq(5), Seq(4)));
+    assert_eq!(refused(&back), "range of seqs");
+    for roots in [vec![root(2), root(1)], vec![root(2), root(2)]] {
+        let range = Range { roots, ..Range::new(Seq(4), Seq(5)) };
+        assert_eq!(refused(&payload(&range)), "order of roots");
+    }
+    let with = |left_out: u8, roots: u8| {
+        let range = Range { roots: vec![root(1)], ..Range::new(Seq(4), Seq(5)) };
+        let mut payload = payload(&range);
+        payload[16..18].copy_from_slice(&[left_out, roots]);
+        payload
+    };
+    assert_eq!(refused(&with(2, 0)), "whether something is left out");
+    assert_eq!(refused(&with(1, 1)), "whether something is left out");
+    assert_eq!(refused(&with(0, 17)), "number of roots");
 }

@@ -152,7 +152,14 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
                 let incarnation = Incarnation(*incarnation);
                 let checkpoint = (*seq > 0).then_some(Checkpoint { incarnation, seq: Seq(*seq) });
                 let (peer, holds) = (peer(*from), Seq(*holds));
-                let incoming = Incoming { peer, checkpoint, operations, holds, roll: *roll };
+                let incoming = Incoming {
+                    peer,
+                    checkpoint,
+                    roots: checkpoint.into_iter().collect(),
+                    operations,
+                    holds,
+                    roll: *roll,
+                };
                 merge(&database, &model, incoming).await;
             }
             Step::Register { peer: node, name, holds } => {
@@ -253,7 +260,9 @@ async fn merge<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase, in
     };
     assert_eq!(conflicts(found.conflicts), conflicts(expected.conflicts));
     let commit = |commit: Option<std::sync::Arc<blaze_db_adapter::Committed>>| {
-        commit.map(|commit| (commit.seq(), commit.origin(), commit.operations().to_vec()))
+        commit.map(|commit| {
+            (commit.seq(), commit.origin(), commit.roots().to_vec(), commit.operations().to_vec())
+        })
     };
     assert_eq!(commit(found.committed), commit(expected.committed));
 }

@@ -78,8 +78,9 @@ impl<'a, H: Harness> Subject<'a, H> {
     /// Merges operations as the changes of `peer` up to `seq`.
     pub(crate) async fn take(&self, peer: NodeId, seq: u64, operations: &[Operation]) -> Merged {
         let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(seq) });
+        let roots = checkpoint.into_iter().collect();
         let operations = operations.to_vec();
-        self.merge(Incoming { peer, checkpoint, operations, ..Incoming::default() })
+        self.merge(Incoming { peer, checkpoint, roots, operations, ..Incoming::default() })
             .await
             .expect("a merge succeeds")
     }

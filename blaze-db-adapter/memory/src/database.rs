@@ -87,13 +87,13 @@ impl MemoryDatabase {
     fn install(
         &self,
         store: &mut Store,
-        origin: Origin,
+        (origin, roots): (Origin, Vec<Checkpoint>),
         operations: Vec<Operation>,
         staged: Staged<'_>,
     ) -> Arc<Committed> {
         let seq = self.feed.head().next();
         store.install(seq, &operations, staged);
-        let committed = Arc::new(Committed::new(seq, origin, operations));
+        let committed = Arc::new(Committed::new(seq, origin, operations).with_roots(roots));
         self.feed.push([committed.clone()]);
         committed
     }
@@ -155,7 +155,7 @@ impl DatabaseAdapter for MemoryDatabase {
         if operations.is_empty() {
             return Ok(Arc::new(Committed::new(self.feed.head(), Origin::Local, operations)));
         }
-        Ok(self.install(&mut store, Origin::Local, operations, staged))
+        Ok(self.install(&mut store, (Origin::Local, Vec::new()), operations, staged))
     }
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
@@ -184,7 +184,6 @@ impl DatabaseAdapter for MemoryDatabase {
         if effective.is_empty() {
             return Ok(Merged { committed: None, conflicts });
         }
-        let origin = incoming.origin(!whole.is_empty());
         let operations = effective.into_iter().flat_map(|operation| {
             let place = (&operation.collection, &operation.key);
             match (whole.contains(&place), changed.remove(&place)) {
@@ -194,7 +193,8 @@ impl DatabaseAdapter for MemoryDatabase {
             }
         });
         let operations: Vec<_> = operations.collect();
-        let committed = self.install(&mut store, origin, operations, staged);
+        let source = incoming.source(!whole.is_empty());
+        let committed = self.install(&mut store, source, operations, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }
 

@@ -495,7 +495,7 @@ impl Applied {
             }
             Request::Merge(incoming) => {
                 let whole = |part: &Part| matches!(part, Part::Record(_));
-                let origin = incoming.origin(self.parts.iter().any(whole));
+                let (origin, roots) = incoming.source(self.parts.iter().any(whole));
                 let committed = self.changed.then(|| {
                     let came = incoming.operations.into_iter().zip(self.parts);
                     let operations = came.flat_map(|(operation, part)| match part {
@@ -503,7 +503,8 @@ impl Applied {
                         Part::Operation => vec![operation],
                         Part::Record(operations) => operations,
                     });
-                    Arc::new(Committed::new(self.head, origin, operations.collect()))
+                    let committed = Committed::new(self.head, origin, operations.collect());
+                    Arc::new(committed.with_roots(roots))
                 });
                 Done::Merge(Merged { committed, conflicts: self.conflicts })
             }

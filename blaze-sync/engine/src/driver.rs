@@ -368,8 +368,8 @@ impl<'a> Driver<'a> {
 
 fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
     let database = Arc::clone(database);
-    let Batch { peer, checkpoint, operations, holds, roll } = batch;
-    let incoming = Incoming { peer, checkpoint, operations, holds, roll };
+    let Batch { peer, checkpoint, roots, operations, holds, roll } = batch;
+    let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll };
     Box::pin(async move { database.merge(incoming).await })
 }
 

@@ -1,8 +1,8 @@
 //! The local feed, encoded for a session: from the ring, or from the database.
 
-use blaze_codec::message::{TRANSACTION_BYTES_MAX, encode_changes, encode_roll};
+use blaze_codec::message::{Range, TRANSACTION_BYTES_MAX, encode_roll};
 use blaze_codec::{Operation, Seq};
-use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
+use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
 /// Commits that are taken from the ring at once.
@@ -19,13 +19,15 @@ const BYTES_MAX: u64 = 512 * 1024;
 /// [`behind`](blaze_sync_protocol::Output::Read::behind).
 pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
-    let item = |commit: &blaze_db_adapter::Committed| OutgoingItem {
+    let has = |commit: &Committed| match commit.origin() {
+        Origin::Peer { checkpoint: Some(reached), .. } if known.covers(reached) => true,
+        _ => known.covers_all(commit.roots()),
+    };
+    let item = |commit: &Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
         through: commit.seq(),
-        frames: match commit.origin() {
-            Origin::Peer { checkpoint: Some(reached), .. } if known.covers(reached) => Vec::new(),
-            _ => commit.frames().to_vec(),
-        },
+        frames: if has(commit) { Vec::new() } else { commit.frames().to_vec() },
+        roots: commit.roots().to_vec(),
     };
     Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect(), behind: false })
 }
@@ -44,7 +46,8 @@ pub async fn from_database(
     let limit = ChangesLimit { records: RECORDS_MAX, bytes };
     let changes = database.changes(after, limit).await?;
     let mut items = Vec::new();
-    encode(after, changes.through, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
+    let range = Range { left_out: changes.more, ..Range::new(after, changes.through) };
+    encode(&range, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
     Ok(Outgoing { items, behind: changes.more })
 }
 
@@ -67,7 +70,7 @@ pub async fn roll(
 /// Encodes a piece of the roll; one that doesn't fit into a frame is halved.
 fn name(after: Seq, through: Seq, operations: &[Operation], items: &mut Vec<OutgoingItem>) {
     if let Some(frame) = encode_roll(after, through, operations) {
-        items.push(OutgoingItem { after, through, frames: vec![frame] });
+        items.push(OutgoingItem { after, through, frames: vec![frame], roots: Vec::new() });
         return;
     }
     let (first, rest) = operations.split_at(operations.len() / 2);
@@ -79,21 +82,22 @@ fn name(after: Seq, through: Seq, operations: &[Operation], items: &mut Vec<Outg
 /// is read back, for records are read whole; a piece over the limit is halved,
 /// and then the peer merges it in more than one step.
 fn encode(
-    after: Seq,
-    through: Seq,
+    range: &Range,
     operations: &[Operation],
     bytes_max: usize,
     items: &mut Vec<OutgoingItem>,
 ) {
-    let frames = encode_changes(after, through, operations);
+    let frames = range.encode(operations);
     let bytes: usize = frames.iter().map(bytes::Bytes::len).sum();
     if bytes <= bytes_max || operations.len() < 2 {
-        items.push(OutgoingItem { after, through, frames });
+        let Range { after, through, .. } = *range;
+        items.push(OutgoingItem { after, through, frames, roots: Vec::new() });
         return;
     }
     let (first, rest) = operations.split_at(operations.len() / 2);
-    encode(after, after, first, bytes_max, items);
-    encode(after, through, rest, bytes_max, items);
+    let part = Range { through: range.after, ..range.clone() };
+    encode(&part, first, bytes_max, items);
+    encode(range, rest, bytes_max, items);
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
         };
         let operations: Vec<_> = (0..8).map(operation).collect();
         let mut items = Vec::new();
-        encode(Seq(3), Seq(9), &operations, 3_000, &mut items);
+        encode(&Range::new(Seq(3), Seq(9)), &operations, 3_000, &mut items);
         assert!(items.len() >= 4);
         let (last, before) = items.split_last().unwrap();
         assert_eq!((last.after, last.through), (Seq(3), Seq(9)));

@@ -25,6 +25,10 @@ pub enum Canary {
     CoversLaterSeq,
     /// A peer is taken to have what came from any peer.
     CoversEveryNode,
+    /// A peer that told of a place in one feed is taken to have any feed up to there.
+    PlacesOfAnyIncarnation,
+    /// What is kept back, as the peer may get it by another way, is never sent.
+    KeptBackForGood,
     /// The last operation of a transaction in pieces is dropped.
     TailDropped,
     /// What was sent counts as acknowledged.

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use blaze_codec::message::{
-    Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Start, TRANSACTION_BYTES_MAX,
+    Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, Start, TRANSACTION_BYTES_MAX,
 };
-use blaze_codec::{Change, History, HlcClock, NodeId, Operation, Seq};
+use blaze_codec::{Change, Checkpoint, History, HlcClock, NodeId, Operation, Seq};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
+use crate::roots::Roots;
 use crate::{Batch, SessionError};
 
 /// The most bytes of pieces that are put together: a transaction that a peer
@@ -59,7 +60,26 @@ struct Group {
     large: bool,
     /// Whether it is a piece of a roll; those are merged by themselves, too.
     roll: bool,
+    roots: Roots,
+    /// Whether records that changed again later are left out.
+    left_out: bool,
     operations: Vec<Operation>,
+}
+
+impl Group {
+    /// A piece of a roll, when everything up to a seq has arrived.
+    fn roll(through: Seq) -> Self {
+        Self {
+            through,
+            partial: true,
+            bytes: 0,
+            large: false,
+            roll: true,
+            roots: Roots::default(),
+            left_out: false,
+            operations: Vec::new(),
+        }
+    }
 }
 
 impl Inbound {
@@ -81,11 +101,6 @@ impl Inbound {
             pending: VecDeque::new(),
             merging: None,
         }
-    }
-
-    /// Everything up to here has arrived.
-    pub(crate) const fn received(&self) -> Seq {
-        self.received
     }
 
     /// Everything up to here is merged and durable.
@@ -116,7 +131,7 @@ impl Inbound {
         wall_ms: u64,
     ) -> Result<(), SessionError> {
         self.spend(bytes)?;
-        let Changes { after, through, operations } = Changes::decode(payload)?;
+        let Changes { range: Range { after, through, .. }, operations } = Changes::decode(payload)?;
         let rule = "a roll comes where it is asked for, in order and to its end";
         let (arrived, end) = self.roll.ok_or(SessionError::Violation { rule })?;
         if after != arrived || through > end || (through == after && operations.is_empty()) {
@@ -129,8 +144,8 @@ impl Inbound {
         }
         self.roll = (through < end).then_some((through, end));
         self.rolling += 1;
-        let (through, partial, large, roll) = (self.received, true, false, true);
-        self.pending.push_back(Group { through, partial, bytes, large, roll, operations });
+        let through = self.received;
+        self.pending.push_back(Group { bytes, operations, ..Group::roll(through) });
         Ok(())
     }
 
@@ -144,13 +159,14 @@ impl Inbound {
         Ok(())
     }
 
-    /// Takes a frame of changes of `bytes` in all.
+    /// Takes a frame of changes of `bytes` in all; returns up to where the peer has the
+    /// feeds of others.
     pub(crate) fn frame(
         &mut self,
         frame: &ChangesFrame,
         bytes: u64,
         wall_ms: u64,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Vec<Checkpoint>, SessionError> {
         if !self.started || self.roll.is_some() {
             let rule = "changes come after a start, and after the roll that it asks for";
             return Err(SessionError::Violation { rule });
@@ -165,7 +181,7 @@ impl Inbound {
             self.stage(&frame.payload)?;
             self.staged_cost += bytes;
             if frame.more {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let payload = std::mem::take(&mut self.staged);
             return self.changes(Changes::decode(&payload)?, 0, true, wall_ms);
@@ -187,8 +203,8 @@ impl Inbound {
         bytes: u64,
         large: bool,
         wall_ms: u64,
-    ) -> Result<(), SessionError> {
-        let Changes { after, through, operations } = changes;
+    ) -> Result<Vec<Checkpoint>, SessionError> {
+        let Changes { range: Range { after, through, left_out, roots }, operations } = changes;
         #[cfg(feature = "canary")]
         let (after, operations) = canaries(after.min(self.received), after, large, operations);
         if after > self.received || through < self.received {
@@ -197,24 +213,30 @@ impl Inbound {
         check(&operations, wall_ms)?;
         let partial = through == self.received && !operations.is_empty();
         self.received = through;
-        match self.pending.back_mut() {
-            Some(group)
-                if !large
-                    && !group.large
-                    && !group.roll
-                    && (group.partial || !partial)
-                    && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX =>
-            {
-                (group.through, group.partial) = (through, partial);
-                group.bytes += bytes;
-                group.operations.extend(operations);
-            }
-            _ => {
-                let roll = false;
-                self.pending.push_back(Group { through, partial, bytes, large, roll, operations });
-            }
+        let joins = |group: &&mut Group| {
+            !large
+                && !group.large
+                && !group.roll
+                && (group.partial || !partial)
+                && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX
+        };
+        let place = self.history.place(through);
+        let written = if roots.is_empty() { std::slice::from_ref(&place) } else { &roots };
+        let written = written.iter().filter(|_| !operations.is_empty());
+        if let Some(group) = self.pending.back_mut().filter(joins) {
+            written.for_each(|root| group.roots.add(*root));
+            (group.through, group.partial, group.left_out) = (through, partial, left_out);
+            group.bytes += bytes;
+            group.operations.extend(operations);
+        } else {
+            let mut group_roots = Roots::default();
+            written.for_each(|root| group_roots.add(*root));
+            let roots = group_roots;
+            let group =
+                Group { through, partial, bytes, large, roll: false, roots, left_out, operations };
+            self.pending.push_back(group);
         }
-        Ok(())
+        Ok(roots)
     }
 
     /// The next batch to merge: everything that arrived while the last one was
@@ -227,9 +249,12 @@ impl Inbound {
         let operations = std::mem::take(&mut group.operations);
         // Its operations belong to a seq that is not reached yet.
         let checkpoint = (!group.partial).then(|| self.history.place(group.through));
-        let roll = group.roll;
+        let roots = std::mem::take(&mut group.roots);
+        // What was left out isn't here yet, whatever place is reached.
+        let roots = checkpoint.filter(|_| !group.left_out).map(|reached| roots.or(reached));
+        let (peer, roll, roots) = (self.peer, group.roll, roots.unwrap_or_default());
         self.merging = Some(group);
-        Some(Batch { peer: self.peer, checkpoint, operations, holds, roll })
+        Some(Batch { peer, checkpoint, roots, operations, holds, roll })
     }
 
     /// The batch is merged and durable; returns the place that was reached.
@@ -306,8 +331,8 @@ fn canaries(
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::Incarnation;
     use blaze_codec::message::{Message, encode_changes};
+    use blaze_codec::{Hlc, Incarnation};
     use bytes::Bytes;
 
     use super::*;
@@ -414,6 +439,51 @@ mod tests {
         inbound.frame(&part(5, 5), 10, 0).unwrap();
         inbound.frame(&part(5, 6), 10, 0).unwrap();
         assert_eq!(places(&mut inbound), Some(Some(Seq(6))), "its last part came meanwhile");
+    }
+
+    fn place(incarnation: u64, seq: u64) -> Checkpoint {
+        Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) }
+    }
+
+    /// One operation, as the change of a seq.
+    fn written(seq: u64, left_out: bool, roots: &[Checkpoint]) -> ChangesFrame {
+        let version = blaze_codec::Version { hlc: Hlc::from_bits(seq), ..Default::default() };
+        let operation = Operation {
+            collection: "notes".parse().unwrap(),
+            key: 1.into(),
+            version,
+            base: blaze_codec::Version::ZERO,
+            change: blaze_codec::Change::Delete,
+        };
+        let range = Range::new(Seq(seq - 1), Seq(seq));
+        let range = Range { left_out, roots: roots.to_vec(), ..range };
+        frame(range.encode(&[operation])[0].clone())
+    }
+
+    #[test]
+    fn what_is_merged_has_the_roots_of_its_frames_or_their_own_places() {
+        let mut inbound = inbound();
+        inbound.frame(&changes(0, 1), 9, 0).unwrap();
+        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().roots, [], "there is nothing of it");
+        let told = inbound.frame(&written(2, false, &[place(5, 8), place(7, 3)]), 9, 0);
+        assert_eq!(told, Ok(vec![place(5, 8), place(7, 3)]));
+        assert_eq!(inbound.frame(&written(3, false, &[]), 9, 0), Ok(vec![]));
+        inbound.frame(&changes(3, 4), 9, 0).unwrap();
+        inbound.merged_batch();
+        let roots = inbound.poll_batch(Seq::ZERO).unwrap().roots;
+        assert_eq!(roots, [place(1, 3), place(5, 8), place(7, 3)]);
+    }
+
+    #[test]
+    fn what_leaves_something_out_has_no_roots_until_nothing_is_left_out() {
+        let mut inbound = inbound();
+        inbound.frame(&written(1, true, &[]), 9, 0).unwrap();
+        let batch = inbound.poll_batch(Seq::ZERO).unwrap();
+        assert_eq!((batch.checkpoint, batch.roots), (Some(place(1, 1)), vec![]));
+        inbound.frame(&written(2, true, &[]), 9, 0).unwrap();
+        inbound.frame(&written(3, false, &[]), 9, 0).unwrap();
+        inbound.merged_batch();
+        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().roots, [place(1, 3)]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
 use bytes::Bytes;
 
+use crate::roots::Places;
+
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -122,6 +124,9 @@ pub struct Batch {
     /// Where the feed is merged to afterwards; `None` if the operations are a part of
     /// what the next seq changed.
     pub checkpoint: Option<Checkpoint>,
+    /// Where they were written first: places in feeds, up to which all of them lie, and
+    /// all of which is merged afterwards. None if something is still missing.
+    pub roots: Vec<Checkpoint>,
     /// The operations of whole transactions, or of that part.
     pub operations: Vec<Operation>,
     /// The local seq up to which the peer has acknowledged the feed.
@@ -151,19 +156,27 @@ pub struct OutgoingItem {
     /// The bodies of the frames, as [`encode_changes`](blaze_codec::message::encode_changes)
     /// makes them; none if the peer knows all of it.
     pub frames: Vec<Bytes>,
+    /// Where its operations were written first, as its frames say.
+    pub roots: Vec<Checkpoint>,
 }
 
-/// What a peer certainly has: its own feed, up to a seq. A peer that lost its file,
-/// or went back to a backup, has less, and is sent what came from it. Cheap to clone.
+/// What a peer certainly has: its own feed, and what it told of others. A peer that lost
+/// its file, or went back to a backup, has less, and is sent what came from it. Cheap to
+/// clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The history of its feed.
     pub history: Arc<History>,
-    /// The seq.
-    pub seq: Seq,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Known {
+    /// Whether the peer has all that was written first up to these places, if there are
+    /// any.
+    pub fn covers_all(&self, roots: &[Checkpoint]) -> bool {
+        !roots.is_empty() && roots.iter().all(|root| self.covers(*root))
+    }
+
     /// Whether the peer has what came from a feed when this place in it was reached:
     /// an incarnation is in one feed, and in those of its file's copies.
     pub fn covers(&self, reached: Checkpoint) -> bool {
@@ -171,16 +184,19 @@ impl Known {
         if self.covers_too_much(reached) {
             return true;
         }
-        self.history.covers(reached, self.seq)
+        // Whoever commits now has all that it ever did: had it lost something, it would be
+        // another incarnation. What others got of it may be ahead of what it sent here.
+        self.history.covers(reached, Seq(u64::MAX)) || self.places.cover(reached)
     }
 
     #[cfg(feature = "canary")]
     fn covers_too_much(&self, reached: Checkpoint) -> bool {
         use crate::canary::{Canary, is};
         let known = |span: &blaze_codec::Span| span.incarnation == reached.incarnation;
+        let latest = self.history.spans().last().map(|span| span.first).unwrap_or_default();
         let known = self.history.spans().iter().any(known);
         is(Canary::CoversEveryNode)
-            || (is(Canary::CoversOtherIncarnation) && !known && reached.seq <= self.seq)
+            || (is(Canary::CoversOtherIncarnation) && !known && reached.seq <= latest)
             || (is(Canary::CoversLaterSeq) && known)
     }
 }

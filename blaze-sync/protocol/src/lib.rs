@@ -24,6 +24,7 @@ mod error;
 mod inbound;
 mod io;
 mod outbound;
+mod roots;
 mod session;
 mod settling;
 

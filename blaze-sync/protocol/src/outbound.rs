@@ -1,20 +1,26 @@
 //! The sending direction: feed in, frames out, as far as credit goes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use blaze_codec::Seq;
 use blaze_codec::message::{Ack, Start, encode_changes};
+use blaze_codec::{Checkpoint, History, Seq};
 use bytes::Bytes;
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
-use crate::{CREDIT_BYTES_MAX, Outgoing, SessionError};
+use crate::roots::Places;
+use crate::{CREDIT_BYTES_MAX, Known, Outgoing, OutgoingItem, SessionError};
 
 /// Seqs that the peer knows anyway are told after so many, so that its checkpoint
 /// keeps up.
 const UNTOLD_MAX: u64 = 64;
 /// They are told at the latest after so long, in milliseconds.
 const UNTOLD_MS: u64 = 1_000;
+/// How long what the peer gets by another way as well is kept back at most, in
+/// milliseconds: longer than two links with the round trip of a country and a disk's
+/// write take, and hardly noticed by people where the other way breaks.
+const DEFER_MS: u64 = 100;
 
 /// What this side sends of its feed.
 ///
@@ -31,6 +37,15 @@ pub(crate) struct Outbound {
     announced: Seq,
     credit: u64,
     queue: VecDeque<Bytes>,
+    /// What was read last and isn't queued yet: the peer may be about to get it by another
+    /// way, and what follows keeps its place. Nothing more is read until it is empty.
+    kept: VecDeque<OutgoingItem>,
+    /// Since when.
+    kept_ms: u64,
+    /// Whether this side has the smaller node id.
+    first: bool,
+    /// What the peer told that it has of the feeds of others.
+    places: Arc<Places>,
     reading: bool,
     /// Whether records may have been left out because they changed again later: in what
     /// was read last, or in an earlier session, of which nothing is known.
@@ -52,6 +67,7 @@ impl Outbound {
         announced: Seq,
         credit: u64,
         frame_bytes_max: usize,
+        first: bool,
     ) -> Result<Self, SessionError> {
         if credit < frame_bytes_max as u64 {
             return Err(SessionError::Violation { rule: "the first credit covers a frame" });
@@ -64,6 +80,10 @@ impl Outbound {
             announced,
             credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
+            kept: VecDeque::new(),
+            kept_ms: 0,
+            first,
+            places: Arc::default(),
             reading: false,
             behind: after > Seq::ZERO && after < announced,
             whole: Seq::ZERO,
@@ -131,22 +151,52 @@ impl Outbound {
     /// The third tells whether single commits won't do; see [`Output::Read`](crate::Output::Read).
     pub(crate) fn poll_read(&mut self) -> Option<(Seq, u64, bool)> {
         let open = self.started && self.roll.is_none();
-        let busy = self.reading || !self.queue.is_empty();
-        if !open || busy || self.credit == 0 || self.read >= self.head {
+        let waits = !self.queue.is_empty() || !self.kept.is_empty();
+        if !open || self.reading || waits || self.credit == 0 || self.read >= self.head {
             return None;
         }
         self.reading = true;
         Some((self.read, self.credit, self.behind))
     }
 
-    /// Queues what was read, but for what the peer knows anyway.
-    pub(crate) fn queue(&mut self, outgoing: Outgoing) {
+    /// The peer told that it has all up to these places.
+    pub(crate) fn learn(&mut self, roots: &[Checkpoint]) {
+        if !roots.is_empty() {
+            Arc::make_mut(&mut self.places).learn(roots, self.first);
+        }
+    }
+
+    /// What a peer of this history has anyway.
+    pub(crate) fn known_to(&self, history: &Arc<History>) -> Known {
+        Known { history: Arc::clone(history), places: Arc::clone(&self.places) }
+    }
+
+    /// Takes what was read; [`Self::poll_kept`] queues it.
+    pub(crate) fn take(&mut self, outgoing: Outgoing, now_ms: u64) {
         self.reading = false;
         let was_behind = std::mem::replace(&mut self.behind, outgoing.behind);
-        for item in outgoing.items {
+        if let Some(last) = outgoing.items.last().filter(|_| was_behind) {
+            self.whole = last.through;
+        }
+        self.kept.extend(outgoing.items);
+        self.kept_ms = now_ms;
+    }
+
+    /// Queues what was read, but for what the peer knows anyway, and as far as nothing
+    /// has to be kept back.
+    pub(crate) fn poll_kept(&mut self, now_ms: u64, history: &Arc<History>) {
+        let due = now_ms >= self.kept_ms.saturating_add(DEFER_MS);
+        #[cfg(feature = "canary")]
+        let due = due && !canary::is(Canary::KeptBackForGood);
+        while let Some(item) = self.kept.pop_front() {
+            let unsent = item.frames.is_empty() || self.known_to(history).covers_all(&item.roots);
+            if !unsent && !due && self.is_their_turn(&item.roots, history) {
+                self.kept.push_front(item);
+                return;
+            }
             debug_assert!(item.after <= self.read, "a gap in what was read of the feed");
             self.read = self.read.max(item.through);
-            if item.frames.is_empty() {
+            if unsent {
                 continue;
             }
             if self.told < item.after {
@@ -154,10 +204,17 @@ impl Outbound {
             }
             self.told = item.through;
             self.queue.extend(item.frames);
+            if !item.roots.is_empty() {
+                Arc::make_mut(&mut self.places).sent(&item.roots);
+            }
         }
-        if was_behind {
-            self.whole = self.read;
-        }
+    }
+
+    /// Whether the peer may be about to get it by another way, so that this side waits.
+    fn is_their_turn(&self, roots: &[Checkpoint], history: &Arc<History>) -> bool {
+        let known = self.known_to(history);
+        let mut lacks = roots.iter().filter(|root| !known.covers(**root));
+        !roots.is_empty() && lacks.all(|root| self.places.is_their_turn(*root))
     }
 
     /// Lets the peer's checkpoint pass what it knows anyway, if it waits for that or
@@ -176,9 +233,11 @@ impl Outbound {
         }
     }
 
-    /// When [`Self::poll_untold`] is due.
-    pub(crate) fn untold_due_ms(&self) -> Option<u64> {
-        Some(self.untold_ms?.saturating_add(UNTOLD_MS))
+    /// When [`Self::poll_untold`] or [`Self::poll_kept`] is due.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
+        let untold = self.untold_ms.map(|since| since.saturating_add(UNTOLD_MS));
+        let kept = (!self.kept.is_empty()).then(|| self.kept_ms.saturating_add(DEFER_MS));
+        untold.into_iter().chain(kept).min()
     }
 
     fn tell(&mut self, through: Seq) {
@@ -234,11 +293,12 @@ impl Outbound {
 
 #[cfg(test)]
 mod tests {
+    use blaze_codec::Incarnation;
+
     use super::*;
-    use crate::OutgoingItem;
 
     fn outbound(after: u64, head: u64) -> Result<Outbound, SessionError> {
-        let mut outbound = Outbound::resume(Seq(after), Seq(head), 100, 100)?;
+        let mut outbound = Outbound::resume(Seq(after), Seq(head), 100, 100, false)?;
         outbound.start(Start { roll: None })?;
         Ok(outbound)
     }
@@ -249,15 +309,25 @@ mod tests {
 
     fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
         let frames = vec![Bytes::from(vec![0; bytes])];
-        OutgoingItem { after: Seq(after), through: Seq(through), frames }
+        OutgoingItem { after: Seq(after), through: Seq(through), frames, roots: Vec::new() }
     }
 
     fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
         Outgoing { items: items.into(), behind: false }
     }
 
+    /// That of a peer from which nothing came.
+    fn history() -> Arc<History> {
+        Arc::new(Incarnation(9).into())
+    }
+
+    fn queue(out: &mut Outbound, outgoing: Outgoing) {
+        out.take(outgoing, 0);
+        out.poll_kept(0, &history());
+    }
+
     fn known(after: u64, through: u64) -> OutgoingItem {
-        OutgoingItem { after: Seq(after), through: Seq(through), frames: Vec::new() }
+        OutgoingItem { frames: Vec::new(), ..item(after, through, 0) }
     }
 
     fn told(after: u64, through: u64) -> Bytes {
@@ -269,7 +339,7 @@ mod tests {
         let mut out = outbound(0, 3).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
         assert_eq!(out.poll_read(), None, "one read at a time");
-        out.queue(outgoing([item(0, 1, 60), item(1, 2, 60)]));
+        queue(&mut out, outgoing([item(0, 1, 60), item(1, 2, 60)]));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(60));
         assert_eq!(out.poll_frame(), None);
         out.ack(ack(1, 60)).unwrap();
@@ -282,11 +352,11 @@ mod tests {
     fn what_the_peer_knows_is_told_not_sent() {
         let mut out = outbound(0, 0).unwrap();
         out.head(Seq(3));
-        out.queue(outgoing([known(0, 1), known(1, 2)]));
+        queue(&mut out, outgoing([known(0, 1), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame(), None, "not yet");
         assert_eq!(out.known(), Some(Seq(2)));
-        out.queue(outgoing([item(2, 3, 9)]));
+        queue(&mut out, outgoing([item(2, 3, 9)]));
         assert_eq!(out.poll_frame(), Some(told(0, 2)));
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         assert_eq!(out.known(), Some(Seq(0)), "sent, not acknowledged");
@@ -295,7 +365,7 @@ mod tests {
     #[test]
     fn a_peer_that_waits_to_catch_up_is_told_at_once_behind_what_is_queued() {
         let mut out = outbound(0, 2).unwrap();
-        out.queue(outgoing([item(0, 1, 9), known(1, 2)]));
+        queue(&mut out, outgoing([item(0, 1, 9), known(1, 2)]));
         out.poll_untold(0);
         assert_eq!(out.poll_frame().map(|frame| frame.len()), Some(9));
         out.poll_untold(0);
@@ -305,25 +375,25 @@ mod tests {
     #[test]
     fn what_is_untold_is_told_when_it_is_much_or_old() {
         let mut out = outbound(0, 0).unwrap();
-        out.queue(outgoing([known(0, 1)]));
+        queue(&mut out, outgoing([known(0, 1)]));
         out.poll_untold(5);
-        assert_eq!((out.poll_frame(), out.untold_due_ms()), (None, Some(5 + UNTOLD_MS)));
+        assert_eq!((out.poll_frame(), out.due_ms()), (None, Some(5 + UNTOLD_MS)));
         out.poll_untold(5 + UNTOLD_MS);
         assert_eq!(out.poll_frame(), Some(told(0, 1)));
-        out.queue(outgoing([known(1, 1 + UNTOLD_MAX)]));
+        queue(&mut out, outgoing([known(1, 1 + UNTOLD_MAX)]));
         out.poll_untold(9_000);
         assert_eq!(out.poll_frame(), Some(told(1, 1 + UNTOLD_MAX)));
-        assert_eq!(out.untold_due_ms(), None);
+        assert_eq!(out.due_ms(), None);
     }
 
     #[test]
     fn what_was_left_out_is_read_back_before_single_commits_will_do() {
         let mut out = outbound(0, 3).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100, false)), "nothing was left out yet");
-        out.queue(Outgoing { behind: true, ..outgoing([item(0, 2, 9)]) });
+        queue(&mut out, Outgoing { behind: true, ..outgoing([item(0, 2, 9)]) });
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(2), 91, true)));
-        out.queue(outgoing([item(2, 3, 9)]));
+        queue(&mut out, outgoing([item(2, 3, 9)]));
         out.head(Seq(4));
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(3), 82, false)));
@@ -342,11 +412,11 @@ mod tests {
 
     #[test]
     fn credit_has_a_limit_whatever_the_peer_grants() {
-        let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100).unwrap();
+        let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100, false).unwrap();
         out.start(Start { roll: None }).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
         out.ack(ack(0, u64::MAX)).unwrap();
-        out.queue(Outgoing::default());
+        queue(&mut out, Outgoing::default());
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
     }
 
@@ -358,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_roll_comes_first_and_what_changed_meanwhile_is_read_back() {
-        let mut out = Outbound::resume(Seq(4), Seq(4), 100, 100).unwrap();
+        let mut out = Outbound::resume(Seq(4), Seq(4), 100, 100, false).unwrap();
         assert_eq!(out.poll_roll(), None);
         assert!(out.start(Start { roll: Some(Seq(5)) }).is_err(), "seq 5 was never merged");
         out.start(Start { roll: Some(Seq(4)) }).unwrap();
@@ -379,9 +449,81 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_before_the_peer_lets_it() {
-        let mut out = Outbound::resume(Seq(0), Seq(4), 100, 100).unwrap();
+        let mut out = Outbound::resume(Seq(0), Seq(4), 100, 100, false).unwrap();
         assert_eq!(out.poll_read(), None);
         out.start(Start { roll: None }).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
+    }
+
+    fn root(incarnation: u64, seq: u64) -> Checkpoint {
+        Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(seq) }
+    }
+
+    /// An item of 9 bytes that was written elsewhere.
+    fn forwarded(seq: u64, root: Checkpoint) -> OutgoingItem {
+        OutgoingItem { roots: vec![root], ..item(seq - 1, seq, 9) }
+    }
+
+    /// The frames that are sent now, as their lengths.
+    fn sent(out: &mut Outbound, now_ms: u64) -> Vec<usize> {
+        out.poll_kept(now_ms, &history());
+        std::iter::from_fn(|| out.poll_frame()).map(|frame| frame.len()).collect()
+    }
+
+    #[test]
+    fn what_the_peer_told_that_it_has_is_not_sent_but_told() {
+        let mut out = outbound(0, 0).unwrap();
+        out.learn(&[root(1, 5)]);
+        let both = OutgoingItem { roots: vec![root(1, 4), root(2, 4)], ..item(2, 3, 9) };
+        queue(&mut out, outgoing([forwarded(1, root(1, 5)), item(1, 2, 7), both]));
+        let frames: Vec<_> = std::iter::from_fn(|| out.poll_frame()).collect();
+        assert_eq!(frames[0], told(0, 1));
+        assert_eq!(frames[1..].iter().map(Bytes::len).collect::<Vec<_>>(), [7, 9]);
+    }
+
+    #[test]
+    fn nothing_is_kept_back_that_reaches_the_peer_by_this_link_only() {
+        let mut out = outbound(0, 0).unwrap();
+        out.learn(&[root(2, 5)]);
+        out.take(outgoing([forwarded(1, root(1, 1)), item(1, 2, 7)]), 0);
+        assert_eq!(sent(&mut out, 0), [9, 7]);
+        assert_eq!(out.due_ms(), None);
+    }
+
+    #[test]
+    fn one_side_keeps_back_what_both_have_from_a_third_until_the_peer_has_it() {
+        let items = || outgoing([forwarded(1, root(1, 6)), item(1, 2, 7)]);
+        let mut out = outbound(0, 0).unwrap();
+        (out.first, out.head) = (true, Seq(9));
+        out.learn(&[root(1, 5)]);
+        out.take(items(), 0);
+        assert_eq!(sent(&mut out, 0), [9, 7], "of the two it is this side that sends");
+
+        let mut out = outbound(0, 0).unwrap();
+        out.head(Seq(9));
+        out.learn(&[root(1, 5)]);
+        out.take(items(), 8);
+        assert_eq!(sent(&mut out, 8), [0; 0]);
+        assert_eq!(out.due_ms(), Some(8 + DEFER_MS));
+        assert_eq!(out.poll_read(), None, "what follows keeps its place");
+        assert_eq!(out.known(), Some(Seq(0)));
+        out.learn(&[root(1, 6)]);
+        let passed = told(0, 1).len();
+        assert_eq!(sent(&mut out, 9), [passed, 7], "it came by another way");
+        assert_eq!((out.due_ms(), out.poll_read().map(|read| read.0)), (None, Some(Seq(2))));
+    }
+
+    #[test]
+    fn what_does_not_come_by_another_way_is_sent_and_delays_no_more() {
+        let mut out = outbound(0, 0).unwrap();
+        out.learn(&[root(1, 5)]);
+        out.take(outgoing([forwarded(1, root(1, 6)), forwarded(2, root(1, 7))]), 8);
+        assert_eq!(sent(&mut out, 7 + DEFER_MS), [0; 0]);
+        assert_eq!(sent(&mut out, 8 + DEFER_MS), [9, 9]);
+        out.take(outgoing([forwarded(3, root(1, 8))]), 100);
+        assert_eq!(sent(&mut out, 100), [9]);
+        out.learn(&[root(1, 8)]);
+        out.take(outgoing([forwarded(4, root(1, 9))]), 200);
+        assert_eq!(sent(&mut out, 200), [0; 0], "the other way is there again");
     }
 }

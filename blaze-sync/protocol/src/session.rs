@@ -12,7 +12,7 @@ use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::settling::Settling;
-use crate::{Event, Input, Known, Moment, Output, Peer, SessionConfig, SessionError, Side};
+use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Side};
 
 /// One side of one link.
 ///
@@ -152,8 +152,8 @@ impl Session {
             Phase::Live => {
                 let ping = self.sent_ms.saturating_add(limits.heartbeat_ms);
                 let silence = self.heard_ms.saturating_add(limits.silence_ms);
-                let untold = self.outbound.as_ref().and_then(Outbound::untold_due_ms);
-                Some(ping.min(silence).min(untold.unwrap_or(u64::MAX)))
+                let outbound = self.outbound.as_ref().and_then(Outbound::due_ms);
+                Some(ping.min(silence).min(outbound.unwrap_or(u64::MAX)))
             }
             Phase::Ended => None,
         }
@@ -183,7 +183,7 @@ impl Session {
             }
             Input::Changes(outgoing) => {
                 if let Some(outbound) = &mut self.outbound {
-                    outbound.queue(outgoing);
+                    outbound.take(outgoing, now.mono_ms);
                 }
                 Ok(())
             }
@@ -270,7 +270,11 @@ impl Session {
             (_, Message::Changes(frame)) => {
                 let rule = "changes come only where the mode allows them, once asked for";
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                inbound.frame(&frame, bytes, now.wall_ms)
+                let roots = inbound.frame(&frame, bytes, now.wall_ms)?;
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.learn(&roots);
+                }
+                Ok(())
             }
             (_, Message::Start(start)) => {
                 let rule = "a start answers a resume";
@@ -427,6 +431,8 @@ impl Session {
         let peer = self.peer.clone().filter(|peer| self.sends(peer.mode));
         let rule = "a side asks for changes only where the mode allows them";
         let peer = peer.ok_or(SessionError::Violation { rule })?;
+        // The two sides must not both keep back what both have from a third.
+        let first = self.config.local.node < peer.node;
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
@@ -440,7 +446,8 @@ impl Session {
             let event = Event::WentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
         }
-        let mut outbound = Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX)?;
+        let mut outbound =
+            Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
         outbound.head(self.config.local.head);
         self.outbound = Some(outbound);
         self.register(&peer, after);
@@ -489,6 +496,7 @@ impl Session {
         let may_receive = self.peer.as_ref().is_some_and(|peer| self.receives(peer.mode));
         let may_send = self.may_send(may_receive);
         let (Some(outbound), Some(peer)) = (&mut self.outbound, &self.peer) else { return };
+        outbound.poll_kept(now.mono_ms, &peer.history);
         loop {
             while let Some(frame) = outbound.poll_frame() {
                 self.sent_ms = now.mono_ms;
@@ -503,21 +511,19 @@ impl Session {
             self.outputs.push_back(Output::ReadRoll { after, through });
         }
         if may_send && let Some((after, bytes, behind)) = outbound.poll_read() {
-            // What arrived in this session the peer has, too.
-            let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
-            let seq = peer.head.max(received);
-            let known = Known { history: peer.history.clone(), seq };
+            let known = outbound.known_to(&peer.history);
             self.outputs.push_back(Output::Read { after, bytes, known, behind });
         }
         if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {
             self.peer_acked = Some(known);
             self.outputs.push_back(Output::Event(Event::PeerAcked(known)));
         }
-        // What a peer sends that wasn't asked for its changes yet is all on its way.
+        // What a peer sends that wasn't asked for its changes yet is all on its way. What it
+        // has by other ways settles when it acknowledges that, as the rest does.
         let asked = self.inbound.is_some() || !may_receive;
-        if let Some(known) = outbound.known().filter(|_| asked) {
+        if asked {
             let merged = self.inbound.as_ref().map(Inbound::merged);
-            let settled = self.settling.poll(known, merged);
+            let settled = self.settling.poll(outbound.acked(), merged);
             self.outputs.extend(settled.map(|seq| Output::Event(Event::Settled(seq))));
         }
     }

@@ -102,3 +102,39 @@ fn a_new_session_resumes_at_the_checkpoint() {
     assert_eq!(a.changes_sent, 1);
     assert_eq!(a.replica.seen, b.replica.seen);
 }
+
+#[test]
+fn what_both_sides_have_from_a_third_crosses_their_link_once() {
+    let (mut a, mut b) = connected(at(1), Mode::Bidirectional, Replica::new(1), Replica::new(2));
+    // A third's commits, which reach both before either hears of the other's.
+    for seq in 1..=4 {
+        let now = at(10 * seq);
+        let third = Replica::filled(3, usize::try_from(seq).unwrap());
+        for end in [&mut a, &mut b] {
+            end.take_from(now, &third);
+        }
+        exchange(now, &mut a, &mut b).unwrap();
+    }
+    assert_eq!((a.changes_sent, b.changes_sent), (4, 1), "only the first came both ways");
+    let due = b.session.poll_timeout().unwrap();
+    b.input(at(due), Input::Timeout).unwrap();
+    exchange(at(due), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.trail[0].seq, b.replica.head(), "but its place is told");
+}
+
+#[test]
+fn what_reaches_one_side_only_is_sent_on_though_it_was_kept_back() {
+    let (mut a, mut b) = connected(at(1), Mode::Bidirectional, Replica::new(1), Replica::new(2));
+    for end in [&mut a, &mut b] {
+        end.take_from(at(2), &Replica::filled(3, 1));
+    }
+    exchange(at(2), &mut a, &mut b).unwrap();
+    b.take_from(at(3), &Replica::filled(3, 2));
+    exchange(at(3), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.seen.len(), 1, "it may be about to come from the third");
+    let due = b.session.poll_timeout().unwrap();
+    assert_eq!(due, 103);
+    b.input(at(due), Input::Timeout).unwrap();
+    exchange(at(due), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.seen, b.replica.seen);
+}

@@ -84,6 +84,7 @@ impl Args {
             canary: self.canary,
             steps_max: self.steps.unwrap_or(usize::MAX),
             large_percent: self.large,
+            shape: None,
             story: false,
         }
     }

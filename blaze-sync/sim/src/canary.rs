@@ -52,7 +52,7 @@ pub enum Driver {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -77,6 +77,8 @@ impl Canary {
         Self::Session(Session::CoversOtherIncarnation),
         Self::Session(Session::CoversLaterSeq),
         Self::Session(Session::CoversEveryNode),
+        Self::Session(Session::PlacesOfAnyIncarnation),
+        Self::Session(Session::KeptBackForGood),
         Self::Session(Session::TailDropped),
         Self::Session(Session::KnownTooMuch),
         Self::Session(Session::UntoldNeverTold),

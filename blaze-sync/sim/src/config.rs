@@ -1,6 +1,6 @@
 //! What a run is told beside its seed.
 
-use crate::{Canary, Driver, Faults};
+use crate::{Canary, Driver, Faults, Shape};
 
 /// What a run is told beside its seed. The default is what CI runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct Config {
     pub steps_max: usize,
     /// How many of a hundred seeds are large and without faults. Default: 10.
     pub large_percent: u64,
+    /// A shape and its number of nodes, all linked both ways, instead of those that the
+    /// seed draws. Default: none.
+    pub shape: Option<(Shape, u64)>,
     /// Whether the lines of the story are kept; a run is slower with them.
     /// Default: no.
     pub story: bool,
@@ -25,6 +28,7 @@ impl Default for Config {
             canary: None,
             steps_max: usize::MAX,
             large_percent: 10,
+            shape: None,
             story: false,
         }
     }

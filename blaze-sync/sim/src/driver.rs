@@ -201,7 +201,7 @@ impl World {
         if self.config.has(Driver::RingGapSkipped) && !behind {
             let through = database.feed().head();
             let frames = encode_changes(after, through, &[]);
-            let items = vec![OutgoingItem { after, through, frames }];
+            let items = vec![OutgoingItem { after, through, frames, roots: Vec::new() }];
             return Some(Input::Changes(Outgoing { items, behind: false }));
         }
         self.report.saw("read back");

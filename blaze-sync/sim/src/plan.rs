@@ -95,7 +95,8 @@ impl Plan {
         };
         let count = rng.between(2, if shape == Shape::Mesh || large { 6 } else { 9 });
         let with_servers = rng.percent(40);
-        let with_modes = rng.percent(30);
+        let with_modes = rng.percent(30) && config.shape.is_none();
+        let (shape, count) = config.shape.unwrap_or((shape, count));
         let nodes = (0..count).map(|_| NodePlan::draw(rng, with_servers)).collect::<Vec<_>>();
         let pairs = pairs(rng, shape, nodes.len()).into_iter();
         let links = pairs.map(|pair| LinkPlan::draw(rng, pair, with_modes)).collect();
@@ -120,12 +121,13 @@ impl Plan {
             large_values_percent: if with_large_values { 40 } else { 0 },
             read_bytes_max: 100 << rng.below(14),
         }
-        .double(&mut Rng::new(seed, 2))
+        .double(&mut Rng::new(seed, 2), config)
     }
 
     /// Some nodes are linked twice, say from both sides.
-    fn double(mut self, rng: &mut Rng) -> Self {
-        if let Some(link) = rng.pick(&self.links).filter(|_| rng.percent(8)) {
+    fn double(mut self, rng: &mut Rng, config: &Config) -> Self {
+        let doubled = rng.pick(&self.links).filter(|_| rng.percent(8) && config.shape.is_none());
+        if let Some(link) = doubled {
             let pair = (link.connector, link.acceptor);
             self.links.push(LinkPlan::draw(rng, pair, false));
         }

@@ -151,19 +151,15 @@ impl World {
     fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
         let Some(life) = &self.nodes[node].life else { return };
         let database = Arc::clone(&life.database);
-        let Batch { peer, mut checkpoint, mut operations } = batch.clone();
+        let Batch { peer, mut checkpoint, roots, mut operations } = batch.clone();
         if self.config.has(Driver::CheckpointSkipped) {
             checkpoint = None;
         }
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        match ready(database.merge(Incoming {
-            peer,
-            checkpoint,
-            operations,
-            ..Incoming::default()
-        })) {
+        let incoming = Incoming { peer, checkpoint, roots, operations, ..Incoming::default() };
+        match ready(database.merge(incoming)) {
             Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
             other => self.fail("a batch is merged", format!("{other:?}")),
         }

@@ -60,6 +60,7 @@ pub async fn a_merge_is_one_commit_of_what_changed<H: Harness>(harness: &H) {
     let checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(1) };
     let origin = Origin::Peer { node: peer(2), checkpoint: Some(checkpoint) };
     assert_eq!((committed.seq(), committed.origin()), (Seq(2), origin));
+    assert_eq!(committed.roots(), [checkpoint], "peers are told where it was written first");
     assert_eq!(committed.operations(), [operations[1].clone(), operations[3].clone()]);
     assert_eq!(database.feed().head(), Seq(2));
     assert_eq!(database.states().await, fold(&[&known[..], &operations].concat()));

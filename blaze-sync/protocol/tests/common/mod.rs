@@ -116,6 +116,12 @@ impl End {
         None
     }
 
+    /// Merges what came over another link from a replica, and tells the head.
+    pub(crate) fn take_from(&mut self, now: Moment, other: &Replica) {
+        self.replica.pull(other);
+        self.feed(now, Input::Head(self.replica.head())).unwrap();
+    }
+
     pub(crate) fn commit(&mut self, now: Moment) {
         self.replica.commit(record! { "title" => "hello" });
         self.feed(now, Input::Head(self.replica.head())).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use blaze_codec::message::{encode_changes, encode_roll};
+use blaze_codec::message::{Range, encode_roll};
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq,
     Span, Version, record,
@@ -11,8 +11,8 @@ use blaze_sync_protocol::{Batch, Known, Outgoing, OutgoingItem};
 
 use super::WALL_MS;
 
-/// Where a commit came from, if from a peer, and its operations.
-type Commit = (Option<Checkpoint>, Vec<Operation>);
+/// Where a commit came from, if from a peer, its operations, and its roots.
+type Commit = (Option<Checkpoint>, Vec<Operation>, Vec<Checkpoint>);
 
 /// A database that keeps what it has seen in the order it came.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ impl Replica {
             change: Change::Insert(record),
         };
         self.seen.insert(operation.version);
-        self.commits.push((None, vec![operation]));
+        self.commits.push((None, vec![operation], Vec::new()));
     }
 
     /// Makes so many commits of a text of so many bytes.
@@ -89,8 +89,17 @@ impl Replica {
         (0..commits).for_each(|_| self.commit(record! { "text" => text.as_str() }));
     }
 
+    /// Merges all that another wrote, over a link of which nothing else is told.
+    pub(super) fn pull(&mut self, other: &Self) {
+        let reached = other.history.place(other.head());
+        let operations = other.commits.iter().flat_map(|commit| commit.1.clone());
+        let operations: Vec<_> =
+            operations.filter(|operation| self.seen.insert(operation.version)).collect();
+        self.commits.push((Some(reached), operations, vec![reached]));
+    }
+
     pub(super) fn merge(&mut self, batch: Batch) {
-        let Batch { checkpoint, operations, holds, roll, .. } = batch;
+        let Batch { checkpoint, roots, operations, holds, roll, .. } = batch;
         self.held = holds;
         if roll {
             return self.rolled.extend(operations);
@@ -100,7 +109,7 @@ impl Replica {
             .filter(|operation| self.seen.insert(operation.version))
             .collect();
         if !fresh.is_empty() {
-            self.commits.push((checkpoint, fresh));
+            self.commits.push((checkpoint, fresh, roots));
         }
         let Some(reached) = checkpoint else { return };
         self.trail.retain(|place| place.incarnation != reached.incarnation);
@@ -118,17 +127,20 @@ impl Replica {
         };
         let named: Vec<_> = commits.iter().flat_map(|commit| &commit.1).map(named).collect();
         let frames = vec![encode_roll(after, reached, &named).unwrap()];
-        let items = vec![OutgoingItem { after, through: reached, frames }];
+        let items = vec![OutgoingItem { after, through: reached, frames, roots: Vec::new() }];
         Outgoing { items, behind: false }
     }
 
     pub(super) fn read(&self, after: Seq, known: &Known) -> Outgoing {
         let commits = self.commits.iter().enumerate().skip(usize::try_from(after.0).unwrap());
-        let item = |(index, (origin, operations)): (usize, &Commit)| {
+        let item = |(index, (origin, operations, roots)): (usize, &Commit)| {
             let (after, through) = (Seq(index as u64), Seq(index as u64 + 1));
-            let skip = origin.is_some_and(|reached| known.covers(reached));
-            let frames = if skip { Vec::new() } else { encode_changes(after, through, operations) };
-            OutgoingItem { after, through, frames }
+            let (range, roots) = (Range::new(after, through), roots.clone());
+            let skip =
+                origin.is_some_and(|reached| known.covers(reached)) || known.covers_all(&roots);
+            let range = Range { roots: roots.clone(), ..range };
+            let frames = if skip { Vec::new() } else { range.encode(operations) };
+            OutgoingItem { after, through, frames, roots }
         };
         Outgoing { items: commits.take(3).map(item).collect(), behind: false }
     }
