@@ -29,6 +29,8 @@ pub enum Canary {
     PlacesOfAnyIncarnation,
     /// What is kept back, as the peer may get it by another way, is never sent.
     KeptBackForGood,
+    /// What leaves something out is merged before the rest is there.
+    LeftOutMergedApart,
     /// The last operation of a transaction in pieces is dropped.
     TailDropped,
     /// What was sent counts as acknowledged.

@@ -20,6 +20,14 @@ const STAGED_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX;
 /// Operations of several transactions that are merged in one commit at most.
 const GROUP_OPERATIONS_MAX: usize = 64 * 1024;
 
+/// The most bytes of changes, as encoded, that are kept back because something is left out
+/// of them. What takes more is merged in several steps, between which a reader sees half
+/// transactions.
+const CATCH_UP_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The most operations of them: what a database takes in one transaction.
+const CATCH_UP_OPERATIONS_MAX: usize = 1024 * 1024;
+
 /// What this side receives of the peer's feed.
 #[derive(Debug)]
 pub(crate) struct Inbound {
@@ -36,7 +44,8 @@ pub(crate) struct Inbound {
     spent: u64,
     /// The pieces so far of a payload that goes on.
     staged: Vec<u8>,
-    /// What the pieces cost; granted again once nothing else waits to be merged.
+    /// What the pieces, and the changes that are kept back, cost; granted again once
+    /// nothing else waits to be merged.
     staged_cost: u64,
     /// Whether the peer was told that it may send.
     started: bool,
@@ -56,6 +65,8 @@ struct Group {
     partial: bool,
     /// What the frames cost.
     bytes: u64,
+    /// How large the payloads are.
+    encoded: u64,
     /// Whether it came in pieces; then it is merged alone.
     large: bool,
     /// Whether it is a piece of a roll; those are merged by themselves, too.
@@ -73,6 +84,7 @@ impl Group {
             through,
             partial: true,
             bytes: 0,
+            encoded: 0,
             large: false,
             roll: true,
             roots: Roots::default(),
@@ -184,9 +196,10 @@ impl Inbound {
                 return Ok(Vec::new());
             }
             let payload = std::mem::take(&mut self.staged);
-            return self.changes(Changes::decode(&payload)?, 0, true, wall_ms);
+            let changes = Changes::decode(&payload)?;
+            return self.changes(changes, (0, payload.len() as u64), true, wall_ms);
         }
-        self.changes(Changes::decode(&frame.payload)?, bytes, false, wall_ms)
+        self.changes(Changes::decode(&frame.payload)?, (bytes, bytes), false, wall_ms)
     }
 
     fn stage(&mut self, piece: &[u8]) -> Result<(), SessionError> {
@@ -200,7 +213,7 @@ impl Inbound {
     fn changes(
         &mut self,
         changes: Changes,
-        bytes: u64,
+        (mut bytes, encoded): (u64, u64),
         large: bool,
         wall_ms: u64,
     ) -> Result<Vec<Checkpoint>, SessionError> {
@@ -214,27 +227,43 @@ impl Inbound {
         let partial = through == self.received && !operations.is_empty();
         self.received = through;
         let joins = |group: &&mut Group| {
-            !large
-                && !group.large
-                && !group.roll
-                && (group.partial || !partial)
-                && group.operations.len() + operations.len() <= GROUP_OPERATIONS_MAX
+            let count = group.operations.len() + operations.len();
+            let fits = if group.left_out {
+                group.encoded + encoded <= CATCH_UP_BYTES_MAX && count <= CATCH_UP_OPERATIONS_MAX
+            } else {
+                !large && !group.large && !left_out && count <= GROUP_OPERATIONS_MAX
+            };
+            // A part that is kept back with what is whole doesn't show before the rest.
+            fits && !group.roll && (group.left_out || group.partial || !partial)
         };
+        if left_out {
+            // The rest doesn't come without it.
+            self.staged_cost += std::mem::take(&mut bytes);
+        }
         let place = self.history.place(through);
         let written = if roots.is_empty() { std::slice::from_ref(&place) } else { &roots };
         let written = written.iter().filter(|_| !operations.is_empty());
         if let Some(group) = self.pending.back_mut().filter(joins) {
             written.for_each(|root| group.roots.add(*root));
-            (group.through, group.partial, group.left_out) = (through, partial, left_out);
-            group.bytes += bytes;
+            (group.through, group.left_out) = (through, left_out);
+            group.partial &= partial;
+            (group.bytes, group.encoded) = (group.bytes + bytes, group.encoded + encoded);
+            group.large |= large;
             group.operations.extend(operations);
         } else {
-            let mut group_roots = Roots::default();
-            written.for_each(|root| group_roots.add(*root));
-            let roots = group_roots;
-            let group =
-                Group { through, partial, bytes, large, roll: false, roots, left_out, operations };
-            self.pending.push_back(group);
+            let mut of_group = Roots::default();
+            written.for_each(|root| of_group.add(*root));
+            self.pending.push_back(Group {
+                through,
+                partial,
+                bytes,
+                encoded,
+                large,
+                roll: false,
+                roots: of_group,
+                left_out,
+                operations,
+            });
         }
         Ok(roots)
     }
@@ -242,7 +271,7 @@ impl Inbound {
     /// The next batch to merge: everything that arrived while the last one was
     /// merged, so that batches grow as load does.
     pub(crate) fn poll_batch(&mut self, holds: Seq) -> Option<Batch> {
-        if self.merging.is_some() {
+        if self.merging.is_some() || self.keeps_back() {
             return None;
         }
         let mut group = self.pending.pop_front()?;
@@ -257,6 +286,17 @@ impl Inbound {
         Some(Batch { peer, checkpoint, roots, operations, holds, roll })
     }
 
+    /// Whether all that waits to be merged would show half transactions until the rest is
+    /// there, and there is room to wait for it.
+    fn keeps_back(&self) -> bool {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::LeftOutMergedApart) {
+            return false;
+        }
+        let only = self.pending.front().filter(|_| self.pending.len() == 1);
+        only.is_some_and(|group| group.left_out && group.encoded < CATCH_UP_BYTES_MAX)
+    }
+
     /// The batch is merged and durable; returns the place that was reached.
     pub(crate) fn merged_batch(&mut self) -> Option<Seq> {
         let group = self.merging.take()?;
@@ -266,10 +306,9 @@ impl Inbound {
         Some(self.merged)
     }
 
-    /// The ack that is due: something was merged, or half of a window of pieces
-    /// is kept aside.
+    /// The ack that is due: something was merged, or half of a window is kept aside.
     pub(crate) fn poll_ack(&mut self, acked: &mut Seq, head: Seq) -> Option<Ack> {
-        if self.merging.is_none() && self.pending.is_empty() {
+        if self.merging.is_none() && (self.pending.is_empty() || self.keeps_back()) {
             self.spent += std::mem::take(&mut self.staged_cost);
         }
         #[cfg(feature = "canary")]
@@ -477,13 +516,52 @@ mod tests {
     #[test]
     fn what_leaves_something_out_has_no_roots_until_nothing_is_left_out() {
         let mut inbound = inbound();
-        inbound.frame(&written(1, true, &[]), 9, 0).unwrap();
-        let batch = inbound.poll_batch(Seq::ZERO).unwrap();
+        inbound.granted = u64::MAX;
+        inbound.frame(&written(1, true, &[]), CATCH_UP_BYTES_MAX, 0).unwrap();
+        let batch = inbound.poll_batch(Seq::ZERO).expect("it is too much to keep");
         assert_eq!((batch.checkpoint, batch.roots), (Some(place(1, 1)), vec![]));
         inbound.frame(&written(2, true, &[]), 9, 0).unwrap();
         inbound.frame(&written(3, false, &[]), 9, 0).unwrap();
         inbound.merged_batch();
         assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().roots, [place(1, 3)]);
+    }
+
+    #[test]
+    fn what_leaves_something_out_is_merged_with_the_first_that_does_not() {
+        let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
+        // It doesn't matter that one comes twice.
+        for seq in [1, 2, 3, 4, 4, 5, 6, 7, 8] {
+            inbound.frame(&written(seq, true, &[]), 60, 0).unwrap();
+            assert_eq!(inbound.poll_batch(Seq::ZERO), None, "seq {seq}");
+            let ack = inbound.poll_ack(&mut acked, Seq::ZERO);
+            assert_eq!(
+                ack,
+                Some(Ack { through: Seq(0), credit: 60, head: Seq::ZERO }),
+                "the sender goes on"
+            );
+        }
+        inbound.frame(&written(9, false, &[]), 60, 0).unwrap();
+        let batch = inbound.poll_batch(Seq::ZERO).unwrap();
+        assert_eq!((batch.checkpoint, batch.operations.len()), (Some(place(1, 9)), 10));
+        inbound.merged_batch();
+        let ack = inbound.poll_ack(&mut acked, Seq::ZERO);
+        assert_eq!(ack, Some(Ack { through: Seq(9), credit: 60, head: Seq::ZERO }), "once each");
+    }
+
+    #[test]
+    fn what_was_whole_before_is_not_kept_back_and_what_is_too_much_goes_in_steps() {
+        let mut inbound = inbound();
+        inbound.granted = u64::MAX;
+        let half = CATCH_UP_BYTES_MAX / 2;
+        for (seq, left_out) in [(1, false), (2, false), (3, true), (4, true), (5, true)] {
+            inbound.frame(&written(seq, left_out, &[]), half, 0).unwrap();
+        }
+        let mut step = || {
+            let batch = inbound.poll_batch(Seq::ZERO);
+            inbound.merged_batch();
+            batch.map(|batch| batch.checkpoint.unwrap().seq)
+        };
+        assert_eq!([step(), step(), step()], [Some(Seq(2)), Some(Seq(4)), None]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub enum Driver {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -79,6 +79,7 @@ impl Canary {
         Self::Session(Session::CoversEveryNode),
         Self::Session(Session::PlacesOfAnyIncarnation),
         Self::Session(Session::KeptBackForGood),
+        Self::Session(Session::LeftOutMergedApart),
         Self::Session(Session::TailDropped),
         Self::Session(Session::KnownTooMuch),
         Self::Session(Session::UntoldNeverTold),

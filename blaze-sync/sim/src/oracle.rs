@@ -33,8 +33,6 @@ pub(crate) struct Facts {
     /// The latest delete, and its base.
     dead: (Version, Version),
     fields: BTreeMap<Name, Fact>,
-    /// The replica's seq at which this last changed.
-    pub(crate) changed: Seq,
 }
 
 #[derive(Debug, Clone)]
@@ -180,14 +178,6 @@ impl Oracle {
             ours.born = ours.born.max(theirs.born);
             ours.dead = ours.dead.max(theirs.dead);
             theirs.fields.iter().for_each(|(name, fact)| ours.keep(name, fact.clone()));
-        }
-    }
-
-    /// Notes at which seq a record changed.
-    pub(crate) fn changed(&mut self, operation: &Operation, seq: Seq) {
-        let place = (operation.collection.clone(), operation.key.clone());
-        if let Some(facts) = self.records.get_mut(&place) {
-            facts.changed = seq;
         }
     }
 

@@ -39,10 +39,11 @@ fn the_story_makes_no_difference() {
 }
 
 /// What once failed, each with what it was.
-const REGRESSIONS: [(u64, &str); 3] = [
+const REGRESSIONS: [(u64, &str); 4] = [
     (631, "a copy of a replica that had taken another id before kept that id"),
     (1395, "a write was taken for another of the same version, by a copy"),
     (3213, "two copies that refused each other were not told so"),
+    (28315, "a catch-up was merged in two steps as one of its frames came twice"),
 ];
 
 #[test]
