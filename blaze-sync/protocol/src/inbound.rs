@@ -270,8 +270,11 @@ impl Inbound {
 
     /// The next batch to merge: everything that arrived while the last one was
     /// merged, so that batches grow as load does.
-    pub(crate) fn poll_batch(&mut self, holds: Seq) -> Option<Batch> {
-        if self.merging.is_some() || self.keeps_back() {
+    ///
+    /// Nothing but a roll as long as `waits`.
+    pub(crate) fn poll_batch(&mut self, holds: Seq, waits: bool) -> Option<Batch> {
+        let waits = waits && self.pending.front().is_some_and(|group| !group.roll);
+        if self.merging.is_some() || self.keeps_back() || waits {
             return None;
         }
         let mut group = self.pending.pop_front()?;
@@ -409,7 +412,7 @@ mod tests {
         let mut inbound = self::inbound();
         inbound.frame(&changes(0, 2), 10, 0).unwrap();
         inbound.frame(&changes(1, 3), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(3));
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false).unwrap().checkpoint.unwrap().seq, Seq(3));
     }
 
     #[test]
@@ -426,17 +429,17 @@ mod tests {
     fn what_arrives_while_merging_is_merged_together_and_acked_when_durable() {
         let (mut inbound, mut acked) = (inbound(), Seq::ZERO);
         inbound.frame(&changes(0, 1), 10, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(1));
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false).unwrap().checkpoint.unwrap().seq, Seq(1));
         inbound.frame(&changes(1, 2), 20, 0).unwrap();
         inbound.frame(&changes(2, 3), 20, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO), None);
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false), None);
         assert_eq!(inbound.poll_ack(&mut acked, Seq::ZERO), None, "nothing is durable yet");
         inbound.merged_batch();
         assert_eq!(
             inbound.poll_ack(&mut acked, Seq::ZERO),
             Some(Ack { through: Seq(1), credit: 10, head: Seq::ZERO })
         );
-        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().checkpoint.unwrap().seq, Seq(3));
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false).unwrap().checkpoint.unwrap().seq, Seq(3));
         inbound.merged_batch();
         assert_eq!(
             inbound.poll_ack(&mut acked, Seq::ZERO),
@@ -466,8 +469,9 @@ mod tests {
         inbound.frame(&part(0, 5), 10, 0).unwrap();
         inbound.frame(&part(5, 5), 10, 0).unwrap();
         let places = |inbound: &mut Inbound| {
-            let place =
-                inbound.poll_batch(Seq::ZERO).map(|batch| batch.checkpoint.map(|place| place.seq));
+            let place = inbound
+                .poll_batch(Seq::ZERO, false)
+                .map(|batch| batch.checkpoint.map(|place| place.seq));
             inbound.merged_batch();
             place
         };
@@ -503,13 +507,17 @@ mod tests {
     fn what_is_merged_has_the_roots_of_its_frames_or_their_own_places() {
         let mut inbound = inbound();
         inbound.frame(&changes(0, 1), 9, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().roots, [], "there is nothing of it");
+        assert_eq!(
+            inbound.poll_batch(Seq::ZERO, false).unwrap().roots,
+            [],
+            "there is nothing of it"
+        );
         let told = inbound.frame(&written(2, false, &[place(5, 8), place(7, 3)]), 9, 0);
         assert_eq!(told, Ok(vec![place(5, 8), place(7, 3)]));
         assert_eq!(inbound.frame(&written(3, false, &[]), 9, 0), Ok(vec![]));
         inbound.frame(&changes(3, 4), 9, 0).unwrap();
         inbound.merged_batch();
-        let roots = inbound.poll_batch(Seq::ZERO).unwrap().roots;
+        let roots = inbound.poll_batch(Seq::ZERO, false).unwrap().roots;
         assert_eq!(roots, [place(1, 3), place(5, 8), place(7, 3)]);
     }
 
@@ -518,12 +526,12 @@ mod tests {
         let mut inbound = inbound();
         inbound.granted = u64::MAX;
         inbound.frame(&written(1, true, &[]), CATCH_UP_BYTES_MAX, 0).unwrap();
-        let batch = inbound.poll_batch(Seq::ZERO).expect("it is too much to keep");
+        let batch = inbound.poll_batch(Seq::ZERO, false).expect("it is too much to keep");
         assert_eq!((batch.checkpoint, batch.roots), (Some(place(1, 1)), vec![]));
         inbound.frame(&written(2, true, &[]), 9, 0).unwrap();
         inbound.frame(&written(3, false, &[]), 9, 0).unwrap();
         inbound.merged_batch();
-        assert_eq!(inbound.poll_batch(Seq::ZERO).unwrap().roots, [place(1, 3)]);
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false).unwrap().roots, [place(1, 3)]);
     }
 
     #[test]
@@ -532,7 +540,7 @@ mod tests {
         // It doesn't matter that one comes twice.
         for seq in [1, 2, 3, 4, 4, 5, 6, 7, 8] {
             inbound.frame(&written(seq, true, &[]), 60, 0).unwrap();
-            assert_eq!(inbound.poll_batch(Seq::ZERO), None, "seq {seq}");
+            assert_eq!(inbound.poll_batch(Seq::ZERO, false), None, "seq {seq}");
             let ack = inbound.poll_ack(&mut acked, Seq::ZERO);
             assert_eq!(
                 ack,
@@ -541,7 +549,7 @@ mod tests {
             );
         }
         inbound.frame(&written(9, false, &[]), 60, 0).unwrap();
-        let batch = inbound.poll_batch(Seq::ZERO).unwrap();
+        let batch = inbound.poll_batch(Seq::ZERO, false).unwrap();
         assert_eq!((batch.checkpoint, batch.operations.len()), (Some(place(1, 9)), 10));
         inbound.merged_batch();
         let ack = inbound.poll_ack(&mut acked, Seq::ZERO);
@@ -557,7 +565,7 @@ mod tests {
             inbound.frame(&written(seq, left_out, &[]), half, 0).unwrap();
         }
         let mut step = || {
-            let batch = inbound.poll_batch(Seq::ZERO);
+            let batch = inbound.poll_batch(Seq::ZERO, false);
             inbound.merged_batch();
             batch.map(|batch| batch.checkpoint.unwrap().seq)
         };
@@ -571,7 +579,7 @@ mod tests {
         let payload = Bytes::from(vec![0; BODY_BYTES_MAX - 2]);
         let piece = ChangesFrame { more: true, payload };
         inbound.frame(&piece, whole, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO), None);
+        assert_eq!(inbound.poll_batch(Seq::ZERO, false), None);
         assert_eq!(
             inbound.poll_ack(&mut acked, Seq::ZERO),
             Some(Ack { through: Seq(0), credit: whole, head: Seq::ZERO })

@@ -56,6 +56,8 @@ pub(crate) struct Outbound {
     untold_ms: Option<u64>,
     /// Whether the peer lets this side send.
     started: bool,
+    /// Whether something was read.
+    begun: bool,
     /// Up to where the roll that the peer asks for was sent, and to where it goes.
     roll: Option<(Seq, Seq)>,
 }
@@ -89,6 +91,7 @@ impl Outbound {
             whole: Seq::ZERO,
             untold_ms: None,
             started: false,
+            begun: false,
             roll: None,
         })
     }
@@ -137,6 +140,11 @@ impl Outbound {
         self.behind |= self.read < self.head;
     }
 
+    /// Whether there is something to send, of which nothing was read yet.
+    pub(crate) fn is_to_begin(&self) -> bool {
+        !self.begun && self.read < self.head
+    }
+
     /// The seq up to which the peer has acknowledged the feed.
     pub(crate) const fn acked(&self) -> Seq {
         self.acked
@@ -173,7 +181,7 @@ impl Outbound {
 
     /// Takes what was read; [`Self::poll_kept`] queues it.
     pub(crate) fn take(&mut self, outgoing: Outgoing, now_ms: u64) {
-        self.reading = false;
+        (self.reading, self.begun) = (false, true);
         let was_behind = std::mem::replace(&mut self.behind, outgoing.behind);
         if let Some(last) = outgoing.items.last().filter(|_| was_behind) {
             self.whole = last.through;

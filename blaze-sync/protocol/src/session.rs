@@ -486,7 +486,10 @@ impl Session {
         if let Some(inbound) = &mut self.inbound {
             let holds = self.outbound.as_ref().map_or(Seq::ZERO, Outbound::acked);
             let ack = inbound.poll_ack(&mut self.acked, self.config.local.head);
-            let batch = inbound.poll_batch(holds);
+            // What both wrote is read before it is merged: a write that loses here is then
+            // told there, so that both sides hear of the conflict.
+            let waits = self.outbound.as_ref().is_some_and(Outbound::is_to_begin);
+            let batch = inbound.poll_batch(holds, waits);
             if let Some(ack) = ack {
                 self.send(&Message::Ack(ack), now);
             }

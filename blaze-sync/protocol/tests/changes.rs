@@ -138,3 +138,16 @@ fn what_reaches_one_side_only_is_sent_on_though_it_was_kept_back() {
     exchange(at(due), &mut a, &mut b).unwrap();
     assert_eq!(a.replica.seen, b.replica.seen);
 }
+
+#[test]
+fn what_a_side_has_is_read_before_the_first_of_the_others_is_merged() {
+    let (mut a, mut b) =
+        (connector(Replica::filled(1, 1), Mode::Bidirectional), acceptor(Replica::filled(2, 1)));
+    a.reads_wait = true;
+    exchange(at(1), &mut a, &mut b).unwrap();
+    assert_eq!((a.replica.seen.len(), a.waiting_reads.len()), (1, 1), "b's has arrived");
+    a.reads_wait = false;
+    a.read(at(2)).unwrap();
+    exchange(at(2), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.seen, b.replica.seen);
+}

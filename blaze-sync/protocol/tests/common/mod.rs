@@ -31,6 +31,9 @@ pub(crate) struct End {
     pub(crate) events: Vec<Event>,
     pub(crate) finished: bool,
     pub(crate) merges_wait: bool,
+    pub(crate) reads_wait: bool,
+    /// Answers to reads that wait.
+    pub(crate) waiting_reads: Vec<Input>,
     pub(crate) waiting_merges: usize,
     pub(crate) changes_sent: usize,
     /// What the peer held when it was registered.
@@ -57,6 +60,8 @@ impl End {
             events: Vec::new(),
             finished: false,
             merges_wait: false,
+            reads_wait: false,
+            waiting_reads: Vec::new(),
             waiting_merges: 0,
             changes_sent: 0,
             registered: Vec::new(),
@@ -94,7 +99,12 @@ impl End {
                 return Some(Input::Checkpoints { places, former });
             }
             Output::Read { after, known, .. } => {
-                return Some(Input::Changes(self.replica.read(after, &known)));
+                let changes = Input::Changes(self.replica.read(after, &known));
+                if self.reads_wait {
+                    self.waiting_reads.push(changes);
+                    return None;
+                }
+                return Some(changes);
             }
             Output::Register { holds, .. } => {
                 self.registered.push(holds);
@@ -120,6 +130,13 @@ impl End {
     pub(crate) fn take_from(&mut self, now: Moment, other: &Replica) {
         self.replica.pull(other);
         self.feed(now, Input::Head(self.replica.head())).unwrap();
+    }
+
+    /// Answers the reads that waited.
+    pub(crate) fn read(&mut self, now: Moment) -> Result<(), SessionError> {
+        std::mem::take(&mut self.waiting_reads)
+            .into_iter()
+            .try_for_each(|read| self.feed(now, read))
     }
 
     pub(crate) fn commit(&mut self, now: Moment) {
