@@ -5,24 +5,47 @@
 //! when it is asked for. The product's `RecordState` is deliberately not used.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Value, Version, binary};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
+use blaze_sync_protocol::Batch;
 
 use crate::ready::ready;
 
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
 
+/// The greatest version of each tombstone that was removed.
+pub(crate) type Graves = BTreeMap<Place, Version>;
+
 /// What a replica should know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Oracle {
     records: BTreeMap<Place, Facts>,
+    /// What it knew and removed.
+    graves: Graves,
+    /// The seq up to which tombstones are gone.
+    pub(crate) purged: Seq,
+    /// The greatest epoch of those.
+    forgotten: Hlc,
     /// The latest clock seen.
     pub(crate) clock: Hlc,
+}
+
+/// What a merge should make.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// The operations of its commit.
+    pub(crate) operations: Vec<Operation>,
+    /// Records that are told again, as a delete that their sender forgot.
+    pub(crate) told_again: u64,
+    /// Those of a roll that were deleted and forgotten.
+    pub(crate) buried: Vec<Place>,
+    /// Those that exist again though a tombstone above them was removed here.
+    pub(crate) revived: Vec<Place>,
 }
 
 /// All that was ever heard of a record.
@@ -76,21 +99,63 @@ impl Facts {
     }
 
     /// The greatest epoch that a reader can see.
-    pub(crate) fn epoch(&self) -> Hlc {
+    fn epoch(&self) -> Hlc {
         let fields = self.counted().map(|(_, fact)| fact.version.epoch);
         fields.fold(self.life().0.epoch, Hlc::max)
     }
 
     /// The fields that a reader can see, or could if the record lived.
     fn counted(&self) -> impl Iterator<Item = (&Name, &Fact)> {
-        let since = self.life().0;
-        self.fields.iter().filter(move |(_, fact)| fact.version >= since)
+        self.fields.iter().filter(|(_, fact)| self.counts(fact.version))
+    }
+
+    /// Whether a field's write is of the latest life: later than it, or of the insert that
+    /// began it.
+    fn counts(&self, version: Version) -> bool {
+        let (since, ended, _) = self.life();
+        version > since || (version == since && !ended)
     }
 
     /// Whether a fact would change what counts.
-    fn field_changes(&self, name: &Name, theirs: &Fact, since: Version) -> bool {
-        theirs.version >= since
+    fn field_changes(&self, name: &Name, theirs: &Fact) -> bool {
+        self.counts(theirs.version)
             && self.fields.get(name).is_none_or(|ours| theirs.order(ours) == Ordering::Greater)
+    }
+
+    /// The greatest version that counts.
+    pub(crate) fn version(&self) -> Version {
+        self.counted().fold(self.life().0, |latest, (_, fact)| latest.max(fact.version))
+    }
+
+    /// Operations that say all that counts: its life, and then the other fields, those
+    /// that were written together in one.
+    fn operations(&self, (collection, key): &Place) -> Vec<Operation> {
+        let (since, ended, life_base) = self.life();
+        let operation = |version, base, change| {
+            let (collection, key) = (collection.clone(), key.clone());
+            Operation { collection, key, version, base, change }
+        };
+        let mut born = Vec::new();
+        let mut later: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, fact) in self.counted() {
+            let written = (fact.version, fact.base);
+            match fact.value.clone() {
+                Some(value) if self.exists() && written == (since, life_base) => {
+                    born.push((name.clone(), value));
+                }
+                value => later.entry(written).or_default().push((name.clone(), value)),
+            }
+        }
+        let life = match (self.exists(), ended) {
+            (true, _) => Some(Change::Insert(born.into_iter().collect())),
+            (false, true) => Some(Change::Delete),
+            (false, false) => None,
+        };
+        let life = life.map(|change| operation(since, life_base, change));
+        let later = later
+            .into_iter()
+            .map(|((version, base), fields)| operation(version, base, Change::Update(fields)));
+        life.into_iter().chain(later).collect()
     }
 
     fn changes(&self, operation: &Operation) -> bool {
@@ -101,13 +166,13 @@ impl Facts {
             Change::Delete => (version, true, base) > life,
             Change::Insert(record) => {
                 (version, false, base) > life
-                    || record.iter().any(|(name, value)| {
-                        version >= life.0 && self.field_changes(name, &fact(Some(value)), life.0)
-                    })
+                    || record
+                        .iter()
+                        .any(|(name, value)| self.field_changes(name, &fact(Some(value))))
             }
-            Change::Update(fields) => fields.iter().any(|(name, value)| {
-                version >= life.0 && self.field_changes(name, &fact(value.as_ref()), life.0)
-            }),
+            Change::Update(fields) => {
+                fields.iter().any(|(name, value)| self.field_changes(name, &fact(value.as_ref())))
+            }
         }
     }
 
@@ -143,9 +208,8 @@ impl Facts {
 
     /// Whether merging this into another would change nothing there.
     fn within(&self, other: &Self) -> bool {
-        let life = other.life();
-        self.life() <= life
-            && !self.counted().any(|(name, fact)| other.field_changes(name, fact, life.0))
+        self.life() <= other.life()
+            && !self.counted().any(|(name, fact)| other.field_changes(name, fact))
     }
 }
 
@@ -173,6 +237,112 @@ impl Oracle {
         changes
     }
 
+    /// Joins a batch in; returns what the commit should be.
+    pub(crate) fn merge(&mut self, batch: &Batch) -> Expected {
+        let mut expected = Expected::default();
+        let mut changed = BTreeSet::new();
+        for operation in &batch.operations {
+            let place = (operation.collection.clone(), operation.key.clone());
+            let facts = self.records.get(&place).cloned().unwrap_or_default();
+            let stored = Some(facts.changed).filter(|seq| *seq > Seq::ZERO);
+            let acknowledged = stored.is_some_and(|seq| seq <= batch.holds);
+            let acknowledged = acknowledged && !changed.contains(&place);
+            if batch.roll {
+                self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
+                if facts.life().0 == Version::ZERO {
+                    let buried = (operation.version, operation.version);
+                    let facts = self.records.entry(place.clone()).or_default();
+                    facts.dead = buried;
+                    expected.operations.extend(facts.operations(&place));
+                    expected.buried.push(place);
+                }
+                continue;
+            }
+            let waits = !facts.exists() && facts.counted().next().is_some();
+            if self.join(operation) {
+                let now = &self.records[&place];
+                if waits && now.exists() && now.counted().next().is_some() {
+                    expected.operations.extend(now.operations(&place));
+                } else {
+                    expected.operations.push(operation.clone());
+                }
+                let born = !facts.exists() && now.exists();
+                if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < *grave) {
+                    expected.revived.push(place.clone());
+                }
+                changed.insert(place);
+            } else if acknowledged
+                && !facts.exists()
+                && operation.version < facts.life().0
+                && operation.change != Change::Delete
+            {
+                expected.operations.extend(facts.operations(&place));
+                expected.told_again += 1;
+                changed.insert(place);
+            }
+        }
+        expected
+    }
+
+    /// Removes the tombstones that last changed up to a seq; returns them.
+    pub(crate) fn purge(&mut self, through: Seq) -> Vec<(Place, Version, Seq)> {
+        let (mut removed, mut last) = (Vec::new(), self.purged);
+        self.records.retain(|place, facts| {
+            // What was only ever joined to see what becomes of it was never stored.
+            let gone = !facts.exists() && facts.changed <= through;
+            if gone && facts.changed > Seq::ZERO {
+                self.forgotten = self.forgotten.max(facts.epoch());
+                removed.push((place.clone(), facts.version(), facts.changed));
+                last = last.max(facts.changed);
+            }
+            !gone
+        });
+        self.purged = last;
+        for (place, version, _) in &removed {
+            let grave = self.graves.entry(place.clone()).or_default();
+            *grave = (*grave).max(*version);
+        }
+        removed
+    }
+
+    /// The version of the tombstone of a record that was removed here.
+    pub(crate) fn grave(&self, place: &Place) -> Option<Version> {
+        self.graves.get(place).copied()
+    }
+
+    /// Whether an operation lies at or below a tombstone that was removed here.
+    pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.grave(&place).is_some_and(|grave| operation.version <= grave)
+    }
+
+    /// A record that is dead, or of which only fields are known that wait for an insert.
+    pub(crate) fn any_tombstone(&self) -> Option<&Place> {
+        self.records.iter().find(|(_, facts)| !facts.exists()).map(|(place, _)| place)
+    }
+
+    /// Forgets some of the records that are deleted.
+    pub(crate) fn forget_tombstones(&mut self, places: &BTreeSet<Place>) {
+        self.records.retain(|place, facts| facts.exists() || !places.contains(place));
+    }
+
+    pub(crate) fn exists(&self, place: &Place) -> bool {
+        self.records.get(place).is_some_and(Facts::exists)
+    }
+
+    /// The first record that another doesn't hold as it is here. One that is deleted in
+    /// both is the same, whatever is still known of it; and it may have been deleted there
+    /// by what was removed since.
+    pub(crate) fn differs_in(&self, other: &Self, removed: &Graves) -> Option<&Place> {
+        let mut differing = self.records.iter().filter(|(place, facts)| {
+            let is_gone = !other.exists(place)
+                && (!facts.exists()
+                    || removed.get(*place).is_some_and(|grave| facts.version() <= *grave));
+            !is_gone && !self.record_within(place, other)
+        });
+        differing.next().map(|(place, _)| place)
+    }
+
     /// Joins all that another holds.
     pub(crate) fn join_all(&mut self, other: &Self) {
         for (place, theirs) in &other.records {
@@ -198,17 +368,27 @@ impl Oracle {
             .map(|operation| (operation.collection.clone(), operation.key.clone()));
         let held =
             places.filter_map(|place| Some((place.clone(), self.records.get(&place)?.clone())));
-        Self { records: held.collect(), clock: self.clock }
+        let forgotten = self.forgotten;
+        Self { records: held.collect(), clock: self.clock, forgotten, ..Self::default() }
+    }
+
+    /// The epoch that a client's write to a record takes.
+    pub(crate) fn epoch(&self, place: &Place) -> Hlc {
+        let Some(facts) = self.records.get(place) else { return self.forgotten };
+        let forgotten = Some(self.forgotten).filter(|_| facts.life().0 == Version::ZERO);
+        facts.epoch().max(forgotten.unwrap_or_default())
     }
 
     pub(crate) fn facts(&self, place: &Place) -> Option<&Facts> {
         self.records.get(place)
     }
 
-    /// Whether joining the operation would change nothing.
+    /// Whether joining the operation would change nothing, or would have before a
+    /// tombstone was removed.
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
-        self.records.get(&place).is_some_and(|facts| !facts.changes(operation))
+        let held = self.records.get(&place).is_some_and(|facts| !facts.changes(operation));
+        held || self.is_buried(operation)
     }
 
     /// Whether another holds all that is held here of a record.
@@ -238,10 +418,7 @@ impl Oracle {
 
     /// The greatest version of each record that counts.
     pub(crate) fn latest(&self) -> impl Iterator<Item = (&Place, Version)> {
-        self.records.iter().map(|(place, facts)| {
-            let versions = facts.counted().map(|(_, fact)| fact.version);
-            (place, versions.fold(facts.life().0, Version::max))
-        })
+        self.records.iter().map(|(place, facts)| (place, facts.version()))
     }
 
     /// What is held of a record, for people.
