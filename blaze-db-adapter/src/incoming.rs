@@ -1,6 +1,6 @@
 //! What comes from a peer, and what becomes of each operation of it.
 
-use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
+use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
@@ -84,10 +84,11 @@ fn all_of(operation: &Operation, state: &RecordState) -> Joined {
 }
 
 /// Ends a record that was deleted here and forgotten, at the version that a peer still
-/// has of it: what was written later stays.
+/// has of it: what was written later stays. It was forgotten if less is known than was
+/// merged; something older may have come since.
 fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     let version = operation.version;
-    if state.life.version != Version::ZERO {
+    if state.version() >= version {
         return Joined::Nothing;
     }
     state.life = Life { version, base: version, alive: false };
@@ -98,7 +99,7 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{Hlc, Name, RecordKey, record};
+    use blaze_codec::{Hlc, Name, RecordKey, Version, record};
 
     use super::*;
 
@@ -124,10 +125,23 @@ mod tests {
         assert_eq!(join(&roll, &named, &mut forgotten), Joined::Instead(vec![delete]));
         assert_eq!(forgotten.life, Life { version: version(5), base: version(5), alive: false });
         let mut known = RecordState::default();
-        known.merge(&operation(3, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
+        known.merge(&operation(5, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
         let before = known.clone();
         assert_eq!(join(&roll, &named, &mut known), Joined::Nothing);
         assert_eq!(known, before);
+    }
+
+    #[test]
+    fn what_comes_late_of_a_forgotten_record_does_not_make_it_known() {
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        for late in [Change::Delete, Change::Insert(record! { "a" => 1 })] {
+            let mut state = RecordState::default();
+            state.merge(&operation(3, late), &mut Vec::new());
+            let joined = join(&roll, &operation(5, Change::Update(vec![])), &mut state);
+            let delete = Operation { base: version(5), ..operation(5, Change::Delete) };
+            assert_eq!(joined, Joined::Instead(vec![delete]));
+            assert!(!state.exists());
+        }
     }
 
     #[test]

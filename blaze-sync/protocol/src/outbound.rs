@@ -33,7 +33,9 @@ pub(crate) struct Outbound {
     queue: VecDeque<Bytes>,
     reading: bool,
     /// Whether records may have been left out because they changed again later: in what
-    /// was read last, or in an earlier session, of which nothing is known.
+    /// was read last, or in an earlier session, of which nothing is known. What was
+    /// committed before the peer was registered is read back in any case: of records that
+    /// were deleted and forgotten, single commits tell what nobody may know any more.
     behind: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
@@ -65,7 +67,7 @@ impl Outbound {
             credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
             reading: false,
-            behind: after > Seq::ZERO && after < announced,
+            behind: after < announced,
             whole: Seq::ZERO,
             untold_ms: None,
             started: false,

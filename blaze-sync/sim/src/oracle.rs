@@ -18,8 +18,25 @@ use crate::ready::ready;
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
 
-/// The greatest version of each tombstone that was removed.
-pub(crate) type Graves = BTreeMap<Place, Version>;
+/// The tombstones that were removed.
+pub(crate) type Graves = BTreeMap<Place, Grave>;
+
+/// What was known of a deleted record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Grave {
+    /// When its life ended.
+    pub(crate) ended: Version,
+    /// The greatest version, of fields that waited for an insert, too.
+    pub(crate) last: Version,
+}
+
+impl Grave {
+    /// Joins another of the same record.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.ended = self.ended.max(other.ended);
+        self.last = self.last.max(other.last);
+    }
+}
 
 /// What a replica should know.
 #[derive(Debug, Clone, Default)]
@@ -249,7 +266,8 @@ impl Oracle {
             let acknowledged = acknowledged && !changed.contains(&place);
             if batch.roll {
                 self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
-                if facts.life().0 == Version::ZERO {
+                // All that is named was merged before: who knows less now has forgotten it.
+                if facts.version() < operation.version {
                     let buried = (operation.version, operation.version);
                     let facts = self.records.entry(place.clone()).or_default();
                     facts.dead = buried;
@@ -267,7 +285,7 @@ impl Oracle {
                     expected.operations.push(operation.clone());
                 }
                 let born = !facts.exists() && now.exists();
-                if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < *grave) {
+                if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < grave.ended) {
                     expected.revived.push(place.clone());
                 }
                 changed.insert(place);
@@ -285,35 +303,35 @@ impl Oracle {
     }
 
     /// Removes the tombstones that last changed up to a seq; returns them.
-    pub(crate) fn purge(&mut self, through: Seq) -> Vec<(Place, Version, Seq)> {
+    pub(crate) fn purge(&mut self, through: Seq) -> Vec<(Place, Grave, Seq)> {
         let (mut removed, mut last) = (Vec::new(), self.purged);
         self.records.retain(|place, facts| {
             // What was only ever joined to see what becomes of it was never stored.
             let gone = !facts.exists() && facts.changed <= through;
             if gone && facts.changed > Seq::ZERO {
                 self.forgotten = self.forgotten.max(facts.epoch());
-                removed.push((place.clone(), facts.version(), facts.changed));
+                let grave = Grave { ended: facts.life().0, last: facts.version() };
+                removed.push((place.clone(), grave, facts.changed));
                 last = last.max(facts.changed);
             }
             !gone
         });
         self.purged = last;
-        for (place, version, _) in &removed {
-            let grave = self.graves.entry(place.clone()).or_default();
-            *grave = (*grave).max(*version);
+        for (place, grave, _) in &removed {
+            self.graves.entry(place.clone()).or_default().join(*grave);
         }
         removed
     }
 
-    /// The version of the tombstone of a record that was removed here.
-    pub(crate) fn grave(&self, place: &Place) -> Option<Version> {
+    /// What was removed here of a record.
+    pub(crate) fn grave(&self, place: &Place) -> Option<Grave> {
         self.graves.get(place).copied()
     }
 
     /// Whether an operation lies at or below a tombstone that was removed here.
     pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
-        self.grave(&place).is_some_and(|grave| operation.version <= grave)
+        self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
     }
 
     /// A record that is dead, or of which only fields are known that wait for an insert.
@@ -321,9 +339,15 @@ impl Oracle {
         self.records.iter().find(|(_, facts)| !facts.exists()).map(|(place, _)| place)
     }
 
-    /// Forgets some of the records that are deleted.
-    pub(crate) fn forget_tombstones(&mut self, places: &BTreeSet<Place>) {
-        self.records.retain(|place, facts| facts.exists() || !places.contains(place));
+    /// Forgets what was deleted of records that came back.
+    pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves) {
+        let was_removed = |place: &Place, facts: &Facts| {
+            removed.get(place).is_some_and(|grave| facts.version() <= grave.last)
+        };
+        self.records.retain(|place, facts| {
+            let deleted = !facts.exists() || was_removed(place, facts);
+            !deleted || !came_back.contains(place)
+        });
     }
 
     pub(crate) fn exists(&self, place: &Place) -> bool {
@@ -337,7 +361,7 @@ impl Oracle {
         let mut differing = self.records.iter().filter(|(place, facts)| {
             let is_gone = !other.exists(place)
                 && (!facts.exists()
-                    || removed.get(*place).is_some_and(|grave| facts.version() <= *grave));
+                    || removed.get(*place).is_some_and(|grave| facts.version() <= grave.last));
             !is_gone && !self.record_within(place, other)
         });
         differing.next().map(|(place, _)| place)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blaze_codec::message::{Changes, Message};
-use blaze_codec::{NodeId, Operation, Seq, Version};
+use blaze_codec::{Change, NodeId, Operation, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, RegisteredPeer};
 use blaze_sync_protocol::Input;
 
@@ -12,12 +12,12 @@ use crate::Driver;
 use crate::fault::Fault;
 use crate::network::{Arrival, Connection};
 use crate::node::{Job, Life};
-use crate::oracle::{Expected, Place};
+use crate::oracle::{Expected, Grave, Place};
 use crate::ready::ready;
 use crate::world::{Event, World};
 
-/// A tombstone: whose, at which version, and where it was in the feed.
-type Tombstone = (Place, Version, Seq);
+/// A tombstone: whose, what it was, and where it was in the feed.
+type Tombstone = (Place, Grave, Seq);
 
 impl World {
     /// Registers a session's peer; returns the answer.
@@ -135,16 +135,15 @@ impl World {
         self.note("purge", &[("node", node as u64), ("count", wanted.0), ("through", last.0)]);
         self.trace.detail(|| {
             let keys =
-                removed.iter().map(|((_, key), version, _)| format!("{key} {}", version.hlc));
+                removed.iter().map(|((_, key), grave, _)| format!("{key} {}", grave.last.hlc));
             keys.collect::<Vec<_>>().join(", ")
         });
         self.report.saw_times("tombstone removed", wanted.0);
         let lapsed = expired.iter().filter(|peer| peer.settled < *last).count() as u64;
         self.report.saw_times("lease over", lapsed);
         self.lapsed |= lapsed > 0;
-        for (place, version, _) in &removed {
-            let grave = self.graves.entry(place.clone()).or_default();
-            *grave = (*grave).max(*version);
+        for (place, grave, _) in &removed {
+            self.graves.entry(place.clone()).or_default().join(*grave);
         }
         if let Some(message) = self.needed(node, &removed) {
             self.fail("a tombstone stays while a peer may need it", message);
@@ -172,23 +171,24 @@ impl World {
         });
         for peer in peers {
             let theirs = self.nodes[peer].oracle()?;
-            let lacks = |(place, version, _): &&Tombstone| {
-                let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= *version);
-                !holds && theirs.grave(place).is_none_or(|grave| grave < *version)
+            let lacks = |(place, grave, _): &&Tombstone| {
+                let last = grave.last;
+                let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
+                !holds && theirs.grave(place).is_none_or(|grave| grave.last < last)
             };
-            if let Some((place, version, seq)) = removed.iter().find(lacks) {
-                let is = theirs.describe(place);
-                let key = &place.1;
-                return Some(format!(
-                    "{key} at {} in seq {seq} of node {node}, of which node {peer} has {is}",
-                    version.hlc
-                ));
+            if let Some((place, grave, seq)) = removed.iter().find(lacks) {
+                let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
+                let what = format!("{key} at {hlc} in seq {seq} of node {node}");
+                return Some(format!("{what}, of which node {peer} has {is}"));
             }
-            let late = self.on_their_way(peer, node).into_iter().find(|operation| {
-                removed.iter().any(|((collection, key), version, _)| {
-                    (collection, key) == (&operation.collection, &operation.key)
-                        && operation.version < *version
-                })
+            let sent = self.on_their_way(peer, node);
+            let late = sent.into_iter().find(|operation| {
+                operation.change != Change::Delete
+                    && removed.iter().any(|(place, grave, _)| {
+                        (&place.0, &place.1) == (&operation.collection, &operation.key)
+                            && operation.version < grave.ended
+                            && !self.came_back.contains(place)
+                    })
             });
             if let Some(late) = late {
                 let (key, hlc) = (&late.key, late.version.hlc);
