@@ -1,6 +1,6 @@
 //! What comes from a peer, and what becomes of each operation of it.
 
-use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq};
+use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
@@ -88,9 +88,11 @@ fn all_of(operation: &Operation, state: &RecordState) -> Joined {
 /// merged; something older may have come since.
 fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     let version = operation.version;
-    if state.version() >= version {
+    let life = if operation.base == Version::ZERO { version } else { operation.base };
+    if state.version() >= version && state.life.version >= life {
         return Joined::Nothing;
     }
+    let version = version.max(state.version());
     state.life = Life { version, base: version, alive: false };
     let life = state.life;
     state.fields.retain(|_, register| !life.hides(register.version));
@@ -99,7 +101,7 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{Hlc, Name, RecordKey, Version, record};
+    use blaze_codec::{Hlc, Name, RecordKey, record};
 
     use super::*;
 
@@ -142,6 +144,30 @@ mod tests {
             assert_eq!(joined, Joined::Instead(vec![delete]));
             assert!(!state.exists());
         }
+    }
+
+    #[test]
+    fn a_record_of_another_life_is_not_the_one_that_was_merged() {
+        let field = |hlc| operation(hlc, Change::Update(vec![("b".parse().unwrap(), None)]));
+        let lived = |since, hlc| {
+            let mut state = RecordState::default();
+            let insert = operation(since, Change::Insert(record! { "a" => 1 }));
+            state.merge(&insert, &mut Vec::new());
+            state.merge(&field(hlc), &mut Vec::new());
+            state
+        };
+        let place = operation(0, Change::Delete);
+        let named = lived(4, 8).named(&place.collection, &place.key).unwrap();
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        // The one of 4 was deleted and forgotten; an older one came back, and with it
+        // what is common to both.
+        let mut older = lived(2, 8);
+        assert!(matches!(join(&roll, &named, &mut older), Joined::Instead(_)));
+        assert!(!older.exists());
+        let mut same = lived(4, 9);
+        assert_eq!(join(&roll, &named, &mut same), Joined::Nothing);
+        let mut later = lived(5, 8);
+        assert_eq!(join(&roll, &named, &mut later), Joined::Nothing);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use blaze_codec::{
-    Change, Hlc, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Version,
+    Hlc, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq,
 };
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
@@ -153,13 +153,7 @@ impl Store {
                 return ChangeSet { operations, through: reached, more: true };
             }
             reached = seq;
-            let state = &self.collections[collection][key].state;
-            if state.exists() {
-                let (version, base) = (state.version(), Version::ZERO);
-                let change = Change::Update(Vec::new());
-                let (collection, key) = (collection.clone(), key.clone());
-                operations.push(Operation { collection, key, version, base, change });
-            }
+            operations.extend(self.collections[collection][key].state.named(collection, key));
         }
         ChangeSet { operations, through: through.max(after), more: false }
     }

@@ -267,8 +267,11 @@ impl Oracle {
             if batch.roll {
                 self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
                 // All that is named was merged before: who knows less now has forgotten it.
-                if facts.version() < operation.version {
-                    let buried = (operation.version, operation.version);
+                let of_life = Some(operation.base).filter(|base| *base > Version::ZERO);
+                let of_life = of_life.unwrap_or(operation.version);
+                if facts.version() < operation.version || facts.life().0 < of_life {
+                    let version = operation.version.max(facts.version());
+                    let buried = (version, version);
                     let facts = self.records.entry(place.clone()).or_default();
                     facts.dead = buried;
                     expected.operations.extend(facts.operations(&place));
@@ -339,14 +342,15 @@ impl Oracle {
         self.records.iter().find(|(_, facts)| !facts.exists()).map(|(place, _)| place)
     }
 
-    /// Forgets what was deleted of records that came back.
-    pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves) {
+    /// Forgets what was deleted of records that came back; or of any, where whoever went
+    /// back or came late may not know it.
+    pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves, any: bool) {
         let was_removed = |place: &Place, facts: &Facts| {
             removed.get(place).is_some_and(|grave| facts.version() <= grave.last)
         };
         self.records.retain(|place, facts| {
-            let deleted = !facts.exists() || was_removed(place, facts);
-            !deleted || !came_back.contains(place)
+            let gone = was_removed(place, facts);
+            !(any && gone) && !(came_back.contains(place) && (gone || !facts.exists()))
         });
     }
 

@@ -126,13 +126,14 @@ impl World {
             let check = "a receiver has what its sender has";
             self.check_within(check, &from, &to, &removed);
         }
+        let any = self.excepted() || self.met_late;
         let mut expected = self.expected.clone();
-        expected.forget(&self.came_back, &self.graves);
+        expected.forget(&self.came_back, &self.graves, any);
         let removed = self.graves.clone();
         for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>()
         {
             let mut promised = self.nodes[node].promised.clone();
-            promised.forget(&self.came_back, &self.graves);
+            promised.forget(&self.came_back, &self.graves, any);
             let held = self.held(node);
             let check = "what was promised to survive is there";
             self.check_within(check, &promised, &held, &removed);
@@ -164,9 +165,8 @@ impl World {
         }
         let Some(life) = &self.nodes[node].life else { return };
         // Of a record that was deleted and forgotten, what the ring still has is seen, too.
-        let seen_more = |place, seen: Version| {
-            life.oracle.grave(place).is_some_and(|grave| seen <= grave.last)
-        };
+        let seen_more =
+            |place, seen: Version| life.oracle.grave(place).is_some_and(|grave| seen <= grave.last);
         let missed = life.oracle.latest().find(|(place, version)| {
             let seen = seen.get(*place).copied().unwrap_or_default();
             seen != *version && !(seen > *version && seen_more(place, seen))
