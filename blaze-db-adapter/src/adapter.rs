@@ -147,8 +147,8 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError>;
 
     /// The records that exist and last changed after one seq and at or before another,
-    /// in the order of the feed, each as an update of no field at the greatest version
-    /// in it: at most about `count`, in whole seqs. A peer that has merged all of them
+    /// in the order of the feed, each as [`RecordState::named`](crate::RecordState::named)
+    /// names it: at most about `count`, in whole seqs. A peer that has merged all of them
     /// buries what it doesn't know any more.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub enum Canary {
     DeleteToldOnce,
     /// Tombstones go without waiting for peers.
     PurgeWithoutPeers,
+    /// What settled once stays so, though the peer went back.
+    SettledForGood,
 }
 
 thread_local! {

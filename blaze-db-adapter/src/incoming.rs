@@ -56,7 +56,7 @@ impl Incoming {
         conflicts: &mut Vec<Conflict>,
     ) -> Joined {
         if self.roll {
-            return bury(operation.version, state);
+            return bury(operation, state);
         }
         // Fields that wait for their record's insert may be forgotten elsewhere, like the
         // delete below them.
@@ -90,12 +90,16 @@ impl Incoming {
 }
 
 /// Ends a record that was deleted here and forgotten, at the version that a peer still
-/// has of it: what was written later stays.
-fn bury(version: Version, state: &mut RecordState) -> Joined {
+/// has of it: what was written later stays. It was forgotten if less is known than was
+/// merged; something older may have come since.
+fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
+    let version = operation.version;
+    let life = if operation.base == Version::ZERO { version } else { operation.base };
     // Nothing that exists is of the zero version: whoever says so can bury nothing.
-    if state.life.version != Version::ZERO || version == Version::ZERO {
+    if (state.version() >= version && state.life.version >= life) || version == Version::ZERO {
         return Joined::Nothing;
     }
+    let version = version.max(state.version());
     state.life = Life { version, base: version, alive: false };
     let life = state.life;
     state.fields.retain(|_, register| !life.hides(register.version));
@@ -131,10 +135,47 @@ mod tests {
         let nothing = operation(0, Change::Update(vec![]));
         assert_eq!(join(&roll, &nothing, &mut RecordState::default()), Joined::Nothing);
         let mut known = RecordState::default();
-        known.merge(&operation(3, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
+        known.merge(&operation(5, Change::Insert(record! { "a" => 1 })), &mut Vec::new());
         let before = known.clone();
         assert_eq!(join(&roll, &named, &mut known), Joined::Nothing);
         assert_eq!(known, before);
+    }
+
+    #[test]
+    fn what_comes_late_of_a_forgotten_record_does_not_make_it_known() {
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        for late in [Change::Delete, Change::Insert(record! { "a" => 1 })] {
+            let mut state = RecordState::default();
+            state.merge(&operation(3, late), &mut Vec::new());
+            let joined = join(&roll, &operation(5, Change::Update(vec![])), &mut state);
+            let delete = Operation { base: version(5), ..operation(5, Change::Delete) };
+            assert_eq!(joined, Joined::Instead(vec![delete]));
+            assert!(!state.exists());
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_life_is_not_the_one_that_was_merged() {
+        let field = |hlc| operation(hlc, Change::Update(vec![("b".parse().unwrap(), None)]));
+        let lived = |since, hlc| {
+            let mut state = RecordState::default();
+            let insert = operation(since, Change::Insert(record! { "a" => 1 }));
+            state.merge(&insert, &mut Vec::new());
+            state.merge(&field(hlc), &mut Vec::new());
+            state
+        };
+        let place = operation(0, Change::Delete);
+        let named = lived(4, 8).named(&place.collection, &place.key).unwrap();
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        // The one of 4 was deleted and forgotten; an older one came back, and with it
+        // what is common to both.
+        let mut older = lived(2, 8);
+        assert!(matches!(join(&roll, &named, &mut older), Joined::Instead(_)));
+        assert!(!older.exists());
+        let mut same = lived(4, 9);
+        assert_eq!(join(&roll, &named, &mut same), Joined::Nothing);
+        let mut later = lived(5, 8);
+        assert_eq!(join(&roll, &named, &mut later), Joined::Nothing);
     }
 
     #[test]

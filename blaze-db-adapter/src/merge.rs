@@ -217,6 +217,19 @@ impl RecordState {
         operations
     }
 
+    /// Names the record in a roll, if it exists: an update of no field at the greatest
+    /// version in it, based on its life's if that is less.
+    pub fn named(&self, collection: &Name, key: &RecordKey) -> Option<Operation> {
+        let (version, life) = (self.version(), self.life.version);
+        self.exists().then(|| Operation {
+            collection: collection.clone(),
+            key: key.clone(),
+            version,
+            base: if life < version { life } else { Version::ZERO },
+            change: Change::Update(Vec::new()),
+        })
+    }
+
     fn join_life(&mut self, operation: &Operation, alive: bool, report: &mut Report) -> bool {
         let theirs = Life { version: operation.version, base: operation.base, alive };
         // At equal versions a delete wins: a record exists only if born *above* dead.

@@ -45,7 +45,13 @@ impl RegisteredPeer {
     /// That may be less than before: its database was put back to a backup.
     pub fn begin(&mut self, name: &str, holds: Seq, now_ms: u64) {
         name.clone_into(&mut self.name);
+        #[cfg(feature = "canary")]
+        let before = self.settled;
         self.settled = self.settled.min(holds);
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::SettledForGood) {
+            self.settled = before;
+        }
         self.seen_ms = now_ms;
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blaze_codec::{
-    Change, HlcClock, KeyError, Name, NodeId, Operation, Record, RecordKey, Role, Value,
+    Change, Hlc, HlcClock, KeyError, Name, NodeId, Operation, Record, RecordKey, Role, Value,
     ValueError, Version,
 };
 
@@ -106,6 +106,10 @@ pub struct Stamper<'a> {
     pub node: NodeId,
     /// The database's role.
     pub role: Role,
+    /// The greatest epoch of the tombstones that are gone ([`Hlc::ZERO`] if none is): a
+    /// record of which nothing is known may have been one of them, and is still one at
+    /// others. What is written anew must lie above that.
+    pub forgotten: Hlc,
     /// An upper bound of the transaction's bytes so far; starts at 0.
     pub bytes: usize,
 }
@@ -233,9 +237,11 @@ impl Stamper<'_> {
         } else {
             role
         };
+        let unknown = state.life.version == Version::ZERO;
+        let forgotten = if unknown { self.forgotten } else { Hlc::ZERO };
         let epoch = match role {
             Role::Server => hlc,
-            Role::Client => seen.epoch,
+            Role::Client => seen.epoch.max(forgotten),
         };
         let operation = Operation {
             collection: write.collection.clone(),

@@ -16,7 +16,7 @@ fn write(kind: WriteKind) -> Write {
 }
 
 fn stamper(clock: &mut HlcClock) -> Stamper<'_> {
-    Stamper { clock, wall_ms: 5, node: node(1), role: Role::Client, bytes: 0 }
+    Stamper { clock, wall_ms: 5, node: node(1), role: Role::Client, forgotten: Hlc::ZERO, bytes: 0 }
 }
 
 #[test]

@@ -141,8 +141,8 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut store = self.open()?;
         // A transaction that fails leaves the clock as it was, too.
         let mut clock = store.clock.clone();
-        let mut stamper =
-            Stamper { clock: &mut clock, wall_ms, node: store.node, role: store.role, bytes: 0 };
+        let (node, role, forgotten) = (store.node, store.role, store.forgotten);
+        let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::new();
         let mut operations = Vec::with_capacity(writes.len());
         for write in &writes {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use blaze_codec::{
-    Change, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Version,
+    Hlc, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq,
 };
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
@@ -29,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
     /// The seq up to which tombstones are gone.
     purged: Seq,
+    /// The greatest epoch of those.
+    pub(crate) forgotten: Hlc,
     collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
     /// Each record once, where it last changed.
     feed: BTreeMap<Position, (Name, RecordKey)>,
@@ -52,6 +54,7 @@ impl Store {
             checkpoints: BTreeMap::new(),
             peers: BTreeMap::new(),
             purged: Seq::ZERO,
+            forgotten: Hlc::ZERO,
             collections: BTreeMap::new(),
             feed: BTreeMap::new(),
         }
@@ -128,15 +131,14 @@ impl Store {
         let through = settled(&peers, head, silent_since_ms);
         let mut removed = 0;
         self.feed.retain(|&(seq, _), (collection, key)| {
-            let records = self.collections.get_mut(collection);
-            let gone = seq <= through
-                && records.is_some_and(|records| {
-                    let is_dead = records.get(key).is_some_and(|entry| !entry.state.exists());
-                    is_dead && records.remove(key).is_some()
-                });
-            removed += u64::from(gone);
-            self.purged = if gone { self.purged.max(seq) } else { self.purged };
-            !gone
+            let Some(records) = self.collections.get_mut(collection) else { return true };
+            let is_dead = |entry: &&Entry| seq <= through && !entry.state.exists();
+            let Some(dead) = records.get(key).filter(is_dead) else { return true };
+            self.forgotten = self.forgotten.max(dead.state.version().epoch);
+            self.purged = self.purged.max(seq);
+            records.remove(key);
+            removed += 1;
+            false
         });
         Purged { removed, through: self.purged }
     }
@@ -155,10 +157,7 @@ impl Store {
                 return ChangeSet { operations, through: reached, more: true };
             }
             reached = seq;
-            let (version, base) = (state.version(), Version::ZERO);
-            let change = Change::Update(Vec::new());
-            let (collection, key) = (collection.clone(), key.clone());
-            operations.push(Operation { collection, key, version, base, change });
+            operations.extend(state.named(collection, key));
         }
         ChangeSet { operations, through: through.max(after), more: false }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Writing {
     identity: Identity,
     lineage: Lineage,
     seq: Seq,
+    /// The greatest epoch of the tombstones that are gone.
+    forgotten: Hlc,
     clock: HlcClock,
     /// The clock as the file knows it.
     stored: Hlc,
@@ -144,7 +146,7 @@ impl Writing {
         dictionary.nodes.extend(&conn)?;
         let lineage = schema::lineage(&conn, opener.drawn())?;
         let (seq, stored) = schema::head(&conn)?;
-        let clock = HlcClock::resume(stored);
+        let (clock, forgotten) = (HlcClock::resume(stored), schema::forgotten(&conn)?);
         let written_back = 0;
         Ok(Self {
             conn,
@@ -152,6 +154,7 @@ impl Writing {
             identity,
             lineage,
             seq,
+            forgotten,
             clock,
             stored,
             wall,
@@ -249,7 +252,7 @@ impl Writing {
 
     /// Stores what is neither a commit nor a merge.
     fn note(&mut self, request: &Request) -> Result<Done, Fault> {
-        let Self { conn, .. } = self;
+        let Self { conn, dictionary, .. } = self;
         Ok(match request {
             Request::Commit(_) | Request::Merge(_) => unreachable!("they take a seq"),
             Request::SetRole(role) => {
@@ -281,7 +284,8 @@ impl Writing {
             }
             Request::Unregister(peer) => Done::Unregister(peers::unregister(conn, *peer)?),
             Request::Purge(through, silent_since_ms) => {
-                let purge = peers::purge(conn, *through, *silent_since_ms)?;
+                let purge = peers::purge(conn, dictionary, *through, *silent_since_ms)?;
+                self.forgotten = self.forgotten.max(purge.forgotten);
                 if purge.purged.removed > 0 {
                     // The last row may have gone, and told the head and the clock.
                     schema::store_floor(conn, self.seq, self.clock.last())?;
@@ -297,7 +301,8 @@ impl Writing {
         // A transaction that fails leaves the clock as it was.
         let mut clock = self.clock.clone();
         let (node, role, wall_ms) = (self.identity.node, self.identity.role, self.wall.now_ms());
-        let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, bytes: 0 };
+        let (clock_now, forgotten) = (&mut clock, self.forgotten);
+        let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::default();
         let mut operations = Vec::with_capacity(writes.len());
         for write in writes {

@@ -170,7 +170,7 @@ impl DatabaseAdapter for SqliteDatabase {
         let mut removed = 0;
         loop {
             // Each is asked for alone, so that commits get in between.
-            let Purge { purged, more } =
+            let Purge { purged, more, .. } =
                 match self.ask(Request::Purge(head, silent_since_ms)).await? {
                     Done::Purge(purge) => purge,
                     other => unreachable!("a purge was answered by {other:?}"),

@@ -38,7 +38,7 @@
 //!
 //! | table | |
 //! |---|---|
-//! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor`, `purged` |
+//! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor`, `purged`, `forgotten` |
 //! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
 //! | `nodes(id, value)` | node ids, likewise |
 //! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |

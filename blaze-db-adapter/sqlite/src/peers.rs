@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use blaze_codec::{NodeId, Seq};
+use blaze_codec::{Hlc, NodeId, Seq};
 use blaze_db_adapter::{Purged, RegisteredPeer, settled};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::schema;
+use crate::dictionary::Dictionary;
+use crate::fault::Fault;
+use crate::{schema, state};
 
 /// Tombstones that one transaction removes at most: commits wait so long for it.
 pub(crate) const PURGE_RECORDS_MAX: u32 = 2048;
@@ -17,6 +19,8 @@ const SELECT_ONE: &str = "SELECT node, name, settled, seen_ms FROM peers WHERE n
 const OLDEST: &str = "SELECT count(*), max(position) FROM (
     SELECT position FROM records INDEXED BY tombstones
     WHERE live = 0 AND position <= ?1 ORDER BY position LIMIT ?2)";
+const STATES: &str =
+    "SELECT state FROM records INDEXED BY tombstones WHERE live = 0 AND position <= ?1";
 const REMOVE: &str = "DELETE FROM records INDEXED BY tombstones WHERE live = 0 AND position <= ?1";
 
 /// A part of a purge.
@@ -25,6 +29,8 @@ pub(crate) struct Purge {
     pub(crate) purged: Purged,
     /// Whether there may be more.
     pub(crate) more: bool,
+    /// The greatest epoch of what is gone.
+    pub(crate) forgotten: Hlc,
 }
 
 /// The peers in the order of their ids.
@@ -76,9 +82,10 @@ pub(crate) fn unregister(conn: &Connection, node: NodeId) -> rusqlite::Result<bo
 /// [`PURGE_RECORDS_MAX`] and none after a seq.
 pub(crate) fn purge(
     conn: &Connection,
+    dictionary: &mut Dictionary,
     through: Seq,
     silent_since_ms: u64,
-) -> rusqlite::Result<Purge> {
+) -> Result<Purge, Fault> {
     let through = settled(&all(conn)?, through, silent_since_ms);
     let before = schema::purged(conn)?;
     let bound = (schema::last_position(through), PURGE_RECORDS_MAX);
@@ -87,12 +94,21 @@ pub(crate) fn purge(
         .query_row(bound, |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<i64>>(1)?)));
     let (found, Some(last)) = oldest? else {
         let purged = Purged { removed: 0, through: before };
-        return Ok(Purge { purged, more: false });
+        return Ok(Purge { purged, more: false, forgotten: Hlc::ZERO });
     };
+    let mut forgotten = schema::forgotten(conn)?;
+    let mut states = conn.prepare_cached(STATES)?;
+    let mut states = states.query([last])?;
+    while let Some(row) = states.next()? {
+        let state = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        forgotten = forgotten.max(state::decode(state, dictionary, conn)?.version().epoch);
+    }
     let removed = conn.prepare_cached(REMOVE)?.execute([last])? as u64;
     let through = before.max(schema::seq_of(last));
     schema::store_purged(conn, through)?;
-    Ok(Purge { purged: Purged { removed, through }, more: found == PURGE_RECORDS_MAX })
+    schema::store_forgotten(conn, forgotten)?;
+    let purged = Purged { removed, through };
+    Ok(Purge { purged, more: found == PURGE_RECORDS_MAX, forgotten })
 }
 
 fn find(conn: &Connection, node: NodeId) -> rusqlite::Result<Option<RegisteredPeer>> {

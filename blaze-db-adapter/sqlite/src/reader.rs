@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blaze_codec::{
-    Change, DecodeError, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq, Version,
-};
+use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState, RegisteredPeer,
 };
@@ -222,9 +220,8 @@ impl Reading {
             let collection = row.get::<_, i64>(1)?.cast_unsigned();
             let collection = dictionary.names.entry(conn, collection, 0)?;
             let key = key(row.get_ref(2)?)?;
-            let version = state::decode(blob(row.get_ref(3)?)?, dictionary, conn)?.version();
-            let (base, change) = (Version::ZERO, Change::Update(Vec::new()));
-            operations.push(Operation { collection, key, version, base, change });
+            let state = state::decode(blob(row.get_ref(3)?)?, dictionary, conn)?;
+            operations.extend(state.named(&collection, &key));
             reached = seq;
         }
         Ok(ChangeSet { operations, through: through.max(after), more: false })

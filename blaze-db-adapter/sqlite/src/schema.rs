@@ -178,6 +178,18 @@ pub(crate) fn store_purged(conn: &Connection, purged: Seq) -> rusqlite::Result<(
     store(conn, "purged", purged.0.cast_signed())
 }
 
+/// The greatest epoch of the tombstones that are gone.
+pub(crate) fn forgotten(conn: &Connection) -> rusqlite::Result<Hlc> {
+    let mut select = conn.prepare_cached("SELECT value FROM meta WHERE name = 'forgotten'")?;
+    let forgotten = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(Hlc::from_bits(forgotten.unwrap_or_default().cast_unsigned()))
+}
+
+/// Stores the greatest epoch of the tombstones that are gone.
+pub(crate) fn store_forgotten(conn: &Connection, epoch: Hlc) -> rusqlite::Result<()> {
+    store(conn, "forgotten", epoch.to_bits().cast_signed())
+}
+
 /// The seq and the clock of the latest commit.
 pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
     let last = "SELECT position, clock FROM records ORDER BY position DESC LIMIT 1";

@@ -128,7 +128,8 @@ impl Author {
     pub(crate) fn write(&mut self, kind: WriteKind, wall_ms: u64) -> Vec<Operation> {
         let write = Write { collection: collection(), key: key(), kind };
         let Self { node, role, clock, state } = self;
-        let mut stamper = Stamper { clock, wall_ms, node: *node, role: *role, bytes: 0 };
+        let mut stamper =
+            Stamper { clock, wall_ms, node: *node, role: *role, forgotten: Hlc::ZERO, bytes: 0 };
         stamper.stamp(&write, state).unwrap_or_default()
     }
 

@@ -45,6 +45,8 @@ pub enum Canary {
     RollNotCalled,
     /// A roll is of everything, merged before or not.
     RollOfEverything,
+    /// A peer that missed tombstones is sent changes before its roll is merged.
+    SentBeforeRoll,
 }
 
 thread_local! {

@@ -48,7 +48,9 @@ pub(crate) struct Outbound {
     places: Arc<Places>,
     reading: bool,
     /// Whether records may have been left out because they changed again later: in what
-    /// was read last, or in an earlier session, of which nothing is known.
+    /// was read last, or in an earlier session, of which nothing is known. What was
+    /// committed before the peer was registered is read back in any case: of records that
+    /// were deleted and forgotten, single commits tell what nobody may know any more.
     behind: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
@@ -87,7 +89,7 @@ impl Outbound {
             first,
             places: Arc::default(),
             reading: false,
-            behind: after > Seq::ZERO && after < announced,
+            behind: after < announced,
             whole: Seq::ZERO,
             untold_ms: None,
             started: false,
@@ -344,7 +346,8 @@ mod tests {
 
     #[test]
     fn frames_wait_for_credit() {
-        let mut out = outbound(0, 3).unwrap();
+        let mut out = outbound(0, 0).unwrap();
+        out.head(Seq(3));
         assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
         assert_eq!(out.poll_read(), None, "one read at a time");
         queue(&mut out, outgoing([item(0, 1, 60), item(1, 2, 60)]));
@@ -397,7 +400,7 @@ mod tests {
     #[test]
     fn what_was_left_out_is_read_back_before_single_commits_will_do() {
         let mut out = outbound(0, 3).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)), "nothing was left out yet");
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, true)), "what it lacks may be forgotten");
         queue(&mut out, Outgoing { behind: true, ..outgoing([item(0, 2, 9)]) });
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_read(), Some((Seq(2), 91, true)));
@@ -422,7 +425,7 @@ mod tests {
     fn credit_has_a_limit_whatever_the_peer_grants() {
         let mut out = Outbound::resume(Seq(0), Seq(1), u64::MAX, 100, false).unwrap();
         out.start(Start { roll: None }).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
+        assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, true)));
         out.ack(ack(0, u64::MAX)).unwrap();
         queue(&mut out, Outgoing::default());
         assert_eq!(out.poll_read(), Some((Seq(0), CREDIT_BYTES_MAX, false)));
@@ -460,7 +463,7 @@ mod tests {
         let mut out = Outbound::resume(Seq(0), Seq(4), 100, 100, false).unwrap();
         assert_eq!(out.poll_read(), None);
         out.start(Start { roll: None }).unwrap();
-        assert_eq!(out.poll_read(), Some((Seq(0), 100, false)));
+        assert_eq!(out.poll_read(), Some((Seq(0), 100, true)));
     }
 
     fn root(incarnation: u64, seq: u64) -> Checkpoint {

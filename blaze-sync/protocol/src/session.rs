@@ -536,6 +536,8 @@ impl Session {
     /// that it has missed tombstones.
     fn may_send(&self, receives: bool) -> bool {
         let rolled = self.inbound.as_ref().is_none_or(|inbound| !inbound.awaits_roll());
+        #[cfg(feature = "canary")]
+        let rolled = rolled || crate::canary::is(crate::canary::Canary::SentBeforeRoll);
         self.purged.is_some() && (self.start_said || !receives) && rolled
     }
 

@@ -48,11 +48,19 @@ pub enum Driver {
     HalfCommitted,
     /// The driver never looks at the session's timeouts.
     TimerForgotten,
+    /// A peer isn't registered.
+    RegistrationForgotten,
+    /// A purge doesn't note up to where it removed tombstones.
+    PurgeForgotten,
+    /// Of several sessions with a peer, the one that is furthest counts.
+    SettledByAnySession,
+    /// The lease of a peer that is there but acknowledges nothing runs out.
+    LeaseOfPresent,
 }
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 51] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -67,6 +75,10 @@ impl Canary {
         Self::Driver(Driver::FullSwallowed),
         Self::Driver(Driver::HalfCommitted),
         Self::Driver(Driver::TimerForgotten),
+        Self::Driver(Driver::RegistrationForgotten),
+        Self::Driver(Driver::PurgeForgotten),
+        Self::Driver(Driver::SettledByAnySession),
+        Self::Driver(Driver::LeaseOfPresent),
         Self::Session(Session::GapAccepted),
         Self::Session(Session::AckOfReceived),
         Self::Session(Session::CreditKept),
@@ -84,6 +96,10 @@ impl Canary {
         Self::Session(Session::KnownTooMuch),
         Self::Session(Session::UntoldNeverTold),
         Self::Session(Session::SilenceIgnored),
+        Self::Session(Session::SettledOnceAcked),
+        Self::Session(Session::RollNotCalled),
+        Self::Session(Session::RollOfEverything),
+        Self::Session(Session::SentBeforeRoll),
         Self::Merge(Merge::HlcBeforeEpoch),
         Self::Merge(Merge::DeleteWins),
         Self::Merge(Merge::OldLifeShines),
@@ -93,6 +109,9 @@ impl Canary {
         Self::Merge(Merge::UpdateRevives),
         Self::Merge(Merge::ServerLikeClient),
         Self::Merge(Merge::ClockFromWall),
+        Self::Merge(Merge::DeleteToldOnce),
+        Self::Merge(Merge::PurgeWithoutPeers),
+        Self::Merge(Merge::SettledForGood),
     ];
 }
 

@@ -51,12 +51,13 @@ impl World {
             }
             let epoch = match found.role {
                 Role::Server => version.hlc,
-                Role::Client => {
-                    seen.facts(&place).map(crate::oracle::Facts::epoch).unwrap_or_default()
-                }
+                Role::Client => seen.epoch(&place),
             };
             if version.epoch != epoch {
                 return Err(format!("{} needs the epoch {epoch}", describe_one(operation)));
+            }
+            if life.oracle.is_buried(operation) && !self.came_back.contains(&place) {
+                return Err(format!("{} below what was deleted before", describe_one(operation)));
             }
             seen.join(operation);
         }
@@ -78,15 +79,20 @@ impl World {
             });
         }
         let Some(life) = &mut self.nodes[node].life else { return };
-        let wanted = batch.operations.iter().filter(|operation| life.oracle.join(operation));
-        let wanted = wanted.collect::<Vec<_>>();
+        let wanted = life.oracle.merge(batch);
         let committed = merged.committed.as_ref();
         let changed = committed.map_or(&[][..], |committed| committed.operations());
-        if !wanted.iter().copied().eq(changed) {
-            let wanted = wanted.into_iter().map(describe_one).collect::<Vec<_>>().join("; ");
-            let message = format!("{}, where it is {wanted}", describe(changed));
+        if wanted.operations != changed {
+            let should = describe(&wanted.operations);
+            let message = format!("{}, where it is {should}", describe(changed));
             self.fail("a merge changes what the rule says", message);
         }
+        if let Some(committed) = committed.filter(|_| !wanted.buried.is_empty() || self.lossy) {
+            committed.operations().iter().for_each(|operation| {
+                self.expected.join(operation);
+            });
+        }
+        self.check_graves(node, &wanted, &batch.operations);
         if let Some(committed) = committed {
             self.log(node, committed);
         }
@@ -102,6 +108,7 @@ impl World {
         found.log.push(Arc::clone(committed));
         let expected = found.log.len() as u64;
         let Some(life) = &mut found.life else { return };
+        committed.operations().iter().for_each(|operation| life.oracle.changed(operation, seq));
         let (number, observed) = (life.number, life.observe(committed));
         if let Err(message) = observed {
             self.fail("an observer sees each change once and in order", message);
@@ -168,14 +175,19 @@ impl World {
         let missing = range.iter().find_map(|commit| {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
-                !ours.oracle.holds(operation)
+                let gone = read_back && theirs.oracle.is_buried(operation);
+                !gone && !ours.oracle.holds(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
             Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
         });
         let torn = sender.log.get(index(through)).and_then(|next| {
-            // As a whole: copies may give one version to two writes.
-            let is_next = |operation: &&Operation| next.operations().contains(operation);
+            // As a whole: copies may give one version to two writes. What waited for an
+            // insert goes with it once more.
+            let is_next = |operation: &&Operation| {
+                let before = range.iter().any(|commit| commit.operations().contains(operation));
+                next.operations().contains(operation) && !before
+            };
             batch.operations.iter().find(is_next)
         });
         let early = torn.filter(|_| !read_back).map(describe_one);
@@ -202,7 +214,14 @@ impl World {
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
         let range = ours.log.get(index(before.unwrap_or_default())..index(seq)).unwrap_or_default();
         let lacking = range.iter().find_map(|commit| {
-            let lacking = commit.operations().iter().find(|operation| !peers.holds(operation))?;
+            // What was removed here before it was sent needn't be known there.
+            let removed = |operation: &Operation| {
+                ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
+            };
+            let lacking = commit
+                .operations()
+                .iter()
+                .find(|operation| !peers.holds(operation) && !removed(operation))?;
             Some(format!("seq {} of {seq}: {}", commit.seq(), describe_one(lacking)))
         });
         if let Some(lacking) = lacking {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use blaze_codec::message::Reason;
 use blaze_codec::message::encode_changes;
-use blaze_codec::{Checkpoint, NodeId};
+use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};
 use blaze_sync_protocol::{
@@ -49,6 +49,7 @@ impl World {
             slow_until_ms: 0,
             timer_ms: None,
             acked: None,
+            settled: Seq::ZERO,
             read_back: false,
             peer_losses: peer.losses,
         })
@@ -158,6 +159,11 @@ impl World {
                 let after = end.session.received().unwrap_or_default();
                 self.submit(node, Job::Merge { session: (connection, side), batch, after })
             }
+            Output::Register { peer, name, holds } => {
+                let node = self.connections.get(connection)?.nodes[side];
+                self.submit(node, Job::Register { session: (connection, side), peer, name, holds })
+            }
+            Output::ReadRoll { after, through } => self.roll(connection, side, after, through),
             Output::Event(told) => self.told(connection, side, &told),
             _ => None,
         }
@@ -219,11 +225,29 @@ impl World {
         }
     }
 
+    fn roll(&mut self, connection: u64, side: usize, after: Seq, through: Seq) -> Option<Input> {
+        let node = self.connections.get(connection)?.nodes[side];
+        let database = self.nodes[node].life.as_ref()?.database.clone();
+        match ready(outgoing::roll(database.as_ref(), after, through))? {
+            Ok(outgoing) => Some(Input::Roll(outgoing)),
+            Err(error) => {
+                self.fail("the feed can be read", error.to_string());
+                None
+            }
+        }
+    }
+
     fn told(&mut self, connection: u64, side: usize, told: &Told) -> Option<Input> {
         match told {
             Told::Established(_) => self.report.saw("established"),
             Told::CaughtUp => self.report.saw("caught up"),
             Told::PeerAcked(seq) => self.check_acked(connection, side, *seq),
+            Told::Settled(seq) => {
+                if let Some(end) = self.connections.end_mut(connection, side) {
+                    end.settled = *seq;
+                }
+            }
+            Told::MissedTombstones => self.report.saw("roll called"),
             Told::WentBack { .. } | Told::PeerWentBack { .. } => {
                 self.report.saw("went back");
                 self.check_went_back(told);

@@ -25,6 +25,7 @@ mod network;
 mod node;
 mod oracle;
 mod plan;
+mod purge;
 mod ready;
 mod report;
 mod rng;

@@ -58,6 +58,8 @@ pub(crate) struct End {
     pub(crate) timer_ms: Option<u64>,
     /// How far the peer is known to have this side's feed.
     pub(crate) acked: Option<Seq>,
+    /// How far the peer is known to have it for good.
+    pub(crate) settled: Seq,
     /// Whether changes were read back from the database.
     pub(crate) read_back: bool,
     /// Losses of the peer's node when the session began.

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) backups: Vec<Image>,
     /// How often commits were lost that had not been durable.
     pub(crate) losses: u64,
+    /// Losses of each peer, and of itself, when the last session with it began.
+    pub(crate) met: BTreeMap<NodeId, (u64, u64)>,
     pub(crate) jobs: VecDeque<Job>,
     /// How far each peer's feed has arrived; only a canary looks at it.
     pub(crate) arrived: BTreeMap<NodeId, Checkpoint>,
@@ -82,6 +84,15 @@ pub(crate) enum Job {
         /// How far the feed had been merged by the session before.
         after: Seq,
     },
+    /// Of a session, too: its peer is registered.
+    Register {
+        /// The session's connection and side.
+        session: (u64, usize),
+        peer: NodeId,
+        name: String,
+        /// Up to where the peer holds the feed.
+        holds: Seq,
+    },
 }
 
 impl Node {
@@ -104,6 +115,7 @@ impl Node {
             drawn: incarnation,
             backups: Vec::new(),
             losses: 0,
+            met: BTreeMap::new(),
             jobs: VecDeque::new(),
             arrived: BTreeMap::new(),
             full: false,

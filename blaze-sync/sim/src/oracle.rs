@@ -5,24 +5,64 @@
 //! when it is asked for. The product's `RecordState` is deliberately not used.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Value, Version, binary};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
+use blaze_sync_protocol::Batch;
 
 use crate::ready::ready;
 
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
 
+/// The tombstones that were removed.
+pub(crate) type Graves = BTreeMap<Place, Grave>;
+
+/// What was known of a deleted record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Grave {
+    /// When its life ended.
+    pub(crate) ended: Version,
+    /// The greatest version, of fields that waited for an insert, too.
+    pub(crate) last: Version,
+}
+
+impl Grave {
+    /// Joins another of the same record.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.ended = self.ended.max(other.ended);
+        self.last = self.last.max(other.last);
+    }
+}
+
 /// What a replica should know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Oracle {
     records: BTreeMap<Place, Facts>,
+    /// What it knew and removed.
+    graves: Graves,
+    /// The seq up to which tombstones are gone.
+    pub(crate) purged: Seq,
+    /// The greatest epoch of those.
+    forgotten: Hlc,
     /// The latest clock seen.
     pub(crate) clock: Hlc,
+}
+
+/// What a merge should make.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// The operations of its commit.
+    pub(crate) operations: Vec<Operation>,
+    /// Records that are told again, as a delete that their sender forgot.
+    pub(crate) told_again: u64,
+    /// Those of a roll that were deleted and forgotten.
+    pub(crate) buried: Vec<Place>,
+    /// Those that exist again though a tombstone above them was removed here.
+    pub(crate) revived: Vec<Place>,
 }
 
 /// All that was ever heard of a record.
@@ -33,6 +73,8 @@ pub(crate) struct Facts {
     /// The latest delete, and its base.
     dead: (Version, Version),
     fields: BTreeMap<Name, Fact>,
+    /// The replica's seq at which this last changed.
+    pub(crate) changed: Seq,
 }
 
 #[derive(Debug, Clone)]
@@ -74,21 +116,63 @@ impl Facts {
     }
 
     /// The greatest epoch that a reader can see.
-    pub(crate) fn epoch(&self) -> Hlc {
+    fn epoch(&self) -> Hlc {
         let fields = self.counted().map(|(_, fact)| fact.version.epoch);
         fields.fold(self.life().0.epoch, Hlc::max)
     }
 
     /// The fields that a reader can see, or could if the record lived.
     fn counted(&self) -> impl Iterator<Item = (&Name, &Fact)> {
-        let since = self.life().0;
-        self.fields.iter().filter(move |(_, fact)| fact.version >= since)
+        self.fields.iter().filter(|(_, fact)| self.counts(fact.version))
+    }
+
+    /// Whether a field's write is of the latest life: later than it, or of the insert that
+    /// began it.
+    fn counts(&self, version: Version) -> bool {
+        let (since, ended, _) = self.life();
+        version > since || (version == since && !ended)
     }
 
     /// Whether a fact would change what counts.
-    fn field_changes(&self, name: &Name, theirs: &Fact, since: Version) -> bool {
-        theirs.version >= since
+    fn field_changes(&self, name: &Name, theirs: &Fact) -> bool {
+        self.counts(theirs.version)
             && self.fields.get(name).is_none_or(|ours| theirs.order(ours) == Ordering::Greater)
+    }
+
+    /// The greatest version that counts.
+    pub(crate) fn version(&self) -> Version {
+        self.counted().fold(self.life().0, |latest, (_, fact)| latest.max(fact.version))
+    }
+
+    /// Operations that say all that counts: its life, and then the other fields, those
+    /// that were written together in one.
+    fn operations(&self, (collection, key): &Place) -> Vec<Operation> {
+        let (since, ended, life_base) = self.life();
+        let operation = |version, base, change| {
+            let (collection, key) = (collection.clone(), key.clone());
+            Operation { collection, key, version, base, change }
+        };
+        let mut born = Vec::new();
+        let mut later: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, fact) in self.counted() {
+            let written = (fact.version, fact.base);
+            match fact.value.clone() {
+                Some(value) if self.exists() && written == (since, life_base) => {
+                    born.push((name.clone(), value));
+                }
+                value => later.entry(written).or_default().push((name.clone(), value)),
+            }
+        }
+        let life = match (self.exists(), ended) {
+            (true, _) => Some(Change::Insert(born.into_iter().collect())),
+            (false, true) => Some(Change::Delete),
+            (false, false) => None,
+        };
+        let life = life.map(|change| operation(since, life_base, change));
+        let later = later
+            .into_iter()
+            .map(|((version, base), fields)| operation(version, base, Change::Update(fields)));
+        life.into_iter().chain(later).collect()
     }
 
     fn changes(&self, operation: &Operation) -> bool {
@@ -99,13 +183,13 @@ impl Facts {
             Change::Delete => (version, true, base) > life,
             Change::Insert(record) => {
                 (version, false, base) > life
-                    || record.iter().any(|(name, value)| {
-                        version >= life.0 && self.field_changes(name, &fact(Some(value)), life.0)
-                    })
+                    || record
+                        .iter()
+                        .any(|(name, value)| self.field_changes(name, &fact(Some(value))))
             }
-            Change::Update(fields) => fields.iter().any(|(name, value)| {
-                version >= life.0 && self.field_changes(name, &fact(value.as_ref()), life.0)
-            }),
+            Change::Update(fields) => {
+                fields.iter().any(|(name, value)| self.field_changes(name, &fact(value.as_ref())))
+            }
         }
     }
 
@@ -141,9 +225,8 @@ impl Facts {
 
     /// Whether merging this into another would change nothing there.
     fn within(&self, other: &Self) -> bool {
-        let life = other.life();
-        self.life() <= life
-            && !self.counted().any(|(name, fact)| other.field_changes(name, fact, life.0))
+        self.life() <= other.life()
+            && !self.counted().any(|(name, fact)| other.field_changes(name, fact))
     }
 }
 
@@ -171,6 +254,123 @@ impl Oracle {
         changes
     }
 
+    /// Joins a batch in; returns what the commit should be.
+    pub(crate) fn merge(&mut self, batch: &Batch) -> Expected {
+        let mut expected = Expected::default();
+        let mut changed = BTreeSet::new();
+        for operation in &batch.operations {
+            let place = (operation.collection.clone(), operation.key.clone());
+            let facts = self.records.get(&place).cloned().unwrap_or_default();
+            let stored = Some(facts.changed).filter(|seq| *seq > Seq::ZERO);
+            let acknowledged = stored.is_some_and(|seq| seq <= batch.holds);
+            let acknowledged = acknowledged && !changed.contains(&place);
+            if batch.roll {
+                self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
+                // All that is named was merged before: who knows less now has forgotten it.
+                let of_life = Some(operation.base).filter(|base| *base > Version::ZERO);
+                let of_life = of_life.unwrap_or(operation.version);
+                if facts.version() < operation.version || facts.life().0 < of_life {
+                    let version = operation.version.max(facts.version());
+                    let buried = (version, version);
+                    let facts = self.records.entry(place.clone()).or_default();
+                    facts.dead = buried;
+                    expected.operations.extend(facts.operations(&place));
+                    expected.buried.push(place);
+                }
+                continue;
+            }
+            let waits = !facts.exists() && facts.counted().next().is_some();
+            if self.join(operation) {
+                let now = &self.records[&place];
+                if waits && now.exists() && now.counted().next().is_some() {
+                    expected.operations.extend(now.operations(&place));
+                } else {
+                    expected.operations.push(operation.clone());
+                }
+                let born = !facts.exists() && now.exists();
+                if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < grave.ended) {
+                    expected.revived.push(place.clone());
+                }
+                changed.insert(place);
+            } else if acknowledged
+                && !facts.exists()
+                && operation.version < facts.life().0
+                && operation.change != Change::Delete
+            {
+                expected.operations.extend(facts.operations(&place));
+                expected.told_again += 1;
+                changed.insert(place);
+            }
+        }
+        expected
+    }
+
+    /// Removes the tombstones that last changed up to a seq; returns them.
+    pub(crate) fn purge(&mut self, through: Seq) -> Vec<(Place, Grave, Seq)> {
+        let (mut removed, mut last) = (Vec::new(), self.purged);
+        self.records.retain(|place, facts| {
+            // What was only ever joined to see what becomes of it was never stored.
+            let gone = !facts.exists() && facts.changed <= through;
+            if gone && facts.changed > Seq::ZERO {
+                self.forgotten = self.forgotten.max(facts.epoch());
+                let grave = Grave { ended: facts.life().0, last: facts.version() };
+                removed.push((place.clone(), grave, facts.changed));
+                last = last.max(facts.changed);
+            }
+            !gone
+        });
+        self.purged = last;
+        for (place, grave, _) in &removed {
+            self.graves.entry(place.clone()).or_default().join(*grave);
+        }
+        removed
+    }
+
+    /// What was removed here of a record.
+    pub(crate) fn grave(&self, place: &Place) -> Option<Grave> {
+        self.graves.get(place).copied()
+    }
+
+    /// Whether an operation lies at or below a tombstone that was removed here.
+    pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
+    }
+
+    /// A record that is dead, or of which only fields are known that wait for an insert.
+    pub(crate) fn any_tombstone(&self) -> Option<&Place> {
+        self.records.iter().find(|(_, facts)| !facts.exists()).map(|(place, _)| place)
+    }
+
+    /// Forgets what was deleted of records that came back; or of any, where whoever went
+    /// back or came late may not know it.
+    pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves, any: bool) {
+        let was_removed = |place: &Place, facts: &Facts| {
+            removed.get(place).is_some_and(|grave| facts.version() <= grave.last)
+        };
+        self.records.retain(|place, facts| {
+            let gone = was_removed(place, facts);
+            !(any && gone) && !(came_back.contains(place) && (gone || !facts.exists()))
+        });
+    }
+
+    pub(crate) fn exists(&self, place: &Place) -> bool {
+        self.records.get(place).is_some_and(Facts::exists)
+    }
+
+    /// The first record that another doesn't hold as it is here. One that is deleted in
+    /// both is the same, whatever is still known of it; and it may have been deleted there
+    /// by what was removed since.
+    pub(crate) fn differs_in(&self, other: &Self, removed: &Graves) -> Option<&Place> {
+        let mut differing = self.records.iter().filter(|(place, facts)| {
+            let is_gone = !other.exists(place)
+                && (!facts.exists()
+                    || removed.get(*place).is_some_and(|grave| facts.version() <= grave.last));
+            !is_gone && !self.record_within(place, other)
+        });
+        differing.next().map(|(place, _)| place)
+    }
+
     /// Joins all that another holds.
     pub(crate) fn join_all(&mut self, other: &Self) {
         for (place, theirs) in &other.records {
@@ -181,6 +381,14 @@ impl Oracle {
         }
     }
 
+    /// Notes at which seq a record changed.
+    pub(crate) fn changed(&mut self, operation: &Operation, seq: Seq) {
+        let place = (operation.collection.clone(), operation.key.clone());
+        if let Some(facts) = self.records.get_mut(&place) {
+            facts.changed = seq;
+        }
+    }
+
     /// What is held of the records that operations speak of.
     pub(crate) fn clone_places(&self, operations: &[Operation]) -> Self {
         let places = operations
@@ -188,17 +396,27 @@ impl Oracle {
             .map(|operation| (operation.collection.clone(), operation.key.clone()));
         let held =
             places.filter_map(|place| Some((place.clone(), self.records.get(&place)?.clone())));
-        Self { records: held.collect(), clock: self.clock }
+        let forgotten = self.forgotten;
+        Self { records: held.collect(), clock: self.clock, forgotten, ..Self::default() }
+    }
+
+    /// The epoch that a client's write to a record takes.
+    pub(crate) fn epoch(&self, place: &Place) -> Hlc {
+        let Some(facts) = self.records.get(place) else { return self.forgotten };
+        let forgotten = Some(self.forgotten).filter(|_| facts.life().0 == Version::ZERO);
+        facts.epoch().max(forgotten.unwrap_or_default())
     }
 
     pub(crate) fn facts(&self, place: &Place) -> Option<&Facts> {
         self.records.get(place)
     }
 
-    /// Whether joining the operation would change nothing.
+    /// Whether joining the operation would change nothing, or would have before a
+    /// tombstone was removed.
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
-        self.records.get(&place).is_some_and(|facts| !facts.changes(operation))
+        let held = self.records.get(&place).is_some_and(|facts| !facts.changes(operation));
+        held || self.is_buried(operation)
     }
 
     /// Whether another holds all that is held here of a record.
@@ -228,10 +446,7 @@ impl Oracle {
 
     /// The greatest version of each record that counts.
     pub(crate) fn latest(&self) -> impl Iterator<Item = (&Place, Version)> {
-        self.records.iter().map(|(place, facts)| {
-            let versions = facts.counted().map(|(_, fact)| fact.version);
-            (place, versions.fold(facts.life().0, Version::max))
-        })
+        self.records.iter().map(|(place, facts)| (place, facts.version()))
     }
 
     /// What is held of a record, for people.

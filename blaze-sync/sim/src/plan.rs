@@ -61,6 +61,14 @@ pub(crate) struct Plan {
     pub(crate) large_values_percent: u64,
     /// The most bytes that are read back from a database at once.
     pub(crate) read_bytes_max: u64,
+    /// The longest time between two purges of a node, if there are any.
+    pub(crate) purge_ms: Option<u64>,
+    /// After what silence of a peer tombstones don't wait for it.
+    pub(crate) lease_ms: Option<u64>,
+    /// How many of a hundred writes are deletes, beside the usual ones.
+    pub(crate) deletes_percent: u64,
+    /// Links over which no connection can be made at first, and for how long.
+    pub(crate) late_links: Vec<(usize, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +128,27 @@ impl Plan {
             value_bytes_max: if large { 3_000 } else { 300_000 },
             large_values_percent: if with_large_values { 40 } else { 0 },
             read_bytes_max: 100 << rng.below(14),
+            purge_ms: None,
+            lease_ms: None,
+            deletes_percent: 0,
+            late_links: Vec::new(),
         }
         .double(&mut Rng::new(seed, 2), config)
+        .bury(&mut Rng::new(seed, 3), config)
+    }
+
+    /// Tombstones are removed; often soon, so that whoever is late misses some.
+    fn bury(mut self, rng: &mut Rng, config: &Config) -> Self {
+        let longest_ms = rng.between(50, 3_000);
+        self.purge_ms = rng.percent(75).then_some(longest_ms);
+        let lease_ms = rng.between(200, 5_000);
+        self.lease_ms = rng.percent(12).then_some(lease_ms).filter(|_| !self.large);
+        self.deletes_percent = if rng.percent(50) { rng.between(5, 40) } else { 0 };
+        let late = rng.percent(15) && !self.large && config.faults.has(Fault::Partition);
+        let links = (0..self.links.len()).map(|link| (link, rng.between(200, 6_000)));
+        let links = links.collect::<Vec<_>>().into_iter();
+        self.late_links = links.filter(|_| late && rng.percent(40)).collect();
+        self
     }
 
     /// Some nodes are linked twice, say from both sides.

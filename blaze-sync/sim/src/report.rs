@@ -66,10 +66,14 @@ impl Report {
     }
 
     pub(crate) fn saw(&mut self, what: &str) {
+        self.saw_times(what, 1);
+    }
+
+    pub(crate) fn saw_times(&mut self, what: &str, times: u64) {
         if let Some(count) = self.coverage.get_mut(what) {
-            *count += 1;
-        } else {
-            self.coverage.insert(what.to_owned(), 1);
+            *count += times;
+        } else if times > 0 {
+            self.coverage.insert(what.to_owned(), times);
         }
     }
 }

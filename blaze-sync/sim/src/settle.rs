@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blaze_codec::{Mode, Seq};
+use blaze_codec::{Mode, Seq, Version};
 use blaze_db_adapter::Observer;
 use blaze_db_adapter_memory::MemoryDatabase;
 
 use crate::clock::START_MS;
 use crate::network::sends;
-use crate::oracle::Oracle;
+use crate::oracle::{Graves, Oracle};
 use crate::ready::ready;
 use crate::report::Crossings;
 use crate::world::{Event, Over, World};
@@ -60,6 +60,7 @@ impl World {
         match self.unquiet() {
             None if self.quiet_heads.as_ref() == Some(&heads) => {
                 self.compare();
+                self.purge_last();
                 self.measure();
                 self.done = true;
                 return;
@@ -112,21 +113,39 @@ impl World {
         }
         let links = self.links.iter().filter(|link| !link.gone);
         let nodes = links.flat_map(|link| {
-            [0, 1].map(|side| (sends(link.mode, side), link.nodes[side], link.nodes[1 - side]))
+            let both_ways = link.mode == Mode::Bidirectional;
+            [0, 1].map(|side| {
+                (sends(link.mode, side), both_ways, link.nodes[side], link.nodes[1 - side])
+            })
         });
-        for (_, from, to) in nodes.filter(|(sends, ..)| *sends).collect::<Vec<_>>() {
+        let nodes = nodes.filter(|(sends, ..)| *sends).collect::<Vec<_>>();
+        for (_, both_ways, from, to) in nodes {
             let (from, to) = (self.held(from), self.held(to));
-            self.check_within("a receiver has what its sender has", &from, &to);
+            // Who sends nothing may have deleted what the other still has.
+            let removed = if both_ways { Graves::default() } else { self.graves.clone() };
+            let check = "a receiver has what its sender has";
+            self.check_within(check, &from, &to, &removed);
         }
+        let any = self.excepted() || self.met_late;
+        let mut expected = self.expected.clone();
+        expected.forget(&self.came_back, &self.graves, any);
+        let removed = self.graves.clone();
         for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>()
         {
-            let promised = self.nodes[node].promised.clone();
+            let mut promised = self.nodes[node].promised.clone();
+            promised.forget(&self.came_back, &self.graves, any);
             let held = self.held(node);
-            self.check_within("what was promised to survive is there", &promised, &held);
-            let expected = self.expected.clone();
-            self.check_within("nothing is there that nobody wrote", &held, &expected);
+            let check = "what was promised to survive is there";
+            self.check_within(check, &promised, &held, &removed);
+            let check = "nothing is there that nobody wrote";
+            self.check_within(check, &held, &self.expected.clone(), &Graves::default());
             if self.all_reach_all() {
-                self.check_within("what was written and survived is everywhere", &expected, &held);
+                self.check_within(
+                    "what was written and survived is everywhere",
+                    &expected,
+                    &held,
+                    &removed,
+                );
             }
         }
     }
@@ -145,8 +164,13 @@ impl World {
             *latest = observed.version.max(*latest);
         }
         let Some(life) = &self.nodes[node].life else { return };
-        let missed =
-            life.oracle.latest().find(|(place, version)| seen.get(*place) != Some(version));
+        // Of a record that was deleted and forgotten, what the ring still has is seen, too.
+        let seen_more =
+            |place, seen: Version| life.oracle.grave(place).is_some_and(|grave| seen <= grave.last);
+        let missed = life.oracle.latest().find(|(place, version)| {
+            let seen = seen.get(*place).copied().unwrap_or_default();
+            seen != *version && !(seen > *version && seen_more(place, seen))
+        });
         if let Some((place, version)) = missed {
             let message =
                 format!("node {node}: {} at {version:?}, not {:?}", place.1, seen.get(place));
@@ -154,13 +178,19 @@ impl World {
         }
     }
 
-    fn held(&self, node: usize) -> Oracle {
+    pub(crate) fn held(&self, node: usize) -> Oracle {
         let life = self.nodes[node].life.as_ref();
         life.and_then(|life| Oracle::of(life.database.as_ref())).unwrap_or_default()
     }
 
-    fn check_within(&mut self, check: &'static str, less: &Oracle, more: &Oracle) {
-        if let Some(place) = less.missing_in(more) {
+    fn check_within(
+        &mut self,
+        check: &'static str,
+        less: &Oracle,
+        more: &Oracle,
+        removed: &Graves,
+    ) {
+        if let Some(place) = less.differs_in(more, removed) {
             let (less, more) = (less.describe(place), more.describe(place));
             self.fail(check, format!("{}: {less} is not in {more}", place.1));
         }

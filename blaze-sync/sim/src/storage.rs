@@ -7,7 +7,7 @@ use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Durability, Incoming, Wri
 use blaze_sync_protocol::{Batch, Input};
 
 use crate::network::Arrival;
-use crate::node::Job;
+use crate::node::{Job, Life};
 use crate::oracle::Oracle;
 use crate::ready::ready;
 use crate::world::{Event, World};
@@ -48,7 +48,8 @@ impl World {
             let database = Arc::clone(&self.nodes[node].life.as_ref()?.database);
             ready(database.merge(incoming))?.ok()?;
         }
-        self.config.has(Driver::MergeAckedEarly).then_some(Input::Merged)
+        let head = self.nodes[node].life.as_ref()?.head();
+        self.config.has(Driver::MergeAckedEarly).then_some(Input::Merged { head })
     }
 
     fn begin_job(&mut self, node: usize) {
@@ -73,6 +74,12 @@ impl World {
             Job::Merge { session: (connection, side), batch, after } => {
                 let answer = self.merge(node, (connection, side), &batch, after);
                 if !self.config.has(Driver::MergeAckedEarly) {
+                    self.feed(connection, side, answer);
+                }
+            }
+            Job::Register { session: (connection, side), peer, name, holds } => {
+                let answer = self.register(node, (connection, side), peer, &name, holds);
+                if let Some(answer) = answer {
                     self.feed(connection, side, answer);
                 }
             }
@@ -135,7 +142,7 @@ impl World {
             return Input::StorageFailed { reason, retryable: true };
         }
         if full {
-            return Input::Merged;
+            return self.merged_to(node);
         }
         self.report.crossings += operations;
         if self.config.has(Driver::BatchCutInTwo) && batch.operations.len() > 1 {
@@ -145,20 +152,25 @@ impl World {
             self.merge_one(node, session, &first, after);
         }
         self.merge_one(node, session, batch, after);
-        Input::Merged
+        self.merged_to(node)
+    }
+
+    fn merged_to(&self, node: usize) -> Input {
+        let life = self.nodes[node].life.as_ref();
+        Input::Merged { head: life.map(Life::head).unwrap_or_default() }
     }
 
     fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
         let Some(life) = &self.nodes[node].life else { return };
         let database = Arc::clone(&life.database);
-        let Batch { peer, mut checkpoint, roots, mut operations } = batch.clone();
+        let Batch { peer, mut checkpoint, roots, mut operations, holds, roll } = batch.clone();
         if self.config.has(Driver::CheckpointSkipped) {
             checkpoint = None;
         }
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        let incoming = Incoming { peer, checkpoint, roots, operations, ..Incoming::default() };
+        let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll };
         match ready(database.merge(incoming)) {
             Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
             other => self.fail("a batch is merged", format!("{other:?}")),
@@ -202,6 +214,7 @@ impl World {
         if self.goes_back(node) && !self.plan.large {
             self.schedule(1, Event::Sync { node, life: number });
         }
+        self.purge_again(node, number);
         for link in 0..self.links.len() {
             if self.links[link].nodes[0] == node && !self.links[link].gone {
                 self.links[link].connection = None;
@@ -228,6 +241,9 @@ impl World {
                 Job::Commit(writes) => self.commit(node, writes, how == Stop::Close),
                 Job::Merge { session, batch, after } => {
                     drop(self.merge(node, session, &batch, after));
+                }
+                Job::Register { session, peer, name, holds } => {
+                    drop(self.register(node, session, peer, &name, holds));
                 }
             }
         }

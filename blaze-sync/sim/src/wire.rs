@@ -19,8 +19,9 @@ impl World {
     /// Sends a frame from one side.
     pub(crate) fn send(&mut self, connection: u64, side: usize, frame: Bytes) {
         let kind = frame.first().copied().unwrap_or_default();
-        let (kinds, names) =
-            (kind as usize, ["", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye"]);
+        let names =
+            ["", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye", "start", "roll"];
+        let kinds = kind as usize;
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
         // Heartbeats would drown the story.
         if !matches!(kind, KIND_PING | KIND_PONG) {
@@ -75,7 +76,7 @@ impl World {
                 hello.protocol_max = protocol_max;
                 later_fields(Message::Hello(hello).encode())
             }
-            Ok(Message::Changes(_)) | Err(_) => frame,
+            Ok(Message::Changes(_) | Message::Roll(_)) | Err(_) => frame,
             Ok(_) => later_fields(frame),
         }
     }

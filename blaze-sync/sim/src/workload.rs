@@ -63,6 +63,7 @@ impl World {
         let facts = life.and_then(|life| life.oracle.facts(&place));
         let exists = facts.is_some_and(Facts::exists);
         let kind = match (exists, rng.below(100)) {
+            (true, _) if rng.percent(self.plan.deletes_percent) => WriteKind::Delete,
             (true, 0..55) | (false, 96..) => WriteKind::Update(self.draw_fields(rng)),
             (true, 55..72) | (false, 0..25) => WriteKind::Put(self.draw_record(rng)),
             (true, 72..97) | (false, 90..96) => WriteKind::Delete,

@@ -1,6 +1,6 @@
 //! Everything in a run, and the loop over what happens next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -11,7 +11,7 @@ use crate::clock::{Clock, Time};
 use crate::fault::Fault;
 use crate::network::{Connections, Link};
 use crate::node::{Image, Node};
-use crate::oracle::Oracle;
+use crate::oracle::{Graves, Oracle, Place};
 use crate::plan::{LinkPlan, NodePlan, Plan};
 use crate::report::{Failure, Report};
 use crate::rng::Rng;
@@ -39,6 +39,14 @@ pub(crate) struct World {
     pub(crate) expected: Oracle,
     /// Whether something that was committed may exist no more.
     pub(crate) lossy: bool,
+    /// The greatest version of each tombstone that was removed anywhere.
+    pub(crate) graves: Graves,
+    /// Whether a tombstone went without waiting for a peer whose lease was over.
+    pub(crate) lapsed: bool,
+    /// Whether two met for the first time after one had removed tombstones.
+    pub(crate) met_late: bool,
+    /// What was deleted and came back, where that is excepted.
+    pub(crate) came_back: BTreeSet<Place>,
     pub(crate) trace: Trace,
     pub(crate) report: Report,
     pub(crate) failure: Option<(&'static str, String)>,
@@ -71,6 +79,8 @@ pub(crate) enum Event {
     Wake { node: usize, life: u64 },
     /// What a node has written is made durable.
     Sync { node: usize, life: u64 },
+    /// A node stores what has settled, and removes tombstones.
+    Purge { node: usize, life: u64 },
     /// A fault is over.
     Over(Over),
     /// A look at whether all is quiet.
@@ -107,6 +117,10 @@ impl World {
             connections: Connections::default(),
             expected: Oracle::default(),
             lossy: false,
+            graves: Graves::default(),
+            lapsed: false,
+            met_late: false,
+            came_back: BTreeSet::new(),
             trace: Trace::new(config.story),
             report: Report::default(),
             failure: None,
@@ -122,6 +136,10 @@ impl World {
         }
         for link in world.plan.links.clone() {
             world.add_link(&link);
+        }
+        for (link, lasts_ms) in world.plan.late_links.clone() {
+            world.links[link].blocked = true;
+            world.schedule(lasts_ms, Event::Over(Over::Blocked { link }));
         }
         world.schedule(1, Event::Step);
         world
@@ -154,6 +172,7 @@ impl World {
             Event::Written { node, life } => self.written(node, life),
             Event::Wake { node, life } => self.wake(node, life),
             Event::Sync { node, life } => self.sync(node, life),
+            Event::Purge { node, life } => self.purge(node, life),
             Event::Over(over) => self.over(over),
             Event::Settle => self.settle(),
         }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use blaze_bench::issues::{Generator, SEED};
-use blaze_codec::{Change, HlcClock, Incarnation, NodeId, Operation, Role, Seq};
+use blaze_codec::{Change, Hlc, HlcClock, Incarnation, NodeId, Operation, Role, Seq};
 use blaze_db_adapter::{
     Checkpoint, DatabaseAdapter, Incoming, RecordState, Stamper, Write, WriteKind,
 };
@@ -109,7 +109,7 @@ fn stamper(criterion: &mut Criterion, work: &Work) {
 fn stamp(states: &mut [RecordState], writes: &[Write]) {
     let mut clock = HlcClock::default();
     let node = NodeId::from_bytes([7; 16]);
-    let mut stamper = Stamper { clock: &mut clock, wall_ms: 0, node, role: Role::Client, bytes: 0 };
+    let mut stamper = Stamper { clock: &mut clock, wall_ms: 0, node, role: Role::Client, forgotten: Hlc::ZERO, bytes: 0 };
     for (state, write) in states.iter_mut().zip(writes) {
         black_box(stamper.stamp(write, state).expect("the write fits the state"));
     }

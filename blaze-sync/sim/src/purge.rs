@@ -1,0 +1,300 @@
+//! Registers peers, stores what has settled, removes tombstones, and checks that none goes
+//! that is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blaze_codec::message::{Changes, Message};
+use blaze_codec::{Change, NodeId, Operation, Seq};
+use blaze_db_adapter::{DatabaseAdapter, DatabaseError, RegisteredPeer};
+use blaze_sync_protocol::Input;
+
+use crate::Driver;
+use crate::fault::Fault;
+use crate::network::{Arrival, Connection};
+use crate::node::{Job, Life};
+use crate::oracle::{Expected, Grave, Place};
+use crate::ready::ready;
+use crate::world::{Event, World};
+
+/// A tombstone: whose, what it was, and where it was in the feed.
+type Tombstone = (Place, Grave, Seq);
+
+impl World {
+    /// Registers a session's peer; returns the answer.
+    pub(crate) fn register(
+        &mut self,
+        node: usize,
+        (connection, side): (u64, usize),
+        peer: NodeId,
+        name: &str,
+        holds: Seq,
+    ) -> Option<Input> {
+        if self.nodes[node].full {
+            let reason = DatabaseError::Full.to_string();
+            return Some(Input::StorageFailed { reason, retryable: true });
+        }
+        let losses = self.connections.end(connection, side).map(|end| end.peer_losses);
+        let found = &mut self.nodes[node];
+        let life = found.life.as_ref()?;
+        let (database, purged) = (life.database.clone(), life.oracle.purged);
+        let known = ready(database.peers())?.ok()?;
+        self.met_late |= purged > Seq::ZERO && !known.iter().any(|known| known.node == peer);
+        if let Some(losses) = losses {
+            found.met.insert(peer, (losses, found.losses));
+        }
+        if self.config.has(Driver::RegistrationForgotten) {
+            return Some(Input::Registered(purged));
+        }
+        let answer = ready(database.register(peer, name, holds))?.ok()?;
+        if answer != purged {
+            let message = format!("{answer} at node {node}, where they are up to {purged}");
+            self.fail("a replica knows up to where tombstones are gone", message);
+        }
+        let forgotten = self.config.has(Driver::PurgeForgotten);
+        Some(Input::Registered(if forgotten { Seq::ZERO } else { answer }))
+    }
+
+    pub(crate) fn purge_again(&mut self, node: usize, life: u64) {
+        if let Some(longest_ms) = self.plan.purge_ms {
+            let again_ms = self.rng.between(50, longest_ms);
+            self.schedule(again_ms, Event::Purge { node, life });
+        }
+    }
+
+    /// Stores what has settled, removes tombstones, or both.
+    pub(crate) fn purge(&mut self, node: usize, life: u64) {
+        if self.nodes[node].life.as_ref().is_none_or(|alive| alive.number != life) {
+            return;
+        }
+        self.purge_again(node, life);
+        if self.nodes[node].full {
+            return;
+        }
+        let (purges, stores) = (self.rng.percent(80), self.rng.percent(90));
+        // Whoever removes tombstones by a lease notes first who is there.
+        if stores || self.plan.lease_ms.is_some() {
+            self.store_settled(node);
+        }
+        if purges {
+            self.remove_tombstones(node);
+        }
+    }
+
+    fn store_settled(&mut self, node: usize) {
+        let Some(life) = &self.nodes[node].life else { return };
+        let database = life.database.clone();
+        let mut settled = self.settled(node);
+        if self.config.has(Driver::LeaseOfPresent) {
+            let peers = ready(database.peers()).and_then(Result::ok).unwrap_or_default();
+            settled.retain(|(peer, seq)| {
+                peers.iter().any(|known| known.node == *peer && known.settled < *seq)
+            });
+        }
+        if ready(database.settle(&settled)).is_none_or(|stored| stored.is_err()) {
+            self.fail("what settles is stored", format!("node {node}"));
+        }
+    }
+
+    /// The peers that a node has sessions with, and how far each has its feed for good. Of
+    /// several sessions with one, each may bring what is older than what another settled.
+    fn settled(&self, node: usize) -> Vec<(NodeId, Seq)> {
+        let mut settled: BTreeMap<NodeId, Seq> = BTreeMap::new();
+        for (connection, side) in self.connections.of_node(node) {
+            let Some(end) = self.connections.end(connection, side) else { continue };
+            let Some(peer) = end.session.peer() else { continue };
+            let least = settled.entry(peer.node).or_insert(end.settled);
+            *least = if self.config.has(Driver::SettledByAnySession) {
+                end.settled.max(*least)
+            } else {
+                end.settled.min(*least)
+            };
+        }
+        settled.into_iter().collect()
+    }
+
+    fn remove_tombstones(&mut self, node: usize) {
+        let found = &mut self.nodes[node];
+        let now_ms = found.clock.now_ms();
+        let since_ms = self.plan.lease_ms.map_or(0, |lease_ms| now_ms.saturating_sub(lease_ms));
+        let Some(life) = &mut found.life else { return };
+        let database = life.database.clone();
+        let Some(Ok(peers)) = ready(database.peers()) else { return };
+        let (expired, waited_for): (Vec<_>, Vec<_>) =
+            peers.into_iter().partition(|peer| peer.seen_ms < since_ms);
+        let head = life.head();
+        let through = waited_for.iter().map(|peer| peer.settled).min().unwrap_or(head);
+        let removed = life.oracle.purge(through.min(head));
+        let purged = life.oracle.purged;
+        let done = ready(database.purge(since_ms)).and_then(Result::ok);
+        let wanted = (removed.len() as u64, purged);
+        if done.map(|done| (done.removed, done.through)) != Some(wanted) {
+            let message = format!("{done:?} at node {node}, where it is {wanted:?}");
+            self.fail("tombstones go that no registered peer needs", message);
+        }
+        let Some((_, _, last)) = removed.iter().max_by_key(|(_, _, seq)| *seq) else { return };
+        self.note("purge", &[("node", node as u64), ("count", wanted.0), ("through", last.0)]);
+        self.trace.detail(|| {
+            let keys =
+                removed.iter().map(|((_, key), grave, _)| format!("{key} {}", grave.last.hlc));
+            keys.collect::<Vec<_>>().join(", ")
+        });
+        self.report.saw_times("tombstone removed", wanted.0);
+        let lapsed = expired.iter().filter(|peer| peer.settled < *last).count() as u64;
+        self.report.saw_times("lease over", lapsed);
+        self.lapsed |= lapsed > 0;
+        for (place, grave, _) in &removed {
+            self.graves.entry(place.clone()).or_default().join(*grave);
+        }
+        if let Some(message) = self.needed(node, &removed) {
+            self.fail("a tombstone stays while a peer may need it", message);
+        }
+    }
+
+    /// Whether something was excepted from the rule that what was deleted stays so: files
+    /// went back or were copied, or a lease was over.
+    pub(crate) fn excepted(&self) -> bool {
+        self.lossy || self.lapsed || self.report.faults.contains_key(&Fault::Clone)
+    }
+
+    /// A removed tombstone that somebody who was registered lacks, or that is followed by
+    /// something older on its way from there. What a peer lost since its last session
+    /// isn't known yet.
+    fn needed(&self, node: usize, removed: &[Tombstone]) -> Option<String> {
+        if self.lapsed || self.report.faults.contains_key(&Fault::Clone) {
+            return None;
+        }
+        let ours = &self.nodes[node];
+        let peers = (0..self.nodes.len()).filter(|peer| {
+            let theirs = &self.nodes[*peer];
+            let now = (theirs.losses, ours.losses);
+            !theirs.gone && ours.met.get(&theirs.id).is_some_and(|then| *then == now)
+        });
+        for peer in peers {
+            let theirs = self.nodes[peer].oracle()?;
+            let lacks = |(place, grave, _): &&Tombstone| {
+                let last = grave.last;
+                let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
+                !holds && theirs.grave(place).is_none_or(|grave| grave.last < last)
+            };
+            if let Some((place, grave, seq)) = removed.iter().find(lacks) {
+                let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
+                let what = format!("{key} at {hlc} in seq {seq} of node {node}");
+                return Some(format!("{what}, of which node {peer} has {is}"));
+            }
+            let sent = self.on_their_way(peer, node);
+            let late = sent.into_iter().find(|operation| {
+                operation.change != Change::Delete
+                    && removed.iter().any(|(place, grave, _)| {
+                        (&place.0, &place.1) == (&operation.collection, &operation.key)
+                            && operation.version < grave.ended
+                            && !self.came_back.contains(place)
+                    })
+            });
+            if let Some(late) = late {
+                let (key, hlc) = (&late.key, late.version.hlc);
+                return Some(format!("{key} at {hlc} is on its way from {peer} to {node}"));
+            }
+        }
+        None
+    }
+
+    /// What one node sent that another didn't merge yet, as far as can be told.
+    fn on_their_way(&self, from: usize, to: usize) -> Vec<Operation> {
+        let frames = self.connections.iter().flat_map(|(_, found)| found.late_from(from, to));
+        let frames = frames.filter_map(|frame| match Message::decode(frame) {
+            Ok(Message::Changes(frame)) if !frame.more => Changes::decode(&frame.payload).ok(),
+            _ => None,
+        });
+        let sent = frames.flat_map(|changes| changes.operations);
+        let sender = self.nodes[from].id;
+        let jobs = self.nodes[to].jobs.iter().filter_map(|job| match job {
+            Job::Merge { batch, .. } if batch.peer == sender && !batch.roll => Some(batch),
+            _ => None,
+        });
+        sent.chain(jobs.flat_map(|batch| batch.operations.clone())).collect()
+    }
+
+    /// Checks what a merge did to records whose tombstones were removed.
+    pub(crate) fn check_graves(&mut self, node: usize, merged: &Expected, roll: &[Operation]) {
+        self.report.saw_times("told again", merged.told_again);
+        self.report.saw_times("buried", merged.buried.len() as u64);
+        self.report.saw_times("came back", merged.revived.len() as u64);
+        let Some(life) = &self.nodes[node].life else { return };
+        // What was merged of a record before its tombstone went lies at or below that.
+        let named = merged.buried.iter().find(|place| {
+            let named =
+                roll.iter().filter(|named| (&named.collection, &named.key) == (&place.0, &place.1));
+            !named.into_iter().all(|named| life.oracle.is_buried(named))
+        });
+        if let Some((_, key)) = named {
+            let message = format!("{key} at node {node}");
+            self.fail("what is buried was known, deleted and forgotten", message);
+        }
+        let excepted = self.excepted() || self.met_late;
+        if let Some((_, key)) = merged.revived.first().filter(|_| !excepted) {
+            let message = format!("{key} at node {node}");
+            self.fail("what was deleted doesn't come back", message);
+        }
+        self.came_back.extend(merged.revived.iter().cloned());
+    }
+
+    /// Lets all tombstones go once all is quiet, and checks that none is left.
+    pub(crate) fn purge_last(&mut self) {
+        let both_ways = self.all_reach_all() && self.plan.purge_ms.is_some();
+        if !both_ways {
+            return;
+        }
+        for node in 0..self.nodes.len() {
+            let Some(life) = &self.nodes[node].life else { continue };
+            let database = life.database.clone();
+            // Those that left, and ids that were given up.
+            // All is quiet: what a session that was replaced still waits for won't come.
+            for (connection, side) in self.connections.of_node(node) {
+                let link = self.connections.get(connection).map(|found| found.link);
+                let replaced =
+                    link.is_none_or(|link| self.links[link].connection != Some(connection));
+                if let Some(end) = self.connections.end_mut(connection, side).filter(|_| replaced) {
+                    end.settled = Seq(u64::MAX);
+                }
+            }
+            let present = self.settled(node).into_iter().map(|(peer, _)| peer);
+            let present = present.collect::<BTreeSet<_>>();
+            let peers = ready(database.peers()).and_then(Result::ok).unwrap_or_default();
+            let gone = |peer: &&RegisteredPeer| !present.contains(&peer.node);
+            for peer in peers.iter().filter(gone) {
+                drop(ready(database.unregister(peer.node)));
+            }
+            self.store_settled(node);
+            self.remove_tombstones(node);
+            let held = self.held(node);
+            if let Some(place) = held.any_tombstone() {
+                let peers = ready(database.peers()).and_then(Result::ok).unwrap_or_default();
+                let peers = peers.iter().map(|peer| format!("{} {}", peer.name, peer.settled));
+                let peers = peers.collect::<Vec<_>>().join(", ");
+                let head = self.nodes[node].life.as_ref().map(Life::head).unwrap_or_default();
+                let (key, is) = (&place.1, held.describe(place));
+                let message = format!("{key} at node {node} is {is}; head {head}, {peers}");
+                self.fail("a tombstone that everybody has goes", message);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// The frames from one node to another that it may still take.
+    fn late_from(&self, from: usize, to: usize) -> Vec<bytes::Bytes> {
+        let side = (0..2).find(|side| (self.nodes[*side], self.nodes[1 - side]) == (from, to));
+        let side = side.filter(|_| !self.tainted);
+        let Some((side, end)) = side.and_then(|side| Some((side, self.ends[1 - side].as_ref()?)))
+        else {
+            return Vec::new();
+        };
+        let wire = &self.wires[side];
+        let frames = wire.frames.iter().filter(|_| !wire.dead).chain(&end.inbox);
+        let frames = frames.filter_map(|arrival| match arrival {
+            Arrival::Frame(frame) => Some(frame.clone()),
+            Arrival::Closed => None,
+        });
+        frames.collect()
+    }
+}
