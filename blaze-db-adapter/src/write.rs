@@ -107,8 +107,8 @@ pub struct Stamper<'a> {
     /// The database's role.
     pub role: Role,
     /// The greatest epoch of the tombstones that are gone ([`Hlc::ZERO`] if none is): a
-    /// record of which nothing is known may have been one of them, and is still one at
-    /// others. What is written anew must lie above that.
+    /// record that doesn't exist may have been one of them, and is still one at others.
+    /// What is written anew must lie above that.
     pub forgotten: Hlc,
     /// An upper bound of the transaction's bytes so far; starts at 0.
     pub bytes: usize,
@@ -237,8 +237,7 @@ impl Stamper<'_> {
         } else {
             role
         };
-        let unknown = state.life.version == Version::ZERO;
-        let forgotten = if unknown { self.forgotten } else { Hlc::ZERO };
+        let forgotten = if state.exists() { Hlc::ZERO } else { self.forgotten };
         let epoch = match role {
             Role::Server => hlc,
             Role::Client => seen.epoch.max(forgotten),

@@ -48,9 +48,8 @@ pub(crate) struct Outbound {
     places: Arc<Places>,
     reading: bool,
     /// Whether records may have been left out because they changed again later: in what
-    /// was read last, or in an earlier session, of which nothing is known. What was
-    /// committed before the peer was registered is read back in any case: of records that
-    /// were deleted and forgotten, single commits tell what nobody may know any more.
+    /// was read last, or in an earlier session, of which nothing is known. At first, too:
+    /// the peer may have forgotten deletes that are left out as known to it.
     behind: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
@@ -114,6 +113,12 @@ impl Outbound {
         };
         self.roll = start.roll.map(|through| (Seq::ZERO, through));
         Ok(())
+    }
+
+    /// The peer is registered; tombstones are gone up to `purged`. Single commits up to
+    /// there tell of records that were forgotten before it was.
+    pub(crate) fn registered(&mut self, purged: Seq) {
+        self.behind |= self.read < purged;
     }
 
     /// What of the roll to read next, if it is time to.
@@ -456,6 +461,16 @@ mod tests {
         assert!(out.poll_frame().is_some());
         assert_eq!(out.poll_roll(), None);
         assert_eq!(out.poll_read(), Some((Seq(4), 82, true)));
+    }
+
+    #[test]
+    fn what_was_forgotten_before_the_peer_was_registered_is_not_told_by_single_commits() {
+        for (purged, behind) in [(2, true), (0, false)] {
+            let mut out = outbound(0, 0).unwrap();
+            out.head(Seq(2));
+            out.registered(Seq(purged));
+            assert_eq!(out.poll_read(), Some((Seq(0), 100, behind)));
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Session {
     caught_up: bool,
     /// The local seq up to which tombstones are gone, once the peer is registered.
     purged: Option<Seq>,
+    /// Whether the peer's feed isn't the one any more that was merged here.
+    parted: bool,
     /// Whether the peer was told that it may send.
     start_said: bool,
     settling: Settling,
@@ -102,6 +104,7 @@ impl Session {
             peer_acked: None,
             caught_up: false,
             purged: None,
+            parted: false,
             start_said: false,
             settling: Settling::default(),
             started_ms: now.mono_ms,
@@ -189,6 +192,9 @@ impl Session {
             }
             Input::Registered(purged) => {
                 self.purged = Some(purged);
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.registered(purged);
+                }
                 self.let_start(now);
                 Ok(())
             }
@@ -403,6 +409,9 @@ impl Session {
             let event = Event::PeerWentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
         }
+        // What was deleted where the two were no more the same may be forgotten here, or
+        // never have come.
+        self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
         self.inbound = Some(Inbound::new(peer.node, peer.history.clone(), after, window));
         self.acked = after;
@@ -419,7 +428,7 @@ impl Session {
     fn let_start(&mut self, now: Moment) {
         let (Some(purged), Some(inbound)) = (self.purged, &mut self.inbound) else { return };
         let held = self.outbound.as_ref().map(Outbound::acked);
-        let start = inbound.start(held.is_some_and(|held| held < purged));
+        let start = inbound.start(self.parted || held.is_some_and(|held| held < purged));
         self.start_said = true;
         if start.roll.is_some() {
             self.outputs.push_back(Output::Event(Event::MissedTombstones));

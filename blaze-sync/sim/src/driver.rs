@@ -250,7 +250,7 @@ impl World {
             Told::MissedTombstones => self.report.saw("roll called"),
             Told::WentBack { .. } | Told::PeerWentBack { .. } => {
                 self.report.saw("went back");
-                self.check_went_back(told);
+                self.check_went_back(connection, side, told);
             }
             _ => {}
         }

@@ -403,7 +403,7 @@ impl Oracle {
     /// The epoch that a client's write to a record takes.
     pub(crate) fn epoch(&self, place: &Place) -> Hlc {
         let Some(facts) = self.records.get(place) else { return self.forgotten };
-        let forgotten = Some(self.forgotten).filter(|_| facts.life().0 == Version::ZERO);
+        let forgotten = Some(self.forgotten).filter(|_| !facts.exists());
         facts.epoch().max(forgotten.unwrap_or_default())
     }
 
