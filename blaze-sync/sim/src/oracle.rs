@@ -257,7 +257,9 @@ impl Oracle {
     /// Joins a batch in; returns what the commit should be.
     pub(crate) fn merge(&mut self, batch: &Batch) -> Expected {
         let mut expected = Expected::default();
-        let mut changed = BTreeSet::new();
+        // What the commit has, and of which records it has all, where the first is.
+        let mut came: Vec<(Place, &Operation)> = Vec::new();
+        let (mut changed, mut whole) = (BTreeSet::new(), BTreeSet::new());
         for operation in &batch.operations {
             let place = (operation.collection.clone(), operation.key.clone());
             let facts = self.records.get(&place).cloned().unwrap_or_default();
@@ -272,9 +274,9 @@ impl Oracle {
                 if facts.version() < operation.version || facts.life().0 < of_life {
                     let version = operation.version.max(facts.version());
                     let buried = (version, version);
-                    let facts = self.records.entry(place.clone()).or_default();
-                    facts.dead = buried;
-                    expected.operations.extend(facts.operations(&place));
+                    self.records.entry(place.clone()).or_default().dead = buried;
+                    came.push((place.clone(), operation));
+                    whole.insert(place.clone());
                     expected.buried.push(place);
                 }
                 continue;
@@ -282,10 +284,9 @@ impl Oracle {
             let waits = !facts.exists() && facts.counted().next().is_some();
             if self.join(operation) {
                 let now = &self.records[&place];
+                came.push((place.clone(), operation));
                 if waits && now.exists() && now.counted().next().is_some() {
-                    expected.operations.extend(now.operations(&place));
-                } else {
-                    expected.operations.push(operation.clone());
+                    whole.insert(place.clone());
                 }
                 let born = !facts.exists() && now.exists();
                 if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < grave.ended) {
@@ -297,9 +298,18 @@ impl Oracle {
                 && operation.version < facts.life().0
                 && operation.change != Change::Delete
             {
-                expected.operations.extend(facts.operations(&place));
+                came.push((place.clone(), operation));
+                whole.insert(place.clone());
                 expected.told_again += 1;
                 changed.insert(place);
+            }
+        }
+        let mut told = BTreeSet::new();
+        for (place, operation) in came {
+            if !whole.contains(&place) {
+                expected.operations.push(operation.clone());
+            } else if told.insert(place.clone()) {
+                expected.operations.extend(self.records[&place].operations(&place));
             }
         }
         expected
