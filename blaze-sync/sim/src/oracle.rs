@@ -279,10 +279,11 @@ impl Oracle {
                 }
                 continue;
             }
-            let waits = !facts.exists() && facts.counted().next().is_some();
             if self.join(operation) {
                 let now = &self.records[&place];
-                if waits && now.exists() && now.counted().next().is_some() {
+                let since = now.life().0;
+                let begins = now.exists() && since > facts.life().0;
+                if begins && now.counted().any(|(_, fact)| fact.version > since) {
                     expected.operations.extend(now.operations(&place));
                 } else {
                     expected.operations.push(operation.clone());
@@ -346,7 +347,8 @@ impl Oracle {
     /// back or came late may not know it.
     pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves, any: bool) {
         let was_removed = |place: &Place, facts: &Facts| {
-            removed.get(place).is_some_and(|grave| facts.version() <= grave.last)
+            let (since, last) = (facts.life().0, facts.version());
+            removed.get(place).is_some_and(|grave| since <= grave.ended || last <= grave.last)
         };
         self.records.retain(|place, facts| {
             let gone = was_removed(place, facts);
