@@ -58,12 +58,14 @@ impl Incoming {
         if self.roll {
             return bury(operation, state);
         }
-        // Fields that wait for their record's insert may be forgotten elsewhere, like the
-        // delete below them.
-        let waits = !state.exists() && !state.fields.is_empty();
+        let before = state.life.version;
         if state.merge(operation, conflicts) {
-            let waited = waits && state.exists() && !state.fields.is_empty();
-            return if waited { Joined::Whole } else { Joined::Changed };
+            // Fields that were written later than this life began, to one before it, may
+            // be forgotten elsewhere, with the delete that ended that.
+            let since = state.life.version;
+            let begins = state.exists() && since > before;
+            let outlived = begins && state.fields.values().any(|field| field.version > since);
+            return if outlived { Joined::Whole } else { Joined::Changed };
         }
         let lost = !state.exists()
             && operation.version < state.life.version
@@ -108,7 +110,7 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{Hlc, Name, RecordKey, record};
+    use blaze_codec::{Hlc, Name, Record, RecordKey, record};
 
     use super::*;
 
@@ -202,16 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_for_an_insert_goes_on_with_it() {
+    fn what_is_later_than_an_insert_goes_on_with_it() {
         let name = Name::new("a").unwrap();
         let update = operation(8, Change::Update(vec![(name, Some(2.into()))]));
-        let mut state = RecordState::default();
-        state.merge(&operation(5, Change::Delete), &mut Vec::new());
-        state.merge(&update, &mut Vec::new());
-        let insert = operation(6, Change::Insert(record! { "b" => 1 }));
-        let joined = join(&Incoming::default(), &insert, &mut state);
-        assert_eq!(joined, Joined::Whole);
-        assert_eq!(state.operations(&insert.collection, &insert.key), [insert, update]);
+        // It waited for an insert, or was written to an older life.
+        for before in [Change::Delete, Change::Insert(Record::default())] {
+            let mut state = RecordState::default();
+            state.merge(&operation(5, before), &mut Vec::new());
+            state.merge(&update, &mut Vec::new());
+            let insert = operation(6, Change::Insert(record! { "b" => 1 }));
+            let joined = join(&Incoming::default(), &insert, &mut state);
+            assert_eq!(joined, Joined::Whole);
+            let all = state.operations(&insert.collection, &insert.key);
+            assert_eq!(all, [insert, update.clone()]);
+            let hides = operation(9, Change::Insert(record! { "b" => 1 }));
+            assert_eq!(join(&Incoming::default(), &hides, &mut state), Joined::Changed);
+        }
     }
 
     #[test]

@@ -167,6 +167,7 @@ impl<'a> Driver<'a> {
             }
             checkpoints = pending(&mut self.checkpoints) => {
                 self.checkpoints = None;
+                self.tell_head()?;
                 self.answer(checkpoints, |(places, former)| Input::Checkpoints { places, former })
             }
             registered = pending(&mut self.registration) => {
@@ -205,6 +206,14 @@ impl<'a> Driver<'a> {
         self.handle(Input::Close)
     }
 
+    fn tell_head(&mut self) -> Result<(), SessionError> {
+        if !self.head.has_changed().unwrap_or(false) {
+            return Ok(());
+        }
+        let head = *self.head.borrow_and_update();
+        self.handle(Input::Head(head))
+    }
+
     /// Feeds a frame, and those that arrived with it.
     fn frames(
         &mut self,
@@ -212,10 +221,7 @@ impl<'a> Driver<'a> {
         receiver: &mut dyn FrameReceiver,
     ) -> Result<(), SessionError> {
         // What the frames speak of may be newer than what was last seen of the feed.
-        if self.head.has_changed().unwrap_or(false) {
-            let head = *self.head.borrow_and_update();
-            self.handle(Input::Head(head))?;
-        }
+        self.tell_head()?;
         let mut next = first;
         for count in 1.. {
             match next {

@@ -24,7 +24,8 @@ pub enum Input {
     Frame(Bytes),
     /// The connection ended; the reason is for people.
     Disconnected(String),
-    /// The answer to [`Output::LoadCheckpoints`].
+    /// The answer to [`Output::LoadCheckpoints`]. [`Input::Head`] comes before it, with the
+    /// head after they were read.
     Checkpoints {
         /// The last place that was reached of each incarnation, the latest that was
         /// merged first.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use std::sync::Arc;
 
-use blaze_codec::message::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, Resume};
+use blaze_codec::message::{Ack, BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, Resume};
 use blaze_codec::{Checkpoint, History, Mode, Seq};
 use bytes::Bytes;
 
@@ -356,7 +356,6 @@ impl Session {
             clock_ahead_ms: hello.wall_ms.cast_signed().wrapping_sub(now.wall_ms.cast_signed()),
         };
         self.phase = Phase::Live;
-        self.settling.heard(peer.head);
         if !self.sends(peer.mode) {
             self.register(&peer, Seq::ZERO);
         }
@@ -416,6 +415,9 @@ impl Session {
         self.inbound = Some(Inbound::new(peer.node, peer.history.clone(), after, window));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
+        // With the head of now: more may have been written since the hello.
+        let head = self.config.local.head;
+        self.send(&Message::Ack(Ack { through: after, credit: 0, head }), now);
         self.let_start(now);
     }
 

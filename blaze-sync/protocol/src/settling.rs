@@ -9,6 +9,9 @@ use blaze_codec::Seq;
 pub(crate) struct Settling {
     /// The peer's head when it acknowledged last.
     head: Seq,
+    /// Whether it did. What it holds when the session begins it acknowledges once more:
+    /// it may have written something since its hello, and then merged that.
+    acked: bool,
     /// Something that was acknowledged, and what is to be merged before it settles. One
     /// is enough: while it waits, what follows comes together.
     waiting: Option<(Seq, Seq)>,
@@ -16,15 +19,19 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
-    /// What the peer says of its head, in its hello and in its acks.
+    /// What the peer says of its head in an ack.
     pub(crate) fn heard(&mut self, head: Seq) {
         self.head = self.head.max(head);
+        self.acked = true;
     }
 
     /// What has settled since, when the peer has everything up to `known`, and everything
     /// of its feed up to `merged` is merged here; `None` if it sends nothing.
     pub(crate) fn poll(&mut self, known: Seq, merged: Option<Seq>) -> Option<Seq> {
         let before = self.settled;
+        if !self.acked {
+            return None;
+        }
         loop {
             let (seq, head) = match self.waiting {
                 Some(waiting) => waiting,
@@ -59,6 +66,15 @@ mod tests {
         assert_eq!(settling.poll(Seq(6), Some(Seq(8))), None);
         assert_eq!(settling.poll(Seq(7), Some(Seq(9))), Some(Seq(7)));
         assert_eq!(settling.poll(Seq(7), Some(Seq(9))), None, "it is said once");
+    }
+
+    #[test]
+    fn what_is_held_when_the_session_begins_waits_for_an_ack() {
+        let mut settling = Settling::default();
+        assert_eq!(settling.poll(Seq(3), Some(Seq(4))), None);
+        settling.heard(Seq(5));
+        assert_eq!(settling.poll(Seq(3), Some(Seq(4))), None);
+        assert_eq!(settling.poll(Seq(3), Some(Seq(5))), Some(Seq(3)));
     }
 
     #[test]

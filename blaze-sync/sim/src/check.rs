@@ -215,9 +215,14 @@ impl World {
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
         let range = ours.log.get(index(before.unwrap_or_default())..index(seq)).unwrap_or_default();
         let lacking = range.iter().find_map(|commit| {
-            // What was removed here before it was sent needn't be known there.
+            // What was removed before it was sent needn't be known there: here, or where
+            // this file was when it was another one.
+            let was_other = ours.losses > 0 || self.report.faults.contains_key(&Fault::Clone);
             let removed = |operation: &Operation| {
-                ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
+                let place = (operation.collection.clone(), operation.key.clone());
+                let buried = self.graves.get(&place).filter(|_| was_other);
+                buried.is_some_and(|grave| operation.version <= grave.last)
+                    || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit
                 .operations()

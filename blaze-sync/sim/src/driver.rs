@@ -65,7 +65,11 @@ impl World {
                 self.end_session(connection, side, &error);
                 return;
             }
-            inputs.extend(self.carry_out(connection, side));
+            let answers = self.carry_out(connection, side);
+            if answers.iter().any(|answer| matches!(answer, Input::Checkpoints { .. })) {
+                inputs.extend(self.head_of(connection, side).map(Input::Head));
+            }
+            inputs.extend(answers);
         }
         self.arm(connection, side);
     }
@@ -121,14 +125,14 @@ impl World {
         }
     }
 
+    fn head_of(&self, connection: u64, side: usize) -> Option<Seq> {
+        let node = self.connections.get(connection)?.nodes[side];
+        Some(self.nodes[node].life.as_ref()?.head())
+    }
+
     /// Tells a session of the head, if it doesn't know it.
     pub(crate) fn tell_head(&mut self, connection: u64, side: usize) {
-        let Some(node) = self.connections.get(connection).map(|found| found.nodes[side]) else {
-            return;
-        };
-        let Some(head) = self.nodes[node].life.as_ref().map(super::node::Life::head) else {
-            return;
-        };
+        let Some(head) = self.head_of(connection, side) else { return };
         let Some(end) = self.connections.end_mut(connection, side) else { return };
         if end.head < head {
             end.head = head;

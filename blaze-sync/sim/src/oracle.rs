@@ -281,11 +281,12 @@ impl Oracle {
                 }
                 continue;
             }
-            let waits = !facts.exists() && facts.counted().next().is_some();
             if self.join(operation) {
                 let now = &self.records[&place];
                 came.push((place.clone(), operation));
-                if waits && now.exists() && now.counted().next().is_some() {
+                let since = now.life().0;
+                let begins = now.exists() && since > facts.life().0;
+                if begins && now.counted().any(|(_, fact)| fact.version > since) {
                     whole.insert(place.clone());
                 }
                 let born = !facts.exists() && now.exists();
@@ -356,7 +357,8 @@ impl Oracle {
     /// back or came late may not know it.
     pub(crate) fn forget(&mut self, came_back: &BTreeSet<Place>, removed: &Graves, any: bool) {
         let was_removed = |place: &Place, facts: &Facts| {
-            removed.get(place).is_some_and(|grave| facts.version() <= grave.last)
+            let (since, last) = (facts.life().0, facts.version());
+            removed.get(place).is_some_and(|grave| since <= grave.ended || last <= grave.last)
         };
         self.records.retain(|place, facts| {
             let gone = was_removed(place, facts);

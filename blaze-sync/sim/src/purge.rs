@@ -219,12 +219,14 @@ impl World {
         self.report.saw_times("told again", merged.told_again);
         self.report.saw_times("buried", merged.buried.len() as u64);
         self.report.saw_times("came back", merged.revived.len() as u64);
-        let Some(life) = &self.nodes[node].life else { return };
-        // What was merged of a record before its tombstone went lies at or below that.
-        let named = merged.buried.iter().find(|place| {
-            let named =
-                roll.iter().filter(|named| (&named.collection, &named.key) == (&place.0, &place.1));
-            !named.into_iter().all(|named| life.oracle.is_buried(named))
+        // It was here, or at the peer before that went back, and was merged or left out.
+        let is_removed = |named: &&Operation| {
+            let place = (named.collection.clone(), named.key.clone());
+            self.graves.get(&place).is_some_and(|grave| named.version <= grave.last)
+        };
+        let named = merged.buried.iter().find(|(collection, key)| {
+            let names = |named: &&Operation| (&named.collection, &named.key) == (collection, key);
+            !roll.iter().filter(names).all(|named| is_removed(&named))
         });
         if let Some((_, key)) = named {
             let message = format!("{key} at node {node}");

@@ -121,15 +121,14 @@ impl World {
         });
         let nodes = nodes.filter(|(sends, ..)| *sends).collect::<Vec<_>>();
         for (_, both_ways, from, to) in nodes {
-            let (from, to) = (self.held(from), self.held(to));
-            // Who sends nothing may have deleted what the other still has.
-            let mut removed = if both_ways { Graves::default() } else { self.graves.clone() };
+            let (mut from, to) = (self.held(from), self.held(to));
             // What a copy wrote before it was one, the original is taken to have, though it
             // may have deleted it and forgotten that.
-            if both_ways && self.report.faults.contains_key(&Fault::Clone) {
-                removed = self.graves.clone();
-                removed.retain(|place, _| self.came_back.contains(place));
+            if self.report.faults.contains_key(&Fault::Clone) {
+                from.forget(&self.came_back, &self.graves, false);
             }
+            // Who sends nothing may have deleted what the other still has.
+            let removed = if both_ways { Graves::default() } else { self.graves.clone() };
             let check = "a receiver has what its sender has";
             self.check_within(check, &from, &to, &removed);
         }
