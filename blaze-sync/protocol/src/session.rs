@@ -412,8 +412,8 @@ impl Session {
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
-        let head = self.config.local.head;
-        self.send(&Message::Ack(Ack { through: after, credit: 0, head }), now);
+        let ack = Ack { through: after, credit: 0, head: self.config.local.head };
+        self.send(&Message::Ack(ack), now);
         self.let_start(now);
     }
 
