@@ -528,7 +528,8 @@ impl Session {
         let asked = self.inbound.is_some() || !may_receive;
         if let Some(known) = outbound.known().filter(|_| asked) {
             let merged = self.inbound.as_ref().map(Inbound::merged);
-            let settled = self.settling.poll(known, merged);
+            let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
+            let settled = self.settling.poll(known, peer.head.max(received), merged);
             self.outputs.extend(settled.map(|seq| Output::Event(Event::Settled(seq))));
         }
     }
