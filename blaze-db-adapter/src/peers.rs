@@ -63,11 +63,15 @@ impl RegisteredPeer {
 }
 
 /// The seq up to which tombstones may go: none of the peers needs them, but for those
-/// of which nothing was heard since then.
+/// of which nothing was heard since then. Without any peer all stay: the file may be a
+/// copy, or be copied, so that somebody who is not known yet has the records.
 pub fn settled(peers: &[RegisteredPeer], head: Seq, silent_since_ms: u64) -> Seq {
     #[cfg(feature = "canary")]
     if crate::canary::is(crate::canary::Canary::PurgeWithoutPeers) {
         return head;
+    }
+    if peers.is_empty() {
+        return Seq::ZERO;
     }
     let waited_for = peers.iter().filter(|peer| !peer.is_expired(silent_since_ms));
     waited_for.map(|peer| peer.settled).fold(head, Seq::min)
@@ -88,7 +92,7 @@ mod tests {
         assert_eq!(settled(&peers, Seq(20), 10), Seq(2));
         assert_eq!(settled(&peers, Seq(20), 11), Seq(5));
         assert_eq!(settled(&peers, Seq(20), 101), Seq(20), "nobody is waited for");
-        assert_eq!(settled(&[], Seq(20), 0), Seq(20));
+        assert_eq!(settled(&[], Seq(20), 0), Seq::ZERO, "a copy may have the records");
     }
 
     #[test]

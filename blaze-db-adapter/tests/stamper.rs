@@ -38,6 +38,22 @@ fn a_write_is_above_a_version_whose_epoch_is_ahead_of_its_clock() {
 }
 
 #[test]
+fn a_client_writes_above_what_it_forgot() {
+    let epoch = Hlc::from_millis(900);
+    let insert = write(WriteKind::Insert(record! { "a" => 1 }));
+    let mut clock = HlcClock::default();
+    let mut stamper = Stamper { forgotten: epoch, ..stamper(&mut clock) };
+    let mut state = RecordState::default();
+    let inserted = stamper.stamp(&insert, &mut state).unwrap();
+    assert_eq!(inserted[0].version.epoch, epoch, "a server may have deleted it");
+    let deleted = Operation { change: Change::Delete, ..inserted[0].clone() };
+    // Something older of the record came since.
+    let older = Version { epoch: Hlc::ZERO, ..deleted.version };
+    let mut dead = common::fold(&[Operation { version: older, ..deleted }]).0;
+    assert_eq!(stamper.stamp(&insert, &mut dead).unwrap()[0].version.epoch, epoch);
+}
+
+#[test]
 fn fields_last_written_by_different_versions_are_updated_apart() {
     let mut first = Author::new(1, Role::Client, &RecordState::default());
     let born = first.write(WriteKind::Insert(record! { "a" => 1, "b" => 1, "c" => 1 }), 0);

@@ -58,7 +58,7 @@ pub(crate) async fn drive(
     let connects = matches!(side, Side::Connector { .. });
     let mut driver = Driver::new(shared, history, renewals, sender, side, entry);
     let error = driver.run(receiver, cancel).await;
-    upkeep::end(shared, entry.settled()).await;
+    upkeep::end(shared, entry.peer()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
     if connects || driver.session.peer().is_some() {
         shared.renew_if_copied(&error).await;

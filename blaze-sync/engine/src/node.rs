@@ -218,8 +218,7 @@ impl Node {
         self.shared.tasks.wait().await;
     }
 
-    /// Begins the upkeep with the first link: a database without peers has none to wait
-    /// for, and its tombstones go then.
+    /// Begins the upkeep with the first link: without peers there is nothing to do.
     fn keep_up(&self) {
         if !self.shared.kept_up.swap(true, Ordering::Relaxed) {
             let cancel = self.shared.cancel.child_token();

@@ -99,11 +99,6 @@ impl LinkStatus {
         Some((peer, peer.head.max(self.received.unwrap_or(Seq::ZERO))))
     }
 
-    /// The peer, and what has settled.
-    fn settled(&self) -> Option<(NodeId, Seq)> {
-        Some((self.peer.as_ref()?.node, self.settled?))
-    }
-
     /// Whether a session is up.
     pub const fn is_connected(&self) -> bool {
         matches!(self.state, LinkState::Syncing | LinkState::Live)
@@ -149,9 +144,16 @@ impl Links {
         self.statuses.subscribe()
     }
 
-    /// What has settled, with each peer that is there.
+    /// What has settled, with each peer that is there. Of several sessions with one, each
+    /// may bring what is older than what another settled.
     pub(crate) fn settled(&self) -> Vec<(NodeId, Seq)> {
-        self.statuses.borrow().values().filter_map(LinkStatus::settled).collect()
+        let mut settled: BTreeMap<NodeId, Seq> = BTreeMap::new();
+        for status in self.statuses.borrow().values().filter(|status| status.is_connected()) {
+            let Some(peer) = &status.peer else { continue };
+            let seq = status.settled.unwrap_or(Seq::ZERO);
+            settled.entry(peer.node).and_modify(|least| *least = seq.min(*least)).or_insert(seq);
+        }
+        settled.into_iter().collect()
     }
 
     /// Adds a link that is being connected.
@@ -188,9 +190,11 @@ impl LinkEntry {
         self.id
     }
 
-    /// The peer, and what has settled.
-    pub(crate) fn settled(&self) -> Option<(NodeId, Seq)> {
-        self.links.statuses.borrow().get(&self.id)?.settled()
+    /// The peer of the session that is up.
+    pub(crate) fn peer(&self) -> Option<NodeId> {
+        let statuses = self.links.statuses.borrow();
+        let status = statuses.get(&self.id).filter(|status| status.is_connected())?;
+        Some(status.peer.as_ref()?.node)
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut LinkStatus)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blaze_codec::{NodeId, Seq};
+use blaze_codec::NodeId;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +35,12 @@ async fn once(shared: &Shared) {
     let _ = shared.database.purge(silent_since_ms).await;
 }
 
-/// Stores what has settled in a session that ends.
-pub(crate) async fn end(shared: &Shared, settled: Option<(NodeId, Seq)>) {
-    if let Some(settled) = settled {
-        // The next session begins with what the peer holds anyway.
-        let _ = shared.database.settle(&[settled]).await;
+/// Stores what has settled with a peer whose session ends: the next one begins with what
+/// the peer holds anyway, but it may be a while until then.
+pub(crate) async fn end(shared: &Shared, peer: Option<NodeId>) {
+    let mut settled = shared.links.settled();
+    settled.retain(|(node, _)| Some(*node) == peer);
+    if !settled.is_empty() {
+        let _ = shared.database.settle(&settled).await;
     }
 }

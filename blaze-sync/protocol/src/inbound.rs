@@ -115,6 +115,11 @@ impl Inbound {
         }
     }
 
+    /// Everything up to here has arrived.
+    pub(crate) const fn received(&self) -> Seq {
+        self.received
+    }
+
     /// Everything up to here is merged and durable.
     pub(crate) const fn merged(&self) -> Seq {
         self.merged

@@ -416,8 +416,8 @@ impl Session {
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
-        let head = self.config.local.head;
-        self.send(&Message::Ack(Ack { through: after, credit: 0, head }), now);
+        let ack = Ack { through: after, credit: 0, head: self.config.local.head };
+        self.send(&Message::Ack(ack), now);
         self.let_start(now);
     }
 
@@ -537,7 +537,9 @@ impl Session {
         let asked = self.inbound.is_some() || !may_receive;
         if asked {
             let merged = self.inbound.as_ref().map(Inbound::merged);
-            let settled = self.settling.poll(outbound.acked(), merged);
+            let received = self.inbound.as_ref().map_or(Seq::ZERO, Inbound::received);
+            let received = peer.head.max(received);
+            let settled = self.settling.poll(outbound.acked(), received, merged);
             self.outputs.extend(settled.map(|seq| Output::Event(Event::Settled(seq))));
         }
     }

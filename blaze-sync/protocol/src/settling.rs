@@ -26,8 +26,10 @@ impl Settling {
     }
 
     /// What has settled since, when the peer has everything up to `known`, and everything
-    /// of its feed up to `merged` is merged here; `None` if it sends nothing.
-    pub(crate) fn poll(&mut self, known: Seq, merged: Option<Seq>) -> Option<Seq> {
+    /// of its feed up to `merged` is merged here; `None` if it sends nothing. Up to
+    /// `arrived` its feed is here or on its way: what came from there, over another link,
+    /// it has without an ack.
+    pub(crate) fn poll(&mut self, known: Seq, arrived: Seq, merged: Option<Seq>) -> Option<Seq> {
         let before = self.settled;
         if !self.acked {
             return None;
@@ -35,7 +37,7 @@ impl Settling {
         loop {
             let (seq, head) = match self.waiting {
                 Some(waiting) => waiting,
-                None if known > self.settled => (known, self.head),
+                None if known > self.settled => (known, self.head.max(arrived)),
                 None => break,
             };
             #[cfg(feature = "canary")]
@@ -59,28 +61,36 @@ mod tests {
     fn what_is_acknowledged_settles_once_what_the_peer_had_is_merged() {
         let mut settling = Settling::default();
         settling.heard(Seq(5));
-        assert_eq!(settling.poll(Seq(3), Some(Seq(4))), None);
+        assert_eq!(settling.poll(Seq(3), Seq::ZERO, Some(Seq(4))), None);
         // More is acknowledged meanwhile, by one who has committed more.
         settling.heard(Seq(9));
-        assert_eq!(settling.poll(Seq(6), Some(Seq(5))), Some(Seq(3)));
-        assert_eq!(settling.poll(Seq(6), Some(Seq(8))), None);
-        assert_eq!(settling.poll(Seq(7), Some(Seq(9))), Some(Seq(7)));
-        assert_eq!(settling.poll(Seq(7), Some(Seq(9))), None, "it is said once");
+        assert_eq!(settling.poll(Seq(6), Seq::ZERO, Some(Seq(5))), Some(Seq(3)));
+        assert_eq!(settling.poll(Seq(6), Seq::ZERO, Some(Seq(8))), None);
+        assert_eq!(settling.poll(Seq(7), Seq::ZERO, Some(Seq(9))), Some(Seq(7)));
+        assert_eq!(settling.poll(Seq(7), Seq::ZERO, Some(Seq(9))), None, "it is said once");
     }
 
     #[test]
     fn what_is_held_when_the_session_begins_waits_for_an_ack() {
         let mut settling = Settling::default();
-        assert_eq!(settling.poll(Seq(3), Some(Seq(4))), None);
+        assert_eq!(settling.poll(Seq(3), Seq::ZERO, Some(Seq(4))), None);
         settling.heard(Seq(5));
-        assert_eq!(settling.poll(Seq(3), Some(Seq(4))), None);
-        assert_eq!(settling.poll(Seq(3), Some(Seq(5))), Some(Seq(3)));
+        assert_eq!(settling.poll(Seq(3), Seq::ZERO, Some(Seq(4))), None);
+        assert_eq!(settling.poll(Seq(3), Seq::ZERO, Some(Seq(5))), Some(Seq(3)));
+    }
+
+    #[test]
+    fn what_came_from_the_peer_over_another_link_waits_for_what_is_on_its_way() {
+        let mut settling = Settling::default();
+        settling.heard(Seq(1));
+        assert_eq!(settling.poll(Seq(3), Seq(5), Some(Seq(4))), None);
+        assert_eq!(settling.poll(Seq(3), Seq(9), Some(Seq(5))), Some(Seq(3)));
     }
 
     #[test]
     fn a_peer_that_sends_nothing_settles_what_it_acknowledges() {
         let mut settling = Settling::default();
         settling.heard(Seq(5));
-        assert_eq!(settling.poll(Seq(3), None), Some(Seq(3)));
+        assert_eq!(settling.poll(Seq(3), Seq::ZERO, None), Some(Seq(3)));
     }
 }

@@ -11,10 +11,13 @@ use blaze_sync_protocol::Input;
 use crate::Driver;
 use crate::fault::Fault;
 use crate::network::{Arrival, Connection};
-use crate::node::{Job, Life};
+use crate::node::Job;
 use crate::oracle::{Expected, Grave, Place};
 use crate::ready::ready;
 use crate::world::{Event, World};
+
+/// What is counted when tombstones don't wait for a peer.
+const LEASE_OVER: &str = "lease over";
 
 /// A tombstone: whose, what it was, and where it was in the feed.
 type Tombstone = (Place, Grave, Seq);
@@ -122,7 +125,10 @@ impl World {
         let (expired, waited_for): (Vec<_>, Vec<_>) =
             peers.into_iter().partition(|peer| peer.seen_ms < since_ms);
         let head = life.head();
-        let through = waited_for.iter().map(|peer| peer.settled).min().unwrap_or(head);
+        // Without any peer all stay.
+        let nobody = waited_for.is_empty() && expired.is_empty();
+        let through = if nobody { Seq::ZERO } else { head };
+        let through = waited_for.iter().map(|peer| peer.settled).min().unwrap_or(through);
         let removed = life.oracle.purge(through.min(head));
         let purged = life.oracle.purged;
         let done = ready(database.purge(since_ms)).and_then(Result::ok);
@@ -140,8 +146,7 @@ impl World {
         });
         self.report.saw_times("tombstone removed", wanted.0);
         let lapsed = expired.iter().filter(|peer| peer.settled < *last).count() as u64;
-        self.report.saw_times("lease over", lapsed);
-        self.lapsed |= lapsed > 0;
+        self.report.saw_times(LEASE_OVER, lapsed);
         for (place, grave, _) in &removed {
             self.graves.entry(place.clone()).or_default().join(*grave);
         }
@@ -153,14 +158,19 @@ impl World {
     /// Whether something was excepted from the rule that what was deleted stays so: files
     /// went back or were copied, or a lease was over.
     pub(crate) fn excepted(&self) -> bool {
-        self.lossy || self.lapsed || self.report.faults.contains_key(&Fault::Clone)
+        self.lossy || self.lapsed() || self.report.faults.contains_key(&Fault::Clone)
+    }
+
+    /// Whether a tombstone went without waiting for a peer whose lease was over.
+    fn lapsed(&self) -> bool {
+        self.report.coverage.contains_key(LEASE_OVER)
     }
 
     /// A removed tombstone that somebody who was registered lacks, or that is followed by
     /// something older on its way from there. What a peer lost since its last session
     /// isn't known yet.
     fn needed(&self, node: usize, removed: &[Tombstone]) -> Option<String> {
-        if self.lapsed || self.report.faults.contains_key(&Fault::Clone) {
+        if self.lapsed() || self.report.faults.contains_key(&Fault::Clone) {
             return None;
         }
         let ours = &self.nodes[node];
@@ -273,9 +283,9 @@ impl World {
                 let peers = ready(database.peers()).and_then(Result::ok).unwrap_or_default();
                 let peers = peers.iter().map(|peer| format!("{} {}", peer.name, peer.settled));
                 let peers = peers.collect::<Vec<_>>().join(", ");
-                let head = self.nodes[node].life.as_ref().map(Life::head).unwrap_or_default();
                 let (key, is) = (&place.1, held.describe(place));
-                let message = format!("{key} at node {node} is {is}; head {head}, {peers}");
+                let end = database.feed().head();
+                let message = format!("{key} at node {node} is {is}; head {end}, {peers}");
                 self.fail("a tombstone that everybody has goes", message);
             }
         }

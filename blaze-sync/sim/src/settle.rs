@@ -125,7 +125,7 @@ impl World {
             // What a copy wrote before it was one, the original is taken to have, though it
             // may have deleted it and forgotten that.
             if self.report.faults.contains_key(&Fault::Clone) {
-                from.forget(&self.came_back, &self.graves, false);
+                from.forget(&self.came_back, &self.graves, true);
             }
             // Who sends nothing may have deleted what the other still has.
             let removed = if both_ways { Graves::default() } else { self.graves.clone() };

@@ -41,8 +41,6 @@ pub(crate) struct World {
     pub(crate) lossy: bool,
     /// The greatest version of each tombstone that was removed anywhere.
     pub(crate) graves: Graves,
-    /// Whether a tombstone went without waiting for a peer whose lease was over.
-    pub(crate) lapsed: bool,
     /// Whether two met for the first time after one had removed tombstones.
     pub(crate) met_late: bool,
     /// What was deleted and came back, where that is excepted.
@@ -118,7 +116,6 @@ impl World {
             expected: Oracle::default(),
             lossy: false,
             graves: Graves::default(),
-            lapsed: false,
             met_late: false,
             came_back: BTreeSet::new(),
             trace: Trace::new(config.story),

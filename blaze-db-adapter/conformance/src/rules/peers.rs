@@ -156,7 +156,17 @@ pub(super) async fn purge<H: Harness>(
     database: &Subject<'_, H>,
     silent_since_ms: u64,
 ) -> (u64, Seq) {
+    // Without any peer all would stay. This one is as far as can be.
+    let (one, head) = (peer(200), database.feed().head());
+    let alone = database.peers().await.expect("peers can be listed").is_empty();
+    if alone {
+        database.register(one, "settled", head).await.expect("a peer can be registered");
+        database.settle(&[(one, head)]).await.expect("what has settled can be stored");
+    }
     let purged = database.purge(silent_since_ms).await.expect("tombstones can be removed");
+    if alone {
+        assert!(database.unregister(one).await.expect("a peer can be taken out"));
+    }
     let Purged { removed, through } = purged;
     (removed, through)
 }
