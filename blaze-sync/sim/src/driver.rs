@@ -201,6 +201,7 @@ impl World {
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
         let at_hand = outgoing::from_ring(database.feed(), after, known);
+        let lost = at_hand.is_none();
         let behind = behind && !self.config.has(Driver::BehindForgotten);
         if let Some(outgoing) = at_hand.filter(|_| !behind) {
             if outgoing.items.iter().any(|item| item.frames.is_empty()) {
@@ -208,7 +209,7 @@ impl World {
             }
             return Some(Input::Changes(outgoing));
         }
-        if self.config.has(Driver::RingGapSkipped) && !behind {
+        if self.config.has(Driver::RingGapSkipped) && lost {
             let through = database.feed().head();
             let frames = encode_changes(after, through, &[]);
             let items = vec![OutgoingItem { after, through, frames, roots: Vec::new() }];
