@@ -168,7 +168,11 @@ impl<'a> Driver<'a> {
             checkpoints = pending(&mut self.checkpoints) => {
                 self.checkpoints = None;
                 self.tell_head()?;
-                self.answer(checkpoints, |(places, former)| Input::Checkpoints { places, former })
+                let peer = self.session.peer().map(|peer| peer.node);
+                let step = peer.and_then(|peer| self.shared.last_step(peer));
+                self.answer(checkpoints, |(places, former)| {
+                    Input::Checkpoints { places, former, step }
+                })
             }
             registered = pending(&mut self.registration) => {
                 self.registration = None;
@@ -320,7 +324,7 @@ impl<'a> Driver<'a> {
                     outgoing::roll(database.as_ref(), after, through).await
                 }));
             }
-            Output::Merge(batch) => self.merge = Some(merge(&self.shared.database, batch)),
+            Output::Merge(batch) => self.merge = Some(merge(self.shared, batch)),
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));
                 self.entry.event(event);
@@ -372,11 +376,17 @@ impl<'a> Driver<'a> {
     }
 }
 
-fn merge(database: &Arc<dyn DatabaseAdapter>, batch: Batch) -> Pending<Merged> {
-    let database = Arc::clone(database);
-    let Batch { peer, checkpoint, roots, operations, holds, roll } = batch;
+fn merge(shared: &Arc<Shared>, batch: Batch) -> Pending<Merged> {
+    let shared = Arc::clone(shared);
+    let Batch { peer, checkpoint, step, roots, operations, holds, roll } = batch;
     let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll };
-    Box::pin(async move { database.merge(incoming).await })
+    Box::pin(async move {
+        let merged = shared.database.merge(incoming).await?;
+        if step.is_some() || checkpoint.is_some() {
+            shared.step(peer, step);
+        }
+        Ok(merged)
+    })
 }
 
 /// How far a peer's feed is merged, and whether under a former id: the latest of those

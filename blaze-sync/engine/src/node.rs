@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blaze_codec::message::Reason;
-use blaze_codec::{Mode, NodeId, Seq};
+use blaze_codec::{Checkpoint, Mode, NodeId, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
 use blaze_sync_protocol::{Limits, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     /// Counts the node ids that were taken, so that sessions under an older one end.
     pub(crate) renewals: watch::Sender<u64>,
     renewed: Mutex<Option<Instant>>,
+    /// Where catching up with each peer has come to, unless it is through.
+    pub(crate) steps: Mutex<BTreeMap<NodeId, Checkpoint>>,
     /// Whether somebody removes what no peer needs any more.
     kept_up: AtomicBool,
     cancel: CancellationToken,
@@ -100,6 +102,7 @@ impl Node {
             tasks: TaskTracker::new(),
             renewals: watch::Sender::new(0),
             renewed: Mutex::new(None),
+            steps: Mutex::new(BTreeMap::new()),
             kept_up: AtomicBool::new(false),
             cancel,
         });
@@ -240,6 +243,20 @@ impl Node {
 }
 
 impl Shared {
+    /// Notes where catching up with a peer has come to; `None` if it is through.
+    pub(crate) fn step(&self, peer: NodeId, step: Option<Checkpoint>) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Some(step) => drop(steps.insert(peer, step)),
+            None => drop(steps.remove(&peer)),
+        }
+    }
+
+    /// Where catching up with a peer has come to.
+    pub(crate) fn last_step(&self, peer: NodeId) -> Option<Checkpoint> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).copied()
+    }
+
     /// Takes another node id if a peer said that this replica's file is a copy, but
     /// not again and again: several peers may say so of one id.
     pub(crate) async fn renew_if_copied(&self, error: &SessionError) {

@@ -285,13 +285,16 @@ impl Inbound {
         let mut group = self.pending.pop_front()?;
         let operations = std::mem::take(&mut group.operations);
         // Its operations belong to a seq that is not reached yet.
-        let checkpoint = (!group.partial).then(|| self.history.place(group.through));
+        let place = (!group.partial).then(|| self.history.place(group.through));
+        let checkpoint = place.filter(|_| !group.left_out);
+        let step = place.filter(|_| group.left_out);
+        let step = step.map(|step| Checkpoint { incarnation: self.history.latest(), ..step });
         let roots = std::mem::take(&mut group.roots);
         // What was left out isn't here yet, whatever place is reached.
-        let roots = checkpoint.filter(|_| !group.left_out).map(|reached| roots.or(reached));
+        let roots = checkpoint.map(|reached| roots.or(reached));
         let (peer, roll, roots) = (self.peer, group.roll, roots.unwrap_or_default());
         self.merging = Some(group);
-        Some(Batch { peer, checkpoint, roots, operations, holds, roll })
+        Some(Batch { peer, checkpoint, step, roots, operations, holds, roll })
     }
 
     /// Whether all that waits to be merged would show half transactions until the rest is
@@ -532,7 +535,8 @@ mod tests {
         inbound.granted = u64::MAX;
         inbound.frame(&written(1, true, &[]), CATCH_UP_BYTES_MAX, 0).unwrap();
         let batch = inbound.poll_batch(Seq::ZERO, false).expect("it is too much to keep");
-        assert_eq!((batch.checkpoint, batch.roots), (Some(place(1, 1)), vec![]));
+        assert_eq!((batch.checkpoint, batch.step), (None, Some(place(1, 1))));
+        assert_eq!(batch.roots, []);
         inbound.frame(&written(2, true, &[]), 9, 0).unwrap();
         inbound.frame(&written(3, false, &[]), 9, 0).unwrap();
         inbound.merged_batch();
@@ -572,9 +576,10 @@ mod tests {
         let mut step = || {
             let batch = inbound.poll_batch(Seq::ZERO, false);
             inbound.merged_batch();
-            batch.map(|batch| batch.checkpoint.unwrap().seq)
+            batch.map(|batch| (batch.checkpoint, batch.step))
         };
-        assert_eq!([step(), step(), step()], [Some(Seq(2)), Some(Seq(4)), None]);
+        let steps = [Some((Some(place(1, 2)), None)), Some((None, Some(place(1, 4)))), None];
+        assert_eq!([step(), step(), step()], steps);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Input {
         places: Vec<Checkpoint>,
         /// Whether they are of a former id.
         former: bool,
+        /// The last [`Batch::step`] of this peer that was merged, if that is known still.
+        step: Option<Checkpoint>,
     },
     /// The head of the local feed is at this seq.
     Head(Seq),
@@ -123,8 +125,13 @@ pub struct Batch {
     /// Whose feed it is.
     pub peer: NodeId,
     /// Where the feed is merged to afterwards; `None` if the operations are a part of
-    /// what the next seq changed.
+    /// what the next seq changed, a step or a roll.
     pub checkpoint: Option<Checkpoint>,
+    /// Where catching up has come to afterwards, if records are left out that changed
+    /// again later. It isn't stored: should the peer lose those changes and go back to a
+    /// backup, nothing would tell that the records are missing. As long as the process and
+    /// the peer's go on, a new session can go on from here.
+    pub step: Option<Checkpoint>,
     /// Where they were written first: places in feeds, up to which all of them lie, and
     /// all of which is merged afterwards. None if something is still missing.
     pub roots: Vec<Checkpoint>,

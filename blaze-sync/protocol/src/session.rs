@@ -176,8 +176,8 @@ impl Session {
         match input {
             Input::Frame(body) => self.frame(now, body),
             Input::Disconnected(reason) => Err(SessionError::Disconnected { reason }),
-            Input::Checkpoints { places, former } => {
-                self.resume(&places, former, now);
+            Input::Checkpoints { places, former, step } => {
+                self.resume(&places, former, step, now);
                 Ok(())
             }
             Input::Head(head) => {
@@ -388,13 +388,23 @@ impl Session {
     }
 
     /// Asks for the peer's changes after what is held of its feed.
-    fn resume(&mut self, places: &[Checkpoint], former: bool, now: Moment) {
+    fn resume(
+        &mut self,
+        places: &[Checkpoint],
+        former: bool,
+        step: Option<Checkpoint>,
+        now: Moment,
+    ) {
         let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
         let held = places.iter().map(|place| peer.history.common(*place, peer.head));
         // Of a feed that this one was copied from, or that is a copy of it, what was
         // there before is held as well.
         let copied = local.history.fork(local.head, &peer.history, peer.head);
-        let after = held.chain(copied.map(|place| place.seq)).max().unwrap_or(Seq::ZERO);
+        // Nothing of the peer's was lost as long as the same one commits.
+        let step = step.filter(|step| step.incarnation == peer.history.latest());
+        let step = step.map(|step| step.seq.min(peer.head));
+        let held = held.chain(copied.map(|place| place.seq)).chain(step);
+        let after = held.max().unwrap_or(Seq::ZERO);
         #[cfg(feature = "canary")]
         let after = if crate::canary::is(crate::canary::Canary::IncarnationIgnored) {
             places.iter().map(|place| place.seq).max().unwrap_or(after).min(peer.head)

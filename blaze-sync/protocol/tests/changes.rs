@@ -151,3 +151,18 @@ fn what_a_side_has_is_read_before_the_first_of_the_others_is_merged() {
     exchange(at(2), &mut a, &mut b).unwrap();
     assert_eq!(a.replica.seen, b.replica.seen);
 }
+
+#[test]
+fn catching_up_goes_on_from_its_last_step_as_long_as_the_peer_does() {
+    for (reopened, comes) in [(false, 5), (true, 10)] {
+        let (mut a, mut b) = (Replica::filled(1, 9), Replica::new(2));
+        b.step = Some(a.history.place(Seq(4)));
+        if reopened {
+            // It may have lost what was left out until then.
+            a.reopen(7);
+            a.commit(record! { "n" => 1 });
+        }
+        let (_, b) = connected(at(1), Mode::Bidirectional, a, b);
+        assert_eq!(b.replica.seen.len(), comes);
+    }
+}

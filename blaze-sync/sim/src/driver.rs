@@ -192,7 +192,7 @@ impl World {
             places.splice(..0, self.nodes[node].arrived.get(&peer).copied());
         }
         self.report.saw(if places.is_empty() { "resumed from nothing" } else { "resumed" });
-        Some(Input::Checkpoints { places, former: is_former })
+        Some(Input::Checkpoints { places, former: is_former, step: None })
     }
 
     fn read(&mut self, connection: u64, side: usize, output: &Output) -> Option<Input> {

@@ -163,7 +163,7 @@ impl World {
     fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
         let Some(life) = &self.nodes[node].life else { return };
         let database = Arc::clone(&life.database);
-        let Batch { peer, mut checkpoint, roots, mut operations, holds, roll } = batch.clone();
+        let Batch { peer, mut checkpoint, roots, mut operations, holds, roll, .. } = batch.clone();
         if self.config.has(Driver::CheckpointSkipped) {
             checkpoint = None;
         }

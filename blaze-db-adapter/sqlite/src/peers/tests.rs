@@ -155,6 +155,9 @@ async fn what_is_removed_makes_room() {
         let inserts = keys.clone().map(|key| write(key, WriteKind::Insert(record! { "a" => 1 })));
         database.commit(inserts.collect()).await.unwrap();
         database.commit(keys.map(|key| write(key, WriteKind::Delete)).collect()).await.unwrap();
+        let head = database.feed().head();
+        database.register(SETTLED, "settled", head).await.unwrap();
+        database.settle(&[(SETTLED, head)]).await.unwrap();
         assert_eq!(database.purge(0).await.unwrap().removed, 1_000);
         let conn = Connection::open(database.path()).unwrap();
         sizes.push(conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap());

@@ -96,7 +96,7 @@ impl End {
             }
             Output::LoadCheckpoints { .. } => {
                 let (places, former) = (self.replica.trail.clone(), self.replica.trail_is_former);
-                return Some(Input::Checkpoints { places, former });
+                return Some(Input::Checkpoints { places, former, step: self.replica.step });
             }
             Output::Read { after, known, .. } => {
                 let changes = Input::Changes(self.replica.read(after, &known));

@@ -27,6 +27,8 @@ pub(crate) struct Replica {
     pub(crate) trail: Vec<Checkpoint>,
     /// Whether they are those of an id that the peer's file had before.
     pub(crate) trail_is_former: bool,
+    /// Where catching up with the peer has come to.
+    pub(crate) step: Option<Checkpoint>,
     /// The seq up to which tombstones are gone.
     pub(crate) purged: Seq,
     /// What was merged of rolls, and what the peer held when it was.
@@ -45,6 +47,7 @@ impl Replica {
             seen: BTreeSet::new(),
             trail: Vec::new(),
             trail_is_former: false,
+            step: None,
             purged: Seq::ZERO,
             rolled: Vec::new(),
             held: Seq::ZERO,
