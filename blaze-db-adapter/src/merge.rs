@@ -130,6 +130,12 @@ impl RecordState {
         self.life.alive
     }
 
+    /// Whether all that is known of the record is that it was deleted. A field that was
+    /// written later isn't seen, but may be again: an insert between the two may come.
+    pub fn is_tombstone(&self) -> bool {
+        !self.exists() && self.fields.is_empty()
+    }
+
     /// The record, if it exists.
     pub fn record(&self) -> Option<Record> {
         self.exists()

@@ -132,8 +132,8 @@ impl Store {
         let mut removed = 0;
         self.feed.retain(|&(seq, _), (collection, key)| {
             let Some(records) = self.collections.get_mut(collection) else { return true };
-            let is_dead = |entry: &&Entry| seq <= through && !entry.state.exists();
-            let Some(dead) = records.get(key).filter(is_dead) else { return true };
+            let may_go = |entry: &&Entry| seq <= through && entry.state.is_tombstone();
+            let Some(dead) = records.get(key).filter(may_go) else { return true };
             self.forgotten = self.forgotten.max(dead.state.version().epoch);
             self.purged = self.purged.max(seq);
             records.remove(key);

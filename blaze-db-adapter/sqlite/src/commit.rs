@@ -422,7 +422,7 @@ impl Writing {
             let record = &staged.records[place];
             bytes.clear();
             state::encode(&record.state, dictionary, conn, &mut bytes)?;
-            let (position, live) = (schema::position(seq, number), record.state.exists());
+            let (position, live) = (schema::position(seq, number), schema::live(&record.state));
             let clock = (place == last).then(|| self.clock.last().to_bits().cast_signed());
             if let Some(old) = record.position {
                 update.execute((position, live, clock, &bytes, old))?;

@@ -5,7 +5,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::Fault;
-use blaze_db_adapter::{DatabaseError, Identity, Lineage, LineageChange};
+use blaze_db_adapter::{DatabaseError, Identity, Lineage, LineageChange, RecordState};
 
 /// "Blaz": tells this program's files from those of others.
 pub(crate) const APPLICATION_ID: u32 = 0x426c_617a;
@@ -234,6 +234,16 @@ pub(crate) fn last_position(seq: Seq) -> i64 {
     let next = i64::try_from(seq.0).ok().and_then(|seq| seq.checked_add(1));
     let next = next.and_then(|next| next.checked_mul(1 << NUMBER_BITS));
     next.map_or(i64::MAX, |next| next - 1)
+}
+
+/// What the column `live` has of a record: 1 if it exists, 0 if it is a tombstone that may
+/// go one day, 2 if it doesn't exist and fields wait in it.
+pub(crate) fn live(state: &RecordState) -> i64 {
+    match (state.exists(), state.is_tombstone()) {
+        (true, _) => 1,
+        (false, true) => 0,
+        (false, false) => 2,
+    }
 }
 
 /// The commit of a rowid.

@@ -221,7 +221,9 @@ impl World {
             let removed = |operation: &Operation| {
                 let place = (operation.collection.clone(), operation.key.clone());
                 let buried = self.graves.get(&place).filter(|_| was_other);
+                // Or the peer has removed it since.
                 buried.is_some_and(|grave| operation.version <= grave.last)
+                    || peers.is_buried(operation)
                     || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit

@@ -115,6 +115,11 @@ impl Facts {
         self.born.0 > self.dead.0
     }
 
+    /// Whether all that counts is that it was deleted.
+    fn is_tombstone(&self) -> bool {
+        !self.exists() && self.counted().next().is_none()
+    }
+
     /// The greatest epoch that a reader can see.
     fn epoch(&self) -> Hlc {
         let fields = self.counted().map(|(_, fact)| fact.version.epoch);
@@ -321,7 +326,7 @@ impl Oracle {
         let (mut removed, mut last) = (Vec::new(), self.purged);
         self.records.retain(|place, facts| {
             // What was only ever joined to see what becomes of it was never stored.
-            let gone = !facts.exists() && facts.changed <= through;
+            let gone = facts.is_tombstone() && facts.changed <= through;
             if gone && facts.changed > Seq::ZERO {
                 self.forgotten = self.forgotten.max(facts.epoch());
                 let grave = Grave { ended: facts.life().0, last: facts.version() };
@@ -348,9 +353,9 @@ impl Oracle {
         self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
     }
 
-    /// A record that is dead, or of which only fields are known that wait for an insert.
+    /// A record of which nothing is known but that it was deleted.
     pub(crate) fn any_tombstone(&self) -> Option<&Place> {
-        self.records.iter().find(|(_, facts)| !facts.exists()).map(|(place, _)| place)
+        self.records.iter().find(|(_, facts)| facts.is_tombstone()).map(|(place, _)| place)
     }
 
     /// Forgets what was deleted of records that came back; or of any, where whoever went
