@@ -59,6 +59,7 @@ pub(crate) struct Inbound {
 
 /// Whole transactions, to be merged in one commit.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 struct Group {
     through: Seq,
     /// Whether it ends with a part of what the next seq changed.

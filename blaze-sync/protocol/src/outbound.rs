@@ -28,6 +28,7 @@ const DEFER_MS: u64 = 100;
 /// `told` (the last range that was queued ends here), `read` (everything up to
 /// here was sent or is known to the peer).
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct Outbound {
     acked: Seq,
     told: Seq,

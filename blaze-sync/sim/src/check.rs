@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blaze_codec::{Checkpoint, HlcClock, Operation, Role, Seq};
+use blaze_codec::{Change, Checkpoint, HlcClock, Operation, Role, Seq};
 use blaze_db_adapter::{Committed, DatabaseAdapter, Merged};
 use blaze_sync_protocol::{Batch, Event as Told, SessionError};
 
@@ -175,7 +175,11 @@ impl World {
         let missing = range.iter().find_map(|commit| {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
-                let gone = read_back && theirs.oracle.is_buried(operation);
+                let place = (operation.collection.clone(), operation.key.clone());
+                let exists = ours.oracle.facts(&place).is_some_and(crate::oracle::Facts::exists);
+                // A delete may have been forgotten on the way here: see `check_acked`.
+                let gone = (read_back && theirs.oracle.is_buried(operation))
+                    || (operation.change == Change::Delete && !exists);
                 !gone && !ours.oracle.holds(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
@@ -221,9 +225,11 @@ impl World {
             let removed = |operation: &Operation| {
                 let place = (operation.collection.clone(), operation.key.clone());
                 let buried = self.graves.get(&place).filter(|_| was_other);
-                // Or the peer has removed it since.
+                // A delete is nothing to a peer that has nothing to delete: it may have been
+                // forgotten on the way there, and where it wasn't, it is told again.
+                let exists = peers.facts(&place).is_some_and(crate::oracle::Facts::exists);
                 buried.is_some_and(|grave| operation.version <= grave.last)
-                    || peers.is_buried(operation)
+                    || (operation.change == Change::Delete && !exists)
                     || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit

@@ -184,7 +184,10 @@ impl World {
             let lacks = |(place, grave, _): &&Tombstone| {
                 let last = grave.last;
                 let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
-                !holds && theirs.grave(place).is_none_or(|grave| grave.last < last)
+                // One that has removed another tombstone of it has nothing to delete; this
+                // one was removed where it would have come from.
+                let forgot = theirs.facts(place).is_none() && theirs.grave(place).is_some();
+                !holds && !forgot && theirs.grave(place).is_none_or(|grave| grave.last < last)
             };
             if let Some((place, grave, seq)) = removed.iter().find(lacks) {
                 let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
