@@ -60,11 +60,8 @@ impl Incoming {
         }
         let before = state.life.version;
         if state.merge(operation, conflicts) {
-            // Fields that were written later than this life began, to one before it, may
-            // be forgotten elsewhere, with the delete that ended that.
-            let since = state.life.version;
-            let begins = state.exists() && since > before;
-            let outlived = begins && state.fields.values().any(|field| field.version > since);
+            let begins = state.exists() && state.life.version > before;
+            let outlived = begins && has_more(state, operation);
             return if outlived { Joined::Whole } else { Joined::Changed };
         }
         let lost = !state.exists()
@@ -89,6 +86,18 @@ impl Incoming {
         let checkpoint = self.checkpoint;
         (Origin::Peer { node, checkpoint }, self.roots.clone())
     }
+}
+
+/// Whether a record has fields beside those of the insert that began its life: written
+/// later, to a life before it, or by a copy, at the very version. Others may have forgotten
+/// them, with the delete that ended that.
+fn has_more(state: &RecordState, insert: &Operation) -> bool {
+    let Change::Insert(record) = &insert.change else { return false };
+    state.fields.iter().any(|(name, field)| {
+        let written = (field.version, field.base, field.value.as_ref());
+        let inserted = record.get(name).map(|value| (insert.version, insert.base, Some(value)));
+        inserted != Some(written)
+    })
 }
 
 /// Ends a record that was deleted here and forgotten, at the version that a peer still
@@ -219,6 +228,19 @@ mod tests {
             assert_eq!(all, [insert, update.clone()]);
             let hides = operation(9, Change::Insert(record! { "b" => 1 }));
             assert_eq!(join(&Incoming::default(), &hides, &mut state), Joined::Changed);
+        }
+    }
+
+    #[test]
+    fn what_a_copy_wrote_at_the_version_of_an_insert_goes_on_with_it() {
+        for (field, value) in [("a", Some(2.into())), ("b", Some(2.into())), ("a", None)] {
+            let mut state = RecordState::default();
+            state.merge(&operation(5, Change::Delete), &mut Vec::new());
+            let update = operation(6, Change::Update(vec![(Name::new(field).unwrap(), value)]));
+            state.merge(&update, &mut Vec::new());
+            let insert = operation(6, Change::Insert(record! { "b" => 1 }));
+            let joined = join(&Incoming::default(), &insert, &mut state);
+            assert_eq!(joined, Joined::Whole, "{update:?}");
         }
     }
 

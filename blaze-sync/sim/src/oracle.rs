@@ -289,9 +289,11 @@ impl Oracle {
             if self.join(operation) {
                 let now = &self.records[&place];
                 came.push((place.clone(), operation));
-                let since = now.life().0;
-                let begins = now.exists() && since > facts.life().0;
-                if begins && now.counted().any(|(_, fact)| fact.version > since) {
+                let begins = now.exists() && now.life().0 > facts.life().0;
+                // Those that it lacks were written later, or by a copy at its version.
+                let mut alone = Facts::default();
+                alone.take(operation);
+                if begins && !now.within(&alone) {
                     whole.insert(place.clone());
                 }
                 let born = !facts.exists() && now.exists();
