@@ -29,12 +29,16 @@ pub struct Incoming {
 }
 
 /// What became of an operation that was joined into a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Joined {
     /// It changed nothing.
     Nothing,
     /// It changed the record: the commit has it as it came.
     Changed,
+    /// It changed the record, which may be one that was deleted here and forgotten: the
+    /// commit has it as it came, but not where it was written first. Who has it from there
+    /// may have deleted it, and says so when it is sent.
+    Anew,
     /// Instead of all that came of the record, the commit has the
     /// [operations](RecordState::operations) of its state at the end of the transaction,
     /// once: others, and the peer itself, may lack some. See [`Incoming::source`].
@@ -46,23 +50,31 @@ impl Incoming {
     /// same for every adapter.
     ///
     /// `changed` is the seq at which the record is stored, `None` if it isn't, or if this
-    /// transaction has changed it. Whatever isn't [`Joined::Nothing`] makes the record a
+    /// transaction has changed it. `forgotten` is the greatest version of the tombstones
+    /// that are gone, [`Version::ZERO`] if none is. Whatever isn't [`Joined::Nothing`] makes the record a
     /// part of the commit.
     pub fn join(
         &self,
         operation: &Operation,
         state: &mut RecordState,
         changed: Option<Seq>,
+        forgotten: Version,
         conflicts: &mut Vec<Conflict>,
     ) -> Joined {
         if self.roll {
             return bury(operation, state);
         }
-        let before = state.life.version;
+        let (existed, before) = (state.exists(), state.life.version);
         if state.merge(operation, conflicts) {
             let begins = state.exists() && state.life.version > before;
             let outlived = begins && has_more(state, operation);
-            return if outlived { Joined::Whole } else { Joined::Changed };
+            let written = |version: Version| (version.epoch, version.hlc);
+            let anew = !existed && written(operation.version) <= written(forgotten);
+            return match (outlived, anew) {
+                (true, _) => Joined::Whole,
+                (false, true) => Joined::Anew,
+                (false, false) => Joined::Changed,
+            };
         }
         let lost = !state.exists()
             && operation.version < state.life.version
@@ -75,16 +87,18 @@ impl Incoming {
         Joined::Nothing
     }
 
-    /// The origin and the roots of the commit that this becomes. One that has whole records
-    /// instead of what came goes to the peer, too: as if it were a part of what the next seq
-    /// changed, and written here.
-    pub fn source(&self, whole: bool) -> (Origin, Vec<Checkpoint>) {
-        let node = self.peer;
-        if whole {
-            return (Origin::Peer { node, checkpoint: None }, Vec::new());
+    /// The origin and the roots of the commit that this becomes; `most` is the greatest of
+    /// what became of the operations. One that has whole records instead of what came goes
+    /// to the peer, too: as if it were a part of what the next seq changed, and written here.
+    pub fn source(&self, most: Joined) -> (Origin, Vec<Checkpoint>) {
+        let (node, checkpoint) = (self.peer, self.checkpoint);
+        match most {
+            Joined::Nothing | Joined::Changed => {
+                (Origin::Peer { node, checkpoint }, self.roots.clone())
+            }
+            Joined::Anew => (Origin::Peer { node, checkpoint }, Vec::new()),
+            Joined::Whole => (Origin::Peer { node, checkpoint: None }, Vec::new()),
         }
-        let checkpoint = self.checkpoint;
-        (Origin::Peer { node, checkpoint }, self.roots.clone())
     }
 }
 
@@ -133,7 +147,7 @@ mod tests {
     }
 
     fn join(incoming: &Incoming, operation: &Operation, state: &mut RecordState) -> Joined {
-        incoming.join(operation, state, Some(Seq(7)), &mut Vec::new())
+        incoming.join(operation, state, Some(Seq(7)), Version::ZERO, &mut Vec::new())
     }
 
     #[test]
@@ -251,7 +265,32 @@ mod tests {
         let incoming = Incoming { checkpoint, roots: roots.clone(), ..Incoming::default() };
         let node = NodeId::ZERO;
         let origin = Origin::Peer { node, checkpoint: None };
-        assert_eq!(incoming.source(true), (origin, vec![]));
-        assert_eq!(incoming.source(false), (Origin::Peer { node, checkpoint }, roots));
+        assert_eq!(incoming.source(Joined::Whole), (origin, vec![]));
+        let origin = Origin::Peer { node, checkpoint };
+        assert_eq!(incoming.source(Joined::Anew), (origin, vec![]));
+        assert_eq!(incoming.source(Joined::Changed), (origin, roots));
+    }
+
+    #[test]
+    fn what_may_have_been_forgotten_is_not_taken_for_known_to_who_has_it_from_elsewhere() {
+        let join = |state: &mut RecordState, hlc, change| {
+            let operation = operation(hlc, change);
+            let (changed, forgotten) = (None, version(5));
+            Incoming::default().join(&operation, state, changed, forgotten, &mut Vec::new())
+        };
+        let insert = || Change::Insert(record! { "a" => 1 });
+        let mut state = RecordState::default();
+        assert_eq!(join(&mut state, 4, insert()), Joined::Anew);
+        assert_eq!(join(&mut state, 4, insert()), Joined::Nothing);
+        let update = Change::Update(vec![(Name::new("a").unwrap(), None)]);
+        assert_eq!(join(&mut state, 5, update), Joined::Changed, "that it exists was told");
+        assert_eq!(join(&mut RecordState::default(), 6, insert()), Joined::Changed);
+        // Of a forgotten record something that waits for an insert may be known again.
+        let mut waits = RecordState::default();
+        waits.merge(
+            &operation(7, Change::Update(vec![(Name::new("b").unwrap(), None)])),
+            &mut Vec::new(),
+        );
+        assert_eq!(join(&mut waits, 5, Change::Delete), Joined::Anew);
     }
 }

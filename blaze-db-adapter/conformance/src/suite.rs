@@ -82,6 +82,7 @@ macro_rules! database_conformance {
             a_peer_that_forgot_a_delete_is_told_again
             a_peer_that_never_had_a_delete_is_not_told_again
             what_waited_goes_on_with_its_insert
+            what_may_be_forgotten_goes_on_as_new
             the_feed_makes_an_equal_database
             replicas_converge
             a_moving_feed_can_be_followed

@@ -108,6 +108,8 @@ broken! {
         a_roll_buries_what_is_forgotten;
     an_insert_told_alone: MergePassesOnAll breaks what_waited_goes_on_with_its_insert,
         a_roll_buries_what_is_forgotten, a_peer_that_forgot_a_delete_is_told_again;
+    what_may_be_forgotten_taken_for_known: ForgottenTraced breaks
+        what_may_be_forgotten_goes_on_as_new;
 }
 
 /// Without a fault, the wrapper keeps every rule, those over restarts too.
@@ -195,6 +197,7 @@ fn the_model_notices_a_database_that_differs() {
         Fault::AckAssumed,
         Fault::WholeKnown,
         Fault::WholeRepeated,
+        Fault::ForgottenTraced,
     ];
     for fault in faults {
         let find = || blaze_db_adapter_conformance::agrees_with_the_model(&Faulty(fault), 500);

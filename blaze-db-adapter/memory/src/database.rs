@@ -141,7 +141,7 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut store = self.open()?;
         // A transaction that fails leaves the clock as it was, too.
         let mut clock = store.clock.clone();
-        let (node, role, forgotten) = (store.node, store.role, store.forgotten);
+        let (node, role, forgotten) = (store.node, store.role, store.forgotten.epoch);
         let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::new();
         let mut operations = Vec::with_capacity(writes.len());
@@ -162,15 +162,17 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut store = self.open()?;
         let (mut staged, mut conflicts) = (Staged::new(), Vec::new());
         let (mut effective, mut changed) = (Vec::new(), BTreeSet::new());
-        let mut whole = BTreeSet::new();
+        let (mut whole, mut most) = (BTreeSet::new(), Joined::Nothing);
         for operation in &incoming.operations {
             store.clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = (&operation.collection, &operation.key);
             let state = staged.entry(place).or_insert_with(|| store.state(place.0, place.1));
             let stored = store.changed(place.0, place.1).filter(|_| !changed.contains(&place));
-            match incoming.join(operation, state, stored, &mut conflicts) {
+            let joined = incoming.join(operation, state, stored, store.forgotten, &mut conflicts);
+            most = most.max(joined);
+            match joined {
                 Joined::Nothing => continue,
-                Joined::Changed => {}
+                Joined::Changed | Joined::Anew => {}
                 Joined::Whole => {
                     whole.insert(place);
                 }
@@ -193,7 +195,7 @@ impl DatabaseAdapter for MemoryDatabase {
             }
         });
         let operations: Vec<_> = operations.collect();
-        let source = incoming.source(!whole.is_empty());
+        let source = incoming.source(most);
         let committed = self.install(&mut store, source, operations, staged);
         Ok(Merged { committed: Some(committed), conflicts })
     }

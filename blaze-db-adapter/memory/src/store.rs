@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use blaze_codec::{
-    Hlc, HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq,
+    HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Version,
 };
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
@@ -29,8 +29,8 @@ pub(crate) struct Store {
     pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
     /// The seq up to which tombstones are gone.
     purged: Seq,
-    /// The greatest epoch of those.
-    pub(crate) forgotten: Hlc,
+    /// The greatest version of those.
+    pub(crate) forgotten: Version,
     collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
     /// Each record once, where it last changed.
     feed: BTreeMap<Position, (Name, RecordKey)>,
@@ -54,7 +54,7 @@ impl Store {
             checkpoints: BTreeMap::new(),
             peers: BTreeMap::new(),
             purged: Seq::ZERO,
-            forgotten: Hlc::ZERO,
+            forgotten: Version::ZERO,
             collections: BTreeMap::new(),
             feed: BTreeMap::new(),
         }
@@ -134,7 +134,7 @@ impl Store {
             let Some(records) = self.collections.get_mut(collection) else { return true };
             let may_go = |entry: &&Entry| seq <= through && entry.state.is_tombstone();
             let Some(dead) = records.get(key).filter(may_go) else { return true };
-            self.forgotten = self.forgotten.max(dead.state.version().epoch);
+            self.forgotten = self.forgotten.max(dead.state.version());
             self.purged = self.purged.max(seq);
             records.remove(key);
             removed += 1;

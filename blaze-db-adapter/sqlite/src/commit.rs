@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use blaze_codec::{
     Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
-    RecordKey, Role, Seq,
+    RecordKey, Role, Seq, Version,
 };
 use blaze_db_adapter::{
     Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Origin,
@@ -72,8 +72,8 @@ pub(crate) struct Writing {
     identity: Identity,
     lineage: Lineage,
     seq: Seq,
-    /// The greatest epoch of the tombstones that are gone.
-    forgotten: Hlc,
+    /// The greatest version of the tombstones that are gone.
+    forgotten: Version,
     clock: HlcClock,
     /// The clock as the file knows it.
     stored: Hlc,
@@ -94,6 +94,8 @@ pub(crate) struct Applied {
     operations: Vec<Operation>,
     /// What the commit has of each of a merge's operations.
     parts: Vec<Part>,
+    /// The greatest of what became of them.
+    most: Joined,
     conflicts: Vec<Conflict>,
     /// The answer to anything else.
     done: Option<Done>,
@@ -301,7 +303,7 @@ impl Writing {
         // A transaction that fails leaves the clock as it was.
         let mut clock = self.clock.clone();
         let (node, role, wall_ms) = (self.identity.node, self.identity.role, self.wall.now_ms());
-        let (clock_now, forgotten) = (&mut clock, self.forgotten);
+        let (clock_now, forgotten) = (&mut clock, self.forgotten.epoch);
         let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::default();
         let mut operations = Vec::with_capacity(writes.len());
@@ -320,14 +322,16 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::default();
         let mut places = Vec::with_capacity(incoming.operations.len());
-        let mut conflicts = Vec::new();
+        let (mut conflicts, mut most) = (Vec::new(), Joined::Nothing);
+        let forgotten = self.forgotten;
         for operation in &incoming.operations {
             let Operation { collection, key, .. } = operation;
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             let place = staged.place(self, collection, key)?;
             let Touched { state, position, changed, whole, .. } = &mut staged.records[place];
             let stored = position.filter(|_| !*changed).map(schema::seq_of);
-            let joined = incoming.join(operation, state, stored, &mut conflicts);
+            let joined = incoming.join(operation, state, stored, forgotten, &mut conflicts);
+            most = most.max(joined);
             *whole |= joined == Joined::Whole;
             let effective = joined != Joined::Nothing;
             staged.mark(place, effective);
@@ -344,7 +348,7 @@ impl Writing {
         }
         let operations = incoming.operations.iter().zip(places);
         let parts = operations.map(|(operation, place)| staged.part(operation, place)).collect();
-        Ok(Applied { changed, parts, conflicts, ..Applied::nothing(self.seq) })
+        Ok(Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) })
     }
 
     /// Stores how far a peer's feed is merged: see [`blaze_db_adapter::reach`].
@@ -488,7 +492,8 @@ impl<'a> Staged<'a> {
 impl Applied {
     fn nothing(head: Seq) -> Self {
         let (operations, parts, conflicts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { head, changed: false, operations, parts, conflicts, done: None }
+        let most = Joined::Nothing;
+        Self { head, changed: false, operations, parts, most, conflicts, done: None }
     }
 
     /// What to answer, once it is committed.
@@ -499,8 +504,7 @@ impl Applied {
                 Done::Commit(Arc::new(committed))
             }
             Request::Merge(incoming) => {
-                let whole = |part: &Part| matches!(part, Part::Record(_));
-                let (origin, roots) = incoming.source(self.parts.iter().any(whole));
+                let (origin, roots) = incoming.source(self.most);
                 let committed = self.changed.then(|| {
                     let came = incoming.operations.into_iter().zip(self.parts);
                     let operations = came.flat_map(|(operation, part)| match part {

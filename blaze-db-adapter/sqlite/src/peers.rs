@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blaze_codec::{Hlc, NodeId, Seq};
+use blaze_codec::{NodeId, Seq, Version};
 use blaze_db_adapter::{Purged, RegisteredPeer, settled};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -29,8 +29,8 @@ pub(crate) struct Purge {
     pub(crate) purged: Purged,
     /// Whether there may be more.
     pub(crate) more: bool,
-    /// The greatest epoch of what is gone.
-    pub(crate) forgotten: Hlc,
+    /// The greatest version of what is gone.
+    pub(crate) forgotten: Version,
 }
 
 /// The peers in the order of their ids.
@@ -94,14 +94,14 @@ pub(crate) fn purge(
         .query_row(bound, |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Option<i64>>(1)?)));
     let (found, Some(last)) = oldest? else {
         let purged = Purged { removed: 0, through: before };
-        return Ok(Purge { purged, more: false, forgotten: Hlc::ZERO });
+        return Ok(Purge { purged, more: false, forgotten: Version::ZERO });
     };
     let mut forgotten = schema::forgotten(conn)?;
     let mut states = conn.prepare_cached(STATES)?;
     let mut states = states.query([last])?;
     while let Some(row) = states.next()? {
         let state = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-        forgotten = forgotten.max(state::decode(state, dictionary, conn)?.version().epoch);
+        forgotten = forgotten.max(state::decode(state, dictionary, conn)?.version());
     }
     let removed = conn.prepare_cached(REMOVE)?.execute([last])? as u64;
     let through = before.max(schema::seq_of(last));

@@ -1,6 +1,6 @@
 //! The tables, and what is said of the database in `meta`.
 
-use blaze_codec::{History, Hlc, Incarnation, NodeId, Role, Seq, Span};
+use blaze_codec::{History, Hlc, Incarnation, NodeId, Role, Seq, Span, Version};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -178,16 +178,21 @@ pub(crate) fn store_purged(conn: &Connection, purged: Seq) -> rusqlite::Result<(
     store(conn, "purged", purged.0.cast_signed())
 }
 
-/// The greatest epoch of the tombstones that are gone.
-pub(crate) fn forgotten(conn: &Connection) -> rusqlite::Result<Hlc> {
-    let mut select = conn.prepare_cached("SELECT value FROM meta WHERE name = 'forgotten'")?;
-    let forgotten = select.query_row([], |row| row.get::<_, i64>(0)).optional()?;
-    Ok(Hlc::from_bits(forgotten.unwrap_or_default().cast_unsigned()))
+/// The greatest version of the tombstones that are gone, but for whose it was.
+pub(crate) fn forgotten(conn: &Connection) -> rusqlite::Result<Version> {
+    let select = "SELECT
+        (SELECT value FROM meta WHERE name = 'forgotten epoch'),
+        (SELECT value FROM meta WHERE name = 'forgotten clock')";
+    let (epoch, clock): (Option<i64>, Option<i64>) =
+        conn.prepare_cached(select)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let hlc = |bits: Option<i64>| Hlc::from_bits(bits.unwrap_or_default().cast_unsigned());
+    Ok(Version { epoch: hlc(epoch), hlc: hlc(clock), ..Version::ZERO })
 }
 
-/// Stores the greatest epoch of the tombstones that are gone.
-pub(crate) fn store_forgotten(conn: &Connection, epoch: Hlc) -> rusqlite::Result<()> {
-    store(conn, "forgotten", epoch.to_bits().cast_signed())
+/// Stores the greatest version of the tombstones that are gone.
+pub(crate) fn store_forgotten(conn: &Connection, version: Version) -> rusqlite::Result<()> {
+    store(conn, "forgotten epoch", version.epoch.to_bits().cast_signed())?;
+    store(conn, "forgotten clock", version.hlc.to_bits().cast_signed())
 }
 
 /// The seq and the clock of the latest commit.

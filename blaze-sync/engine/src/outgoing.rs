@@ -20,6 +20,10 @@ const BYTES_MAX: u64 = 512 * 1024;
 pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
     let has = |commit: &Committed| match commit.origin() {
+        // Whoever has it by another way is to say whether it was deleted there.
+        Origin::Peer { checkpoint: Some(reached), .. } if commit.roots().is_empty() => {
+            known.is_of(reached)
+        }
         Origin::Peer { checkpoint: Some(reached), .. } if known.covers(reached) => true,
         _ => known.covers_all(commit.roots()),
     };

@@ -188,13 +188,18 @@ impl Known {
     /// Whether the peer has what came from a feed when this place in it was reached:
     /// an incarnation is in one feed, and in those of its file's copies.
     pub fn covers(&self, reached: Checkpoint) -> bool {
+        self.is_of(reached) || self.places.cover(reached)
+    }
+
+    /// Whether that feed is the peer's own, and it has that still.
+    pub fn is_of(&self, reached: Checkpoint) -> bool {
         #[cfg(feature = "canary")]
         if self.covers_too_much(reached) {
             return true;
         }
         // Whoever commits now has all that it ever did: had it lost something, it would be
         // another incarnation. What others got of it may be ahead of what it sent here.
-        self.history.covers(reached, Seq(u64::MAX)) || self.places.cover(reached)
+        self.history.covers(reached, Seq(u64::MAX))
     }
 
     #[cfg(feature = "canary")]

@@ -404,6 +404,16 @@ mod tests {
     }
 
     #[test]
+    fn a_feed_of_which_a_peer_told_is_not_taken_for_its_own() {
+        let mut out = outbound(0, 0).unwrap();
+        let place = |incarnation| Checkpoint { incarnation: Incarnation(incarnation), seq: Seq(5) };
+        out.learn(&[place(1)]);
+        let known = out.known_to(&history());
+        assert!(known.covers(place(1)) && known.covers(place(9)));
+        assert!(known.is_of(place(9)) && !known.is_of(place(1)));
+    }
+
+    #[test]
     fn what_was_left_out_is_read_back_before_single_commits_will_do() {
         let mut out = outbound(0, 3).unwrap();
         assert_eq!(out.poll_read(), Some((Seq(0), 100, true)), "what it lacks may be forgotten");

@@ -1,13 +1,13 @@
 //! Rolls, and what else tells a replica of deletes that it or its peer forgot.
 
 use blaze_codec::{
-    Change, Checkpoint, Hlc, Incarnation, Operation, RecordKey, Seq, Value, Version, record,
+    Change, Checkpoint, Hlc, Incarnation, Operation, RecordKey, Role, Seq, Value, Version, record,
 };
 use blaze_db_adapter::{ChangeSet, Incoming, Merged, Origin};
 
 use super::peers::purge;
-use crate::Harness;
 use crate::subject::{Subject, UNLIMITED, delete, insert, name, peer, set};
+use crate::{Harness, TestClock};
 
 const PLACE: Checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(7) };
 
@@ -211,6 +211,35 @@ pub async fn what_waited_goes_on_with_its_insert<H: Harness>(harness: &H) {
     let lives: Vec<_> = lives.collect();
     let merged = database.take(peer(2), 2, &lives).await;
     assert_eq!(told(&merged), (Seq(3), vec![lives[7].clone(), update]));
+}
+
+/// What comes of a record that isn't there, at or below a tombstone that is gone, may have
+/// been deleted with it: the commit doesn't say where it was written first, so that it goes
+/// to whoever has it from there and may still know the delete.
+pub async fn what_may_be_forgotten_goes_on_as_new<H: Harness>(harness: &H) {
+    let clock = TestClock::new(10_000);
+    let database = Subject::with(harness, clock.settings(Role::Client)).await;
+    database.write([insert("notes", 1, record! {})]).await;
+    let version = database.write([delete("notes", 1)]).await.operations()[0].version;
+    let before = later(5, version, Change::Insert(record! {}));
+    let merged = database.take(peer(1), 1, std::slice::from_ref(&before)).await;
+    let roots = |merged: Merged| merged.committed.expect("it changed something").roots().to_vec();
+    let from = |seq| Checkpoint { seq: Seq(seq), ..PLACE };
+    assert_eq!(roots(merged), [from(1)], "nothing is forgotten");
+    assert_eq!(purge(&database, 0).await.0, 1);
+    let of = |key: i64, change| Operation { key: key.into(), version, change, ..before.clone() };
+    let merged = database.take(peer(1), 2, &[of(2, Change::Insert(record! {}))]).await;
+    let committed = merged.committed.clone().expect("it changed something");
+    let origin = Origin::Peer { node: peer(1), checkpoint: Some(from(2)) };
+    assert_eq!((committed.origin(), roots(merged)), (origin, vec![]), "the peer has it");
+    let field = Change::Update(vec![(name("n"), Some(Value::Int(1)))]);
+    let merged = database.take(peer(1), 3, &[of(2, field)]).await;
+    assert_eq!(roots(merged), [from(3)], "the record is there");
+    let merged = database.take(peer(1), 4, &[later(3, version, Change::Delete)]).await;
+    assert_eq!(roots(merged), [from(4)], "it is later");
+    let Some(database) = database.reopen(clock.settings(Role::Client)).await else { return };
+    let merged = database.take(peer(1), 5, &[of(4, Change::Delete)]).await;
+    assert_eq!(roots(merged), []);
 }
 
 /// A commit that has something instead of what came: its seq and operations.

@@ -78,6 +78,7 @@ pub(crate) enum Fault {
     AckAssumed,
     WholeKnown,
     WholeRepeated,
+    ForgottenTraced,
 }
 
 /// Opens databases with a fault.
@@ -316,6 +317,7 @@ impl DatabaseAdapter for FaultyDatabase {
             Fault::AckAssumed => incoming.holds = Seq(u64::MAX),
             _ => {}
         }
+        let roots = incoming.roots.clone();
         let mut merged = self.merge_now(incoming).await?;
         match (self.fault, &merged.committed) {
             (Fault::MergeRepeats, None) => {
@@ -333,6 +335,11 @@ impl DatabaseAdapter for FaultyDatabase {
                 let origin = Origin::Peer { node: peer, checkpoint };
                 merged.committed =
                     Some(Arc::new(Committed::new(committed.seq(), origin, operations)));
+            }
+            (Fault::ForgottenTraced, Some(committed)) => {
+                let operations = committed.operations().to_vec();
+                let traced = Committed::new(committed.seq(), committed.origin(), operations);
+                merged.committed = Some(Arc::new(traced.with_roots(roots)));
             }
             (Fault::WholeRepeated, Some(committed)) => {
                 let twice = committed.operations().iter().flat_map(|operation| {
