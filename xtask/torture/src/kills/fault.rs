@@ -193,6 +193,7 @@ fn power_cut(case: &mut Case<'_>) -> Result<bool> {
     if !cut {
         // It wrote too little. What it acknowledged stays, as after any kill.
         case.kill(at)?;
+        cut = case.nodes[at].cut;
     }
     case.nodes[at].start_well()?;
     case.lossy |= cut && !case.nodes[at].task.disk;

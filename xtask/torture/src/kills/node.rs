@@ -40,6 +40,8 @@ pub(super) struct Node {
     attempt: u64,
     /// Whether the power may be cut.
     armed: bool,
+    /// Whether it was cut when its process ended last.
+    pub(super) cut: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Node {
             seed,
             attempt: 0,
             armed: false,
+            cut: false,
         }
     }
 
@@ -136,9 +139,6 @@ impl Node {
             return Ok(false);
         }
         self.reap()?;
-        if !self.task.disk {
-            self.ledger.renew();
-        }
         Ok(true)
     }
 
@@ -254,7 +254,12 @@ impl Node {
             self.note(&said?)?;
         }
         if let Some(mut process) = self.process.take() {
-            process.child.wait()?;
+            // The power may have gone the moment before it was to be killed.
+            let status = process.child.wait()?;
+            self.cut = self.armed && status.code() == Some(EXIT_CUT);
+            if self.cut && !self.task.disk {
+                self.ledger.renew();
+            }
         }
         Ok(())
     }
