@@ -147,11 +147,13 @@ impl World {
         self.report.saw_times("tombstone removed", wanted.0);
         let lapsed = expired.iter().filter(|peer| peer.settled < *last).count() as u64;
         self.report.saw_times(LEASE_OVER, lapsed);
-        for (place, grave, _) in &removed {
-            self.graves.entry(place.clone()).or_default().join(*grave);
-        }
         if let Some(message) = self.needed(node, &removed) {
             self.fail("a tombstone stays while a peer may need it", message);
+        }
+        for (place, grave, _) in &removed {
+            for graves in [&mut self.graves, &mut self.nodes[node].removed] {
+                graves.entry(place.clone()).or_default().join(*grave);
+            }
         }
     }
 
@@ -184,7 +186,11 @@ impl World {
             let lacks = |(place, grave, _): &&Tombstone| {
                 let last = grave.last;
                 let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
-                !holds && theirs.grave(place).is_none_or(|grave| grave.last < last)
+                // A file that went back has it again. Whoever was linked while it was gone
+                // has passed its place, and is told if it writes below it.
+                let again = ours.removed.get(place).is_some_and(|before| last <= before.last);
+                let again = again && ours.losses > 0;
+                !holds && !again && theirs.grave(place).is_none_or(|grave| grave.last < last)
             };
             if let Some((place, grave, seq)) = removed.iter().find(lacks) {
                 let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
