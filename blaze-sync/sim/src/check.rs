@@ -176,7 +176,7 @@ impl World {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
                 let gone = read_back && theirs.oracle.is_buried(operation);
-                !gone && !ours.oracle.holds(operation)
+                !gone && !ours.oracle.holds(operation) && !self.may_be_gone_elsewhere(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
             Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
@@ -219,9 +219,8 @@ impl World {
             // this file was when it was another one.
             let was_other = ours.losses > 0 || self.report.faults.contains_key(&Fault::Clone);
             let removed = |operation: &Operation| {
-                let place = (operation.collection.clone(), operation.key.clone());
-                let buried = self.graves.get(&place).filter(|_| was_other);
-                buried.is_some_and(|grave| operation.version <= grave.last)
+                (was_other && self.is_removed(operation))
+                    || self.may_be_gone_elsewhere(operation)
                     || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit
@@ -233,6 +232,18 @@ impl World {
         if let Some(lacking) = lacking {
             self.fail("a peer has what it acknowledged", lacking);
         }
+    }
+
+    /// Whether anybody removed a tombstone at or above an operation.
+    fn is_removed(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.graves.get(&place).is_some_and(|grave| operation.version <= grave.last)
+    }
+
+    /// Whether a peer may lack what it is taken to have from where that was written: it was
+    /// linked late, with one that had removed it and has all the rest from there.
+    fn may_be_gone_elsewhere(&self, operation: &Operation) -> bool {
+        self.met_late && self.is_removed(operation)
     }
 
     /// Two correct sides never break the protocol, and only copies share an id.

@@ -190,7 +190,14 @@ impl World {
                 // has passed its place, and is told if it writes below it.
                 let again = ours.removed.get(place).is_some_and(|before| last <= before.last);
                 let again = again && ours.losses > 0;
-                !holds && !again && theirs.grave(place).is_none_or(|grave| grave.last < last)
+                // Nor is it sent to who has all else from where it was written, of one that
+                // was linked late and had removed it.
+                let before = self.graves.get(place).filter(|_| self.met_late);
+                let elsewhere = before.is_some_and(|before| last <= before.last);
+                !holds
+                    && !again
+                    && !elsewhere
+                    && theirs.grave(place).is_none_or(|grave| grave.last < last)
             };
             if let Some((place, grave, seq)) = removed.iter().find(lacks) {
                 let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
