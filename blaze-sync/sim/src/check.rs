@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blaze_codec::{Change, Checkpoint, HlcClock, Operation, Role, Seq};
+use blaze_codec::{Checkpoint, HlcClock, Operation, Role, Seq};
 use blaze_db_adapter::{Committed, DatabaseAdapter, Merged};
 use blaze_sync_protocol::{Batch, Event as Told, SessionError};
 
@@ -175,12 +175,8 @@ impl World {
         let missing = range.iter().find_map(|commit| {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
-                let place = (operation.collection.clone(), operation.key.clone());
-                let exists = ours.oracle.facts(&place).is_some_and(crate::oracle::Facts::exists);
-                // A delete may have been forgotten on the way here: see `check_acked`.
-                let gone = (read_back && theirs.oracle.is_buried(operation))
-                    || (operation.change == Change::Delete && !exists);
-                !gone && !ours.oracle.holds(operation)
+                let gone = read_back && theirs.oracle.is_buried(operation);
+                !gone && !ours.oracle.holds(operation) && !self.may_be_gone_elsewhere(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
             Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
@@ -223,13 +219,8 @@ impl World {
             // this file was when it was another one.
             let was_other = ours.losses > 0 || self.report.faults.contains_key(&Fault::Clone);
             let removed = |operation: &Operation| {
-                let place = (operation.collection.clone(), operation.key.clone());
-                let buried = self.graves.get(&place).filter(|_| was_other);
-                // A delete is nothing to a peer that has nothing to delete: it may have been
-                // forgotten on the way there, and where it wasn't, it is told again.
-                let exists = peers.facts(&place).is_some_and(crate::oracle::Facts::exists);
-                buried.is_some_and(|grave| operation.version <= grave.last)
-                    || (operation.change == Change::Delete && !exists)
+                (was_other && self.is_removed(operation))
+                    || self.may_be_gone_elsewhere(operation)
                     || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit
@@ -241,6 +232,18 @@ impl World {
         if let Some(lacking) = lacking {
             self.fail("a peer has what it acknowledged", lacking);
         }
+    }
+
+    /// Whether anybody removed a tombstone at or above an operation.
+    fn is_removed(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.graves.get(&place).is_some_and(|grave| operation.version <= grave.last)
+    }
+
+    /// Whether a peer may lack what it is taken to have from where that was written: it was
+    /// linked late, with one that had removed it and has all the rest from there.
+    fn may_be_gone_elsewhere(&self, operation: &Operation) -> bool {
+        self.met_late && self.is_removed(operation)
     }
 
     /// Two correct sides never break the protocol, and only copies share an id.

@@ -9,7 +9,7 @@ use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions, Snapshot};
 use blaze_sync_protocol::Batch;
 
 use crate::clock::Clock;
-use crate::oracle::Oracle;
+use crate::oracle::{Graves, Oracle};
 use crate::plan::NodePlan;
 use crate::ready::ready;
 use crate::rng::Rng;
@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) backups: Vec<Image>,
     /// How often commits were lost that had not been durable.
     pub(crate) losses: u64,
+    /// The tombstones that it ever removed, whatever its file became since.
+    pub(crate) removed: Graves,
     /// Losses of each peer, and of itself, when the last session with it began.
     pub(crate) met: BTreeMap<NodeId, (u64, u64)>,
     pub(crate) jobs: VecDeque<Job>,
@@ -115,6 +117,7 @@ impl Node {
             drawn: incarnation,
             backups: Vec::new(),
             losses: 0,
+            removed: Graves::default(),
             met: BTreeMap::new(),
             jobs: VecDeque::new(),
             arrived: BTreeMap::new(),

@@ -371,6 +371,16 @@ impl Oracle {
             let gone = was_removed(place, facts);
             !(any && gone) && !(came_back.contains(place) && (gone || !facts.exists()))
         });
+        if !any {
+            return;
+        }
+        // Of the others, fields that waited for an insert when the tombstone went, and that
+        // a life which came between the two would show.
+        for (place, grave) in removed {
+            let Some(facts) = self.records.get_mut(place) else { continue };
+            let since = facts.life().0;
+            facts.fields.retain(|_, fact| fact.version <= since || fact.version > grave.last);
+        }
     }
 
     pub(crate) fn exists(&self, place: &Place) -> bool {

@@ -147,11 +147,13 @@ impl World {
         self.report.saw_times("tombstone removed", wanted.0);
         let lapsed = expired.iter().filter(|peer| peer.settled < *last).count() as u64;
         self.report.saw_times(LEASE_OVER, lapsed);
-        for (place, grave, _) in &removed {
-            self.graves.entry(place.clone()).or_default().join(*grave);
-        }
         if let Some(message) = self.needed(node, &removed) {
             self.fail("a tombstone stays while a peer may need it", message);
+        }
+        for (place, grave, _) in &removed {
+            for graves in [&mut self.graves, &mut self.nodes[node].removed] {
+                graves.entry(place.clone()).or_default().join(*grave);
+            }
         }
     }
 
@@ -184,10 +186,18 @@ impl World {
             let lacks = |(place, grave, _): &&Tombstone| {
                 let last = grave.last;
                 let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
-                // One that has removed another tombstone of it has nothing to delete; this
-                // one was removed where it would have come from.
-                let forgot = theirs.facts(place).is_none() && theirs.grave(place).is_some();
-                !holds && !forgot && theirs.grave(place).is_none_or(|grave| grave.last < last)
+                // A file that went back has it again. Whoever was linked while it was gone
+                // has passed its place, and is told if it writes below it.
+                let again = ours.removed.get(place).is_some_and(|before| last <= before.last);
+                let again = again && ours.losses > 0;
+                // Nor is it sent to who has all else from where it was written, of one that
+                // was linked late and had removed it.
+                let before = self.graves.get(place).filter(|_| self.met_late);
+                let elsewhere = before.is_some_and(|before| last <= before.last);
+                !holds
+                    && !again
+                    && !elsewhere
+                    && theirs.grave(place).is_none_or(|grave| grave.last < last)
             };
             if let Some((place, grave, seq)) = removed.iter().find(lacks) {
                 let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
