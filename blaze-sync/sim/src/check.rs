@@ -242,7 +242,7 @@ impl World {
 
     /// Whether a peer may lack what it is taken to have from where that was written: it was
     /// linked late, with one that had removed it and has all the rest from there.
-    fn may_be_gone_elsewhere(&self, operation: &Operation) -> bool {
+    pub(crate) fn may_be_gone_elsewhere(&self, operation: &Operation) -> bool {
         self.met_late && self.is_removed(operation)
     }
 

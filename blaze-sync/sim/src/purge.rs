@@ -206,7 +206,9 @@ impl World {
             }
             let sent = self.on_their_way(peer, node);
             let late = sent.into_iter().find(|operation| {
+                // Whoever was linked late may bring it to one that removed the delete.
                 operation.change != Change::Delete
+                    && !self.may_be_gone_elsewhere(operation)
                     && removed.iter().any(|(place, grave, _)| {
                         (&place.0, &place.1) == (&operation.collection, &operation.key)
                             && operation.version < grave.ended
