@@ -77,7 +77,7 @@ impl Incoming {
             };
         }
         let lost = !state.exists()
-            && operation.version < state.life.version
+            && operation.version <= state.life.version
             && operation.change != Change::Delete;
         #[cfg(feature = "canary")]
         let lost = lost && !canary::is(Canary::DeleteToldOnce);
@@ -224,6 +224,10 @@ mod tests {
         assert_eq!(join(&holds(7), &older, &mut state), Joined::Whole);
         let delete = operation(4, Change::Delete);
         assert_eq!(join(&holds(7), &delete, &mut state), Joined::Nothing);
+        // What a roll buries ends at the version of its last write.
+        let buried = operation(5, Change::Insert(record! { "a" => 1 }));
+        assert_eq!(join(&holds(6), &buried, &mut state), Joined::Nothing);
+        assert_eq!(join(&holds(7), &buried, &mut state), Joined::Whole);
     }
 
     #[test]

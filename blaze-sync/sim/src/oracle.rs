@@ -303,7 +303,7 @@ impl Oracle {
                 changed.insert(place);
             } else if acknowledged
                 && !facts.exists()
-                && operation.version < facts.life().0
+                && operation.version <= facts.life().0
                 && operation.change != Change::Delete
             {
                 came.push((place.clone(), operation));
