@@ -37,6 +37,8 @@ pub(crate) struct Inbound {
     received: Seq,
     /// Everything up to here is merged and durable.
     merged: Seq,
+    /// Everything up to here was merged before, over another link, too: the hello was older.
+    held: Seq,
     window: u64,
     /// What the peer may still send.
     granted: u64,
@@ -99,6 +101,7 @@ impl Inbound {
     /// Starts after a checkpoint with a window of credit granted.
     pub(crate) fn new(peer: NodeId, history: Arc<History>, after: Seq, window: u64) -> Self {
         Self {
+            held: after,
             peer,
             history,
             received: after,
@@ -114,6 +117,12 @@ impl Inbound {
             pending: VecDeque::new(),
             merging: None,
         }
+    }
+
+    /// Passes what was merged before. What it says may have been deleted since, and that
+    /// forgotten.
+    pub(crate) fn holding(self, held: Seq) -> Self {
+        Self { held: held.max(self.held), ..self }
     }
 
     /// Everything up to here has arrived.
@@ -231,6 +240,8 @@ impl Inbound {
         }
         check(&operations, wall_ms)?;
         let partial = through == self.received && !operations.is_empty();
+        let was_merged = through <= self.held && !partial;
+        let operations = if was_merged { Vec::new() } else { operations };
         self.received = through;
         let joins = |group: &&mut Group| {
             let count = group.operations.len() + operations.len();
@@ -383,7 +394,7 @@ fn canaries(
 #[cfg(test)]
 mod tests {
     use blaze_codec::message::{Message, encode_changes};
-    use blaze_codec::{Hlc, Incarnation};
+    use blaze_codec::{Hlc, Incarnation, RecordKey, Version};
     use bytes::Bytes;
 
     use super::*;
@@ -422,6 +433,25 @@ mod tests {
         inbound.frame(&changes(0, 2), 10, 0).unwrap();
         inbound.frame(&changes(1, 3), 10, 0).unwrap();
         assert_eq!(inbound.poll_batch(Seq::ZERO, false).unwrap().checkpoint.unwrap().seq, Seq(3));
+    }
+
+    #[test]
+    fn what_was_merged_over_another_link_is_passed_and_not_merged_again() {
+        let version = Version { hlc: Hlc::from_bits(1), ..Version::ZERO };
+        let operation = Operation {
+            collection: "notes".parse().unwrap(),
+            key: RecordKey::Int(1),
+            version,
+            base: Version::ZERO,
+            change: Change::Delete,
+        };
+        for (held, count) in [(0, 1), (1, 1), (2, 0), (9, 0)] {
+            let mut inbound = inbound().holding(Seq(held));
+            let body = encode_changes(Seq::ZERO, Seq(2), std::slice::from_ref(&operation));
+            inbound.frame(&frame(body[0].clone()), 10, u64::MAX).unwrap();
+            let batch = inbound.poll_batch(Seq::ZERO, false).unwrap();
+            assert_eq!((batch.checkpoint.unwrap().seq, batch.operations.len()), (Seq(2), count));
+        }
     }
 
     #[test]

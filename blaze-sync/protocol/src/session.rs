@@ -422,7 +422,11 @@ impl Session {
         // never have come.
         self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
-        self.inbound = Some(Inbound::new(peer.node, peer.history.clone(), after, window));
+        // Of two links, one may be ahead of the other's hello.
+        let latest = places.iter().filter(|place| place.incarnation == peer.history.latest());
+        let held = latest.map(|place| place.seq).max().unwrap_or(after);
+        let inbound = Inbound::new(peer.node, peer.history.clone(), after, window);
+        self.inbound = Some(inbound.holding(held));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
