@@ -1,14 +1,12 @@
 //! Transactions: the requests of a group, one after the other, in one commit.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use blaze_codec::{
     Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
-    RecordKey, Role, Seq, Version,
+    Role, Seq, Version,
 };
 use blaze_db_adapter::{
     Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Origin,
@@ -22,6 +20,10 @@ use crate::fault::{Fault, Undone};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::{schema, state};
+
+mod staged;
+
+use staged::{Part, Staged, Touched};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
 /// a page that changes often is written back once for many commits, which nearly
@@ -99,34 +101,6 @@ pub(crate) struct Applied {
     conflicts: Vec<Conflict>,
     /// The answer to anything else.
     done: Option<Done>,
-}
-
-/// What a merge's commit has of an operation.
-#[derive(Debug)]
-enum Part {
-    Nothing,
-    Operation,
-    /// All of the record instead.
-    Record(Vec<Operation>),
-}
-
-/// A record that a transaction touches.
-struct Touched<'a> {
-    collection: &'a Name,
-    key: Vec<u8>,
-    position: Option<i64>,
-    state: RecordState,
-    changed: bool,
-    /// Whether a merge's commit has all of it.
-    whole: bool,
-}
-
-/// The records that a transaction touches, and those it changes in that order.
-#[derive(Default)]
-struct Staged<'a> {
-    places: HashMap<(&'a Name, &'a RecordKey), usize>,
-    records: Vec<Touched<'a>>,
-    changed: Vec<usize>,
 }
 
 impl Writing {
@@ -439,53 +413,6 @@ impl Writing {
         self.seq = seq;
         self.stored = self.clock.last();
         Ok(true)
-    }
-}
-
-impl<'a> Staged<'a> {
-    /// The place of a record, which is read if the transaction meets it first.
-    fn place(
-        &mut self,
-        writing: &mut Writing,
-        collection: &'a Name,
-        key: &'a RecordKey,
-    ) -> Result<usize, Fault> {
-        let entry = match self.places.entry((collection, key)) {
-            Entry::Occupied(entry) => return Ok(*entry.get()),
-            Entry::Vacant(entry) => entry,
-        };
-        key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
-        let key = key.to_bytes();
-        let (position, state) = writing.load(collection, &key)?;
-        self.records.push(Touched {
-            collection,
-            key,
-            position,
-            state,
-            changed: false,
-            whole: false,
-        });
-        Ok(*entry.insert(self.records.len() - 1))
-    }
-
-    /// What a merge's commit has of an operation to the record in a place.
-    fn part(&mut self, operation: &Operation, place: Option<usize>) -> Part {
-        let Some(record) = place.map(|place| &mut self.records[place]) else {
-            return Part::Nothing;
-        };
-        match (record.whole, std::mem::take(&mut record.changed)) {
-            (false, _) => Part::Operation,
-            (true, true) => {
-                Part::Record(record.state.operations(&operation.collection, &operation.key))
-            }
-            (true, false) => Part::Nothing,
-        }
-    }
-
-    fn mark(&mut self, place: usize, changed: bool) {
-        if changed && !std::mem::replace(&mut self.records[place].changed, true) {
-            self.changed.push(place);
-        }
     }
 }
 

@@ -2,17 +2,16 @@
 
 use std::collections::VecDeque;
 
-use std::sync::Arc;
-
-use blaze_codec::message::{Ack, BODY_BYTES_MAX, CONTROL_BYTES_MAX, Hello, Message, Resume};
-use blaze_codec::{Checkpoint, History, Mode, Seq};
+use blaze_codec::message::{CONTROL_BYTES_MAX, Message};
+use blaze_codec::{Mode, Seq};
 use bytes::Bytes;
 
-use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::settling::Settling;
 use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Side};
+
+mod opening;
 
 /// One side of one link.
 ///
@@ -306,179 +305,6 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, hello: Hello, now: Moment) -> Result<(), SessionError> {
-        let local = &self.config.local;
-        let (ours_min, ours_max) = self.config.versions;
-        let (theirs_min, theirs_max) = (hello.protocol_min, hello.protocol_max);
-        let protocol = theirs_max.min(ours_max);
-        if protocol < theirs_min.max(ours_min) {
-            return Err(SessionError::ProtocolVersion {
-                theirs_min,
-                theirs_max,
-                ours_min,
-                ours_max,
-            });
-        }
-        if hello.database != local.database {
-            let (theirs, ours) = (hello.database, local.database.clone());
-            return Err(SessionError::Database { theirs, ours });
-        }
-        if hello.former.len() > Hello::FORMER_MAX {
-            return Err(SessionError::Violation { rule: "a hello names at most 8 former ids" });
-        }
-        if hello.node == local.node {
-            // Two openings of one file, or of its copies, never draw one incarnation.
-            return Err(if hello.history.latest() == local.history.latest() {
-                SessionError::SelfLink
-            } else {
-                SessionError::SameNode { node: hello.node.to_string() }
-            });
-        }
-        let allowed = match &self.config.side {
-            Side::Connector { mode } => *mode == hello.mode,
-            Side::Acceptor { allowed } => allowed.contains(&hello.mode),
-        };
-        if !allowed {
-            return Err(SessionError::Mode { mode: hello.mode.to_string() });
-        }
-        if matches!(self.config.side, Side::Acceptor { .. }) {
-            self.say_hello(hello.mode, now);
-        }
-        let peer = Peer {
-            node: hello.node,
-            former: hello.former,
-            history: Arc::new(hello.history),
-            name: hello.name,
-            role: hello.role,
-            mode: hello.mode,
-            protocol,
-            head: hello.head,
-            clock_ahead_ms: hello.wall_ms.cast_signed().wrapping_sub(now.wall_ms.cast_signed()),
-        };
-        self.phase = Phase::Live;
-        if !self.sends(peer.mode) {
-            self.register(&peer, Seq::ZERO);
-        }
-        if self.receives(peer.mode) {
-            let former = peer.former.clone();
-            self.outputs.push_back(Output::LoadCheckpoints { peer: peer.node, former });
-        }
-        self.outputs.push_back(Output::Event(Event::Established(peer.clone())));
-        self.peer = Some(peer);
-        Ok(())
-    }
-
-    fn say_hello(&mut self, mode: Mode, now: Moment) {
-        let local = self.config.local.clone();
-        let hello = Hello {
-            protocol_min: self.config.versions.0,
-            protocol_max: self.config.versions.1,
-            node: local.node,
-            former: local.former,
-            history: local.history,
-            database: local.database,
-            name: truncated(local.name, Hello::NAME_BYTES_MAX),
-            role: local.role,
-            mode,
-            head: local.head,
-            wall_ms: now.wall_ms,
-        };
-        self.announced = local.head;
-        self.send(&Message::Hello(hello), now);
-    }
-
-    /// Asks for the peer's changes after what is held of its feed.
-    fn resume(
-        &mut self,
-        places: &[Checkpoint],
-        former: bool,
-        step: Option<Checkpoint>,
-        now: Moment,
-    ) {
-        let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
-        let held = places.iter().map(|place| peer.history.common(*place, peer.head));
-        // Of a feed that this one was copied from, or that is a copy of it, what was
-        // there before is held as well.
-        let copied = local.history.fork(local.head, &peer.history, peer.head);
-        // Nothing of the peer's was lost as long as the same one commits.
-        let step = step.filter(|step| step.incarnation == peer.history.latest());
-        let step = step.map(|step| step.seq.min(peer.head));
-        let held = held.chain(copied.map(|place| place.seq)).chain(step);
-        let after = held.max().unwrap_or(Seq::ZERO);
-        #[cfg(feature = "canary")]
-        let after = if crate::canary::is(crate::canary::Canary::IncarnationIgnored) {
-            places.iter().map(|place| place.seq).max().unwrap_or(after).min(peer.head)
-        } else {
-            after
-        };
-        // A copy of a file that went on isn't a file that went back.
-        let last = places.first().copied().filter(|_| !former);
-        let gone = |last: &Checkpoint| went_back(&peer.history, *last, peer.head);
-        if let Some(held) = last.filter(|last| after < last.seq && gone(last)) {
-            let event = Event::PeerWentBack { held: held.seq, common: after };
-            self.outputs.push_back(Output::Event(event));
-        }
-        // What was deleted where the two were no more the same may be forgotten here, or
-        // never have come.
-        self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
-        let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
-        // Of two links, one may be ahead of the other's hello.
-        let latest = places.iter().filter(|place| place.incarnation == peer.history.latest());
-        let held = latest.map(|place| place.seq).max().unwrap_or(after);
-        let inbound = Inbound::new(peer.node, peer.history.clone(), after, window);
-        self.inbound = Some(inbound.holding(held));
-        self.acked = after;
-        self.send(&Message::Resume(Resume { after, last, credit: window }), now);
-        // With the head of now: more may have been written since the hello.
-        let ack = Ack { through: after, credit: 0, head: self.config.local.head };
-        self.send(&Message::Ack(ack), now);
-        self.let_start(now);
-    }
-
-    fn register(&mut self, peer: &Peer, holds: Seq) {
-        let (peer, name) = (peer.node, peer.name.clone());
-        self.outputs.push_back(Output::Register { peer, name, holds });
-    }
-
-    /// Lets the peer send, once it is registered and was asked for its changes.
-    fn let_start(&mut self, now: Moment) {
-        let (Some(purged), Some(inbound)) = (self.purged, &mut self.inbound) else { return };
-        let held = self.outbound.as_ref().map(Outbound::acked);
-        let start = inbound.start(self.parted || held.is_some_and(|held| held < purged));
-        self.start_said = true;
-        if start.roll.is_some() {
-            self.outputs.push_back(Output::Event(Event::MissedTombstones));
-        }
-        self.send(&Message::Start(start), now);
-    }
-
-    fn start_sending(&mut self, resume: Resume) -> Result<(), SessionError> {
-        let peer = self.peer.clone().filter(|peer| self.sends(peer.mode));
-        let rule = "a side asks for changes only where the mode allows them";
-        let peer = peer.ok_or(SessionError::Violation { rule })?;
-        // The two sides must not both keep back what both have from a third.
-        let first = self.config.local.node < peer.node;
-        if self.outbound.is_some() {
-            return Err(SessionError::Violation { rule: "one resume a session" });
-        }
-        let (history, announced, after) =
-            (&self.config.local.history, self.announced, resume.after);
-        if after > announced {
-            return Err(SessionError::Violation { rule: "a side holds no more than there is" });
-        }
-        let gone = |last: &Checkpoint| went_back(history, *last, announced);
-        if let Some(held) = resume.last.filter(|last| after < last.seq && gone(last)) {
-            let event = Event::WentBack { held: held.seq, common: after };
-            self.outputs.push_back(Output::Event(event));
-        }
-        let mut outbound =
-            Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
-        outbound.head(self.config.local.head);
-        self.outbound = Some(outbound);
-        self.register(&peer, after);
-        Ok(())
-    }
-
     fn timeout(&mut self, now: Moment) -> Result<(), SessionError> {
         let limits = self.config.limits;
         let silence_ms = now.mono_ms.saturating_sub(self.heard_ms);
@@ -613,10 +439,4 @@ impl Session {
             Side::Acceptor { .. } => mode.connector_sends(),
         }
     }
-}
-
-/// Whether a place that was reached in a feed isn't in it any more. A place beyond the
-/// head of whoever commits now is: of two links, one may be ahead for a moment.
-fn went_back(history: &History, reached: Checkpoint, head: Seq) -> bool {
-    reached.incarnation != history.latest() && !history.covers(reached, head)
 }

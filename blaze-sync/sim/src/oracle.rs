@@ -4,16 +4,18 @@
 //! and each field are registers of their own for good, and what counts is worked out
 //! when it is asked for. The product's `RecordState` is deliberately not used.
 
-use std::cmp::Ordering;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Value, Version, binary};
+use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Version};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
 use blaze_sync_protocol::Batch;
 
 use crate::ready::ready;
+
+mod facts;
+
+pub(crate) use facts::Facts;
 
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
@@ -63,176 +65,6 @@ pub(crate) struct Expected {
     pub(crate) buried: Vec<Place>,
     /// Those that exist again though a tombstone above them was removed here.
     pub(crate) revived: Vec<Place>,
-}
-
-/// All that was ever heard of a record.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    /// The latest insert, and its base.
-    born: (Version, Version),
-    /// The latest delete, and its base.
-    dead: (Version, Version),
-    fields: BTreeMap<Name, Fact>,
-    /// The replica's seq at which this last changed.
-    pub(crate) changed: Seq,
-}
-
-#[derive(Debug, Clone)]
-struct Fact {
-    version: Version,
-    base: Version,
-    value: Option<Value>,
-}
-
-impl Fact {
-    fn order(&self, other: &Self) -> Ordering {
-        let versions = self.version.cmp(&other.version);
-        if versions != Ordering::Equal {
-            return versions;
-        }
-        let bytes = |fact: &Self| {
-            fact.value.as_ref().map(|value| {
-                let mut bytes = Vec::new();
-                binary::encode_value(value, &mut bytes);
-                bytes
-            })
-        };
-        (bytes(self), self.base).cmp(&(bytes(other), other.base))
-    }
-}
-
-impl Facts {
-    /// When its life last began or ended, whether it ended, and on what base.
-    fn life(&self) -> (Version, bool, Version) {
-        if self.born.0 > self.dead.0 {
-            (self.born.0, false, self.born.1)
-        } else {
-            (self.dead.0, self.dead.0 != Version::ZERO, self.dead.1)
-        }
-    }
-
-    pub(crate) fn exists(&self) -> bool {
-        self.born.0 > self.dead.0
-    }
-
-    /// Whether all that counts is that it was deleted.
-    fn is_tombstone(&self) -> bool {
-        !self.exists() && self.counted().next().is_none()
-    }
-
-    /// The greatest epoch that a reader can see.
-    fn epoch(&self) -> Hlc {
-        let fields = self.counted().map(|(_, fact)| fact.version.epoch);
-        fields.fold(self.life().0.epoch, Hlc::max)
-    }
-
-    /// The fields that a reader can see, or could if the record lived.
-    fn counted(&self) -> impl Iterator<Item = (&Name, &Fact)> {
-        self.fields.iter().filter(|(_, fact)| self.counts(fact.version))
-    }
-
-    /// Whether a field's write is of the latest life: later than it, or of the insert that
-    /// began it.
-    fn counts(&self, version: Version) -> bool {
-        let (since, ended, _) = self.life();
-        version > since || (version == since && !ended)
-    }
-
-    /// Whether a fact would change what counts.
-    fn field_changes(&self, name: &Name, theirs: &Fact) -> bool {
-        self.counts(theirs.version)
-            && self.fields.get(name).is_none_or(|ours| theirs.order(ours) == Ordering::Greater)
-    }
-
-    /// The greatest version that counts.
-    pub(crate) fn version(&self) -> Version {
-        self.counted().fold(self.life().0, |latest, (_, fact)| latest.max(fact.version))
-    }
-
-    /// Operations that say all that counts: its life, and then the other fields, those
-    /// that were written together in one.
-    fn operations(&self, (collection, key): &Place) -> Vec<Operation> {
-        let (since, ended, life_base) = self.life();
-        let operation = |version, base, change| {
-            let (collection, key) = (collection.clone(), key.clone());
-            Operation { collection, key, version, base, change }
-        };
-        let mut born = Vec::new();
-        let mut later: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (name, fact) in self.counted() {
-            let written = (fact.version, fact.base);
-            match fact.value.clone() {
-                Some(value) if self.exists() && written == (since, life_base) => {
-                    born.push((name.clone(), value));
-                }
-                value => later.entry(written).or_default().push((name.clone(), value)),
-            }
-        }
-        let life = match (self.exists(), ended) {
-            (true, _) => Some(Change::Insert(born.into_iter().collect())),
-            (false, true) => Some(Change::Delete),
-            (false, false) => None,
-        };
-        let life = life.map(|change| operation(since, life_base, change));
-        let later = later
-            .into_iter()
-            .map(|((version, base), fields)| operation(version, base, Change::Update(fields)));
-        life.into_iter().chain(later).collect()
-    }
-
-    fn changes(&self, operation: &Operation) -> bool {
-        let life = self.life();
-        let (version, base) = (operation.version, operation.base);
-        let fact = |value: Option<&Value>| Fact { version, base, value: value.cloned() };
-        match &operation.change {
-            Change::Delete => (version, true, base) > life,
-            Change::Insert(record) => {
-                (version, false, base) > life
-                    || record
-                        .iter()
-                        .any(|(name, value)| self.field_changes(name, &fact(Some(value))))
-            }
-            Change::Update(fields) => {
-                fields.iter().any(|(name, value)| self.field_changes(name, &fact(value.as_ref())))
-            }
-        }
-    }
-
-    fn keep(&mut self, name: &Name, theirs: Fact) {
-        match self.fields.entry(name.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert(theirs);
-            }
-            Entry::Occupied(mut entry) => {
-                if theirs.order(entry.get()) == Ordering::Greater {
-                    entry.insert(theirs);
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, operation: &Operation) {
-        let (version, base) = (operation.version, operation.base);
-        let fact = |value: Option<&Value>| Fact { version, base, value: value.cloned() };
-        match &operation.change {
-            Change::Delete => self.dead = self.dead.max((version, base)),
-            Change::Insert(record) => {
-                self.born = self.born.max((version, base));
-                record.iter().for_each(|(name, value)| self.keep(name, fact(Some(value))));
-            }
-            Change::Update(fields) => {
-                for (name, value) in fields {
-                    self.keep(name, fact(value.as_ref()));
-                }
-            }
-        }
-    }
-
-    /// Whether merging this into another would change nothing there.
-    fn within(&self, other: &Self) -> bool {
-        self.life() <= other.life()
-            && !self.counted().any(|(name, fact)| other.field_changes(name, fact))
-    }
 }
 
 impl Oracle {
