@@ -19,8 +19,8 @@ pub struct Incoming {
     pub roots: Vec<Checkpoint>,
     /// What changed there.
     pub operations: Vec<Operation>,
-    /// The local seq up to which the peer has acknowledged this feed. A write that a
-    /// later delete below it has ended shows that the peer forgot the delete.
+    /// The local seq up to which the peer has acknowledged this feed. If it had a delete
+    /// and sends a write below that, it has forgotten it.
     pub holds: Seq,
     /// Whether the operations are a roll: see [`DatabaseAdapter::roll`](crate::DatabaseAdapter::roll).
     /// All of it was merged here before, so that what isn't known any more was deleted,
@@ -81,7 +81,11 @@ impl Incoming {
             && operation.change != Change::Delete;
         #[cfg(feature = "canary")]
         let lost = lost && !canary::is(Canary::DeleteToldOnce);
-        if lost && changed.is_some_and(|changed| changed <= self.holds) {
+        // Where a field was written after the delete, that may be the last change, and be
+        // sent to the peer without the delete.
+        let acknowledged = changed.is_some_and(|changed| changed <= self.holds)
+            || (!state.fields.is_empty() && self.holds > Seq::ZERO);
+        if lost && acknowledged {
             return Joined::Whole;
         }
         Joined::Nothing
@@ -228,6 +232,11 @@ mod tests {
         let buried = operation(5, Change::Insert(record! { "a" => 1 }));
         assert_eq!(join(&holds(6), &buried, &mut state), Joined::Nothing);
         assert_eq!(join(&holds(7), &buried, &mut state), Joined::Whole);
+        // The peer is sent a later field without the delete.
+        let field = Change::Update(vec![(Name::new("a").unwrap(), None)]);
+        state.merge(&operation(6, field), &mut Vec::new());
+        assert_eq!(join(&holds(1), &older, &mut state), Joined::Whole);
+        assert_eq!(join(&holds(0), &older, &mut state), Joined::Nothing, "it never had any");
     }
 
     #[test]

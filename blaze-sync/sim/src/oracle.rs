@@ -103,6 +103,8 @@ impl Oracle {
             let stored = Some(facts.changed).filter(|seq| *seq > Seq::ZERO);
             let acknowledged = stored.is_some_and(|seq| seq <= batch.holds);
             let acknowledged = acknowledged && !changed.contains(&place);
+            // A field that was written after the delete is sent without it.
+            let acknowledged = acknowledged || (!facts.is_tombstone() && batch.holds > Seq::ZERO);
             if batch.roll {
                 self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
                 // All that is named was merged before: who knows less now has forgotten it.

@@ -39,7 +39,7 @@ fn the_story_makes_no_difference() {
 }
 
 /// What once failed, each with what it was.
-const REGRESSIONS: [(u64, &str); 22] = [
+const REGRESSIONS: [(u64, &str); 24] = [
     (631, "a copy of a replica that had taken another id before kept that id"),
     (1395, "a write was taken for another of the same version, by a copy"),
     (3213, "two copies that refused each other were not told so"),
@@ -62,6 +62,8 @@ const REGRESSIONS: [(u64, &str); 22] = [
     (300_286, "an update came late to who had removed the delete above it, and went on"),
     (315_355, "who kept what had been buried didn't tell again, at the very version"),
     (334_238, "a hello that was long on its way brought what was merged, deleted and forgotten"),
+    (113_975, "a later field of a deleted record was sent to who had forgotten the delete"),
+    (171_066, "the same, to who was linked again after it had forgotten it"),
 ];
 
 #[test]
