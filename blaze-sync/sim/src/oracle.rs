@@ -228,7 +228,7 @@ impl Oracle {
         let mut differing = self.records.iter().filter(|(place, facts)| {
             let is_gone = !other.exists(place)
                 && (!facts.exists()
-                    || removed.get(*place).is_some_and(|grave| facts.version() <= grave.last));
+                    || removed.get(*place).is_some_and(|grave| facts.life().0 <= grave.ended));
             !is_gone && !self.record_within(place, other)
         });
         differing.next().map(|(place, _)| place)

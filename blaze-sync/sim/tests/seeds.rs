@@ -39,7 +39,7 @@ fn the_story_makes_no_difference() {
 }
 
 /// What once failed, each with what it was.
-const REGRESSIONS: [(u64, &str); 24] = [
+const REGRESSIONS: [(u64, &str); 26] = [
     (631, "a copy of a replica that had taken another id before kept that id"),
     (1395, "a write was taken for another of the same version, by a copy"),
     (3213, "two copies that refused each other were not told so"),
@@ -64,6 +64,8 @@ const REGRESSIONS: [(u64, &str); 24] = [
     (334_238, "a hello that was long on its way brought what was merged, deleted and forgotten"),
     (113_975, "a later field of a deleted record was sent to who had forgotten the delete"),
     (171_066, "the same, to who was linked again after it had forgotten it"),
+    (120_423, "who only receives forgot a delete, and a later field came: too strict a check"),
+    (183_809, "the same, of what it had deleted itself"),
 ];
 
 #[test]
