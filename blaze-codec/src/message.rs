@@ -65,7 +65,7 @@ pub enum Message {
     /// Lets the other side send its changes.
     Start(Start),
     /// A piece of the roll that was asked for: a payload as that of changes, in one frame,
-    /// whose operations are updates of no field.
+    /// whose operations are updates without values.
     Roll(Bytes),
 }
 

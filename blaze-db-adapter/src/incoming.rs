@@ -4,7 +4,7 @@ use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
-use crate::{Conflict, Life, Origin, RecordState};
+use crate::{Conflict, Life, Origin, RecordState, Register};
 
 /// A peer's operations, to be merged in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -119,13 +119,17 @@ fn has_more(state: &RecordState, insert: &Operation) -> bool {
 }
 
 /// Ends a record that was deleted here and forgotten, at the version that a peer still
-/// has of it: what was written later stays. It was forgotten if less is known than was
-/// merged; something older may have come since.
+/// has of it: what was written later stays. It was forgotten if its life or one of its
+/// fields isn't known that was merged; something else of it may have come since.
 fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     let version = operation.version;
     let life = if operation.base == Version::ZERO { version } else { operation.base };
+    let Change::Update(fields) = &operation.change else { return Joined::Nothing };
+    let later = |register: &Register| register.version >= version;
+    let is_known = |name| state.life.hides(version) || state.fields.get(name).is_some_and(later);
+    let nothing_lacks = state.life.version >= life && fields.iter().all(|(name, _)| is_known(name));
     // Nothing that exists is of the zero version: whoever says so can bury nothing.
-    if (state.version() >= version && state.life.version >= life) || version == Version::ZERO {
+    if nothing_lacks || version == Version::ZERO {
         return Joined::Nothing;
     }
     let version = version.max(state.version());
@@ -194,7 +198,7 @@ mod tests {
             state
         };
         let place = operation(0, Change::Delete);
-        let named = lived(4, 8).named(&place.collection, &place.key).unwrap();
+        let named = lived(4, 8).named(&place.collection, &place.key).remove(0);
         let roll = Incoming { roll: true, ..Incoming::default() };
         // The one of 4 was deleted and forgotten; an older one came back, and with it
         // what is common to both.
@@ -205,6 +209,39 @@ mod tests {
         assert_eq!(join(&roll, &named, &mut same), Joined::Nothing);
         let mut later = lived(5, 8);
         assert_eq!(join(&roll, &named, &mut later), Joined::Nothing);
+    }
+
+    #[test]
+    fn a_field_that_was_forgotten_buries_its_record_under_a_later_one() {
+        let roll = Incoming { roll: true, ..Incoming::default() };
+        let field = |hlc, name: &str| {
+            operation(hlc, Change::Update(vec![(name.parse().unwrap(), Some(1.into()))]))
+        };
+        let lived = |updates: &[Operation]| {
+            let mut state = RecordState::default();
+            state.merge(&operation(4, Change::Insert(Record::default())), &mut Vec::new());
+            for update in updates {
+                state.merge(update, &mut Vec::new());
+            }
+            state
+        };
+        let place = operation(0, Change::Delete);
+        let theirs = lived(&[field(6, "a"), field(6, "b"), field(7, "c")]);
+        let named = theirs.named(&place.collection, &place.key);
+        let of = |hlc, names: &[&str]| {
+            let fields = names.iter().map(|name| (name.parse().unwrap(), None)).collect();
+            Operation { base: version(4), ..operation(hlc, Change::Update(fields)) }
+        };
+        assert_eq!(named, [of(6, &["a", "b"]), of(7, &["c"])]);
+        let joined = |state: &mut RecordState| {
+            named.iter().map(|named| join(&roll, named, state)).max().unwrap()
+        };
+        let mut overwritten = lived(&[field(9, "a"), field(6, "b"), field(7, "c")]);
+        assert_eq!(joined(&mut overwritten), Joined::Nothing);
+        // It was deleted and forgotten, and came back from who has a later field.
+        let mut lacking = lived(&[field(9, "a"), field(7, "c")]);
+        assert_eq!(joined(&mut lacking), Joined::Whole);
+        assert_eq!((lacking.exists(), lacking.version()), (false, version(9)));
     }
 
     #[test]

@@ -30,6 +30,9 @@ use blaze_codec::{Change, Name, NodeId, Operation, Record, RecordKey, Value, Ver
 use crate::canary::{self, Canary};
 use crate::size;
 
+/// Fields that one operation of a roll names at most, so that it fits into a frame.
+const NAMED_FIELDS_MAX: usize = 1024;
+
 /// A field's last write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Register {
@@ -223,17 +226,33 @@ impl RecordState {
         operations
     }
 
-    /// Names the record in a roll, if it exists: an update of no field at the greatest
-    /// version in it, based on its life's if that is less.
-    pub fn named(&self, collection: &Name, key: &RecordKey) -> Option<Operation> {
-        let (version, life) = (self.version(), self.life.version);
-        self.exists().then(|| Operation {
+    /// Names the record in a roll, if it exists: updates without values, one a version,
+    /// of the fields that were written since its life began, and based on that; if there
+    /// is none, one of no field at its life's version.
+    pub fn named(&self, collection: &Name, key: &RecordKey) -> Vec<Operation> {
+        if !self.exists() {
+            return Vec::new();
+        }
+        let life = self.life.version;
+        let operation = |version, base, fields| Operation {
             collection: collection.clone(),
             key: key.clone(),
             version,
-            base: if life < version { life } else { Version::ZERO },
-            change: Change::Update(Vec::new()),
-        })
+            base,
+            change: Change::Update(fields),
+        };
+        let mut later: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, register) in self.fields.iter().filter(|(_, field)| field.version > life) {
+            later.entry(register.version).or_default().push((name.clone(), None));
+        }
+        if later.is_empty() {
+            return vec![operation(life, Version::ZERO, Vec::new())];
+        }
+        let parts = later.into_iter().flat_map(|(version, fields)| {
+            let parts: Vec<_> = fields.chunks(NAMED_FIELDS_MAX).map(<[_]>::to_vec).collect();
+            parts.into_iter().map(move |fields| (version, fields))
+        });
+        parts.map(|(version, fields)| operation(version, life, fields)).collect()
     }
 
     fn join_life(&mut self, operation: &Operation, alive: bool, report: &mut Report) -> bool {

@@ -165,7 +165,10 @@ impl Inbound {
             return Err(SessionError::Violation { rule });
         }
         check(&operations, wall_ms)?;
-        let names = |operation: &Operation| matches!(&operation.change, Change::Update(fields) if fields.is_empty());
+        let names = |operation: &Operation| match &operation.change {
+            Change::Update(fields) => fields.iter().all(|(_, value)| value.is_none()),
+            _ => false,
+        };
         if !operations.iter().all(names) {
             return Err(SessionError::Violation { rule: "a roll names records and changes none" });
         }

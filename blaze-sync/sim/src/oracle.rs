@@ -61,8 +61,8 @@ pub(crate) struct Expected {
     pub(crate) operations: Vec<Operation>,
     /// Records that are told again, as a delete that their sender forgot.
     pub(crate) told_again: u64,
-    /// Those of a roll that were deleted and forgotten.
-    pub(crate) buried: Vec<Place>,
+    /// Those of a roll that were deleted and forgotten, and a version of each that was.
+    pub(crate) buried: Vec<(Place, Version)>,
     /// Those that exist again though a tombstone above them was removed here.
     pub(crate) revived: Vec<Place>,
 }
@@ -110,13 +110,15 @@ impl Oracle {
                 // All that is named was merged before: who knows less now has forgotten it.
                 let of_life = Some(operation.base).filter(|base| *base > Version::ZERO);
                 let of_life = of_life.unwrap_or(operation.version);
-                if facts.version() < operation.version || facts.life().0 < of_life {
+                let life_lacks = facts.life().0 < of_life;
+                if life_lacks || facts.lacks_fields(operation) {
+                    let lacking = if life_lacks { of_life } else { operation.version };
                     let version = operation.version.max(facts.version());
                     let buried = (version, version);
                     self.records.entry(place.clone()).or_default().dead = buried;
                     came.push((place.clone(), operation));
                     whole.insert(place.clone());
-                    expected.buried.push(place);
+                    expected.buried.push((place, lacking));
                 }
                 continue;
             }
@@ -217,6 +219,14 @@ impl Oracle {
         }
     }
 
+    /// Forgets the records whose life a tombstone ended that was removed, as whoever may
+    /// only receive them does.
+    pub(crate) fn forget_ended(&mut self, removed: &Graves) {
+        self.records.retain(|place, facts| {
+            removed.get(place).is_none_or(|grave| facts.life().0 > grave.ended)
+        });
+    }
+
     pub(crate) fn exists(&self, place: &Place) -> bool {
         self.records.get(place).is_some_and(Facts::exists)
     }
@@ -228,7 +238,7 @@ impl Oracle {
         let mut differing = self.records.iter().filter(|(place, facts)| {
             let is_gone = !other.exists(place)
                 && (!facts.exists()
-                    || removed.get(*place).is_some_and(|grave| facts.life().0 <= grave.ended));
+                    || removed.get(*place).is_some_and(|grave| facts.version() <= grave.last));
             !is_gone && !self.record_within(place, other)
         });
         differing.next().map(|(place, _)| place)

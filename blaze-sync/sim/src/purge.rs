@@ -10,7 +10,7 @@ use blaze_sync_protocol::Input;
 
 use crate::Driver;
 use crate::fault::Fault;
-use crate::network::{Arrival, Connection};
+use crate::network::{Arrival, Connection, sends};
 use crate::node::Job;
 use crate::oracle::{Expected, Grave, Place};
 use crate::ready::ready;
@@ -42,6 +42,9 @@ impl World {
         let (database, purged) = (life.database.clone(), life.oracle.purged);
         let known = ready(database.peers())?.ok()?;
         self.met_late |= purged > Seq::ZERO && !known.iter().any(|known| known.node == peer);
+        let mode = self.connections.get(connection).map(|found| found.mode);
+        let only_sends = mode.is_some_and(|mode| sends(mode, side) && !sends(mode, 1 - side));
+        self.missed_one_way |= only_sends && holds < purged;
         if let Some(losses) = losses {
             found.met.insert(peer, (losses, found.losses));
         }
@@ -240,20 +243,15 @@ impl World {
     }
 
     /// Checks what a merge did to records whose tombstones were removed.
-    pub(crate) fn check_graves(&mut self, node: usize, merged: &Expected, roll: &[Operation]) {
+    pub(crate) fn check_graves(&mut self, node: usize, merged: &Expected) {
         self.report.saw_times("told again", merged.told_again);
         self.report.saw_times("buried", merged.buried.len() as u64);
         self.report.saw_times("came back", merged.revived.len() as u64);
         // It was here, or at the peer before that went back, and was merged or left out.
-        let is_removed = |named: &&Operation| {
-            let place = (named.collection.clone(), named.key.clone());
-            self.graves.get(&place).is_some_and(|grave| named.version <= grave.last)
-        };
-        let named = merged.buried.iter().find(|(collection, key)| {
-            let names = |named: &&Operation| (&named.collection, &named.key) == (collection, key);
-            !roll.iter().filter(names).all(|named| is_removed(&named))
+        let named = merged.buried.iter().find(|(place, version)| {
+            self.graves.get(place).is_none_or(|grave| *version > grave.last)
         });
-        if let Some((_, key)) = named {
+        if let Some(((_, key), _)) = named {
             let message = format!("{key} at node {node}");
             self.fail("what is buried was known, deleted and forgotten", message);
         }

@@ -22,6 +22,7 @@ const EVENTS_MAX: u64 = 5_000_000;
 
 /// Everything in a run.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) config: Config,
@@ -43,6 +44,9 @@ pub(crate) struct World {
     pub(crate) graves: Graves,
     /// Whether two met for the first time after one had removed tombstones.
     pub(crate) met_late: bool,
+    /// Whether who missed tombstones was sent what came after over a link on which it
+    /// couldn't be asked for a roll.
+    pub(crate) missed_one_way: bool,
     /// What was deleted and came back, where that is excepted.
     pub(crate) came_back: BTreeSet<Place>,
     pub(crate) trace: Trace,
@@ -117,6 +121,7 @@ impl World {
             lossy: false,
             graves: Graves::default(),
             met_late: false,
+            missed_one_way: false,
             came_back: BTreeSet::new(),
             trace: Trace::new(config.story),
             report: Report::default(),

@@ -12,8 +12,8 @@ use crate::{Harness, TestClock};
 const PLACE: Checkpoint = Checkpoint { incarnation: Incarnation(1), seq: Seq(7) };
 
 /// A roll names the records that exist and last changed within the range, in the order
-/// of the feed, each as an update of no field at the greatest version in it, based on
-/// that of its life if something was written to it since.
+/// of the feed, by updates without values: of the fields that were written since its life
+/// began, each at that version, based on the life's; or of none, at the version of that.
 pub async fn a_roll_names_exactly_what_exists<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     database.write([1, 2, 3, 4].map(|key| insert("notes", key, record! { "n" => 1 }))).await;
@@ -38,8 +38,13 @@ pub async fn a_roll_names_exactly_what_exists<H: Harness>(harness: &H) {
             let (collection, key) = (name(collection), RecordKey::Int(key));
             let state = &states[&(collection.clone(), key.clone())];
             let (version, life) = (state.version(), state.life.version);
-            let base = if life < version { life } else { Version::ZERO };
-            Operation { collection, key, version, base, change: Change::Update(vec![]) }
+            // Only one was written to since.
+            let (base, fields) = if life < version {
+                (life, vec![(name("n"), None)])
+            } else {
+                (Version::ZERO, vec![])
+            };
+            Operation { collection, key, version, base, change: Change::Update(fields) }
         });
         let expected: Vec<_> = expected.collect();
         assert_eq!(roll.operations, expected, "after {after}, through {through}");

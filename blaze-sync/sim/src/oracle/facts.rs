@@ -81,6 +81,15 @@ impl Facts {
         version > since || (version == since && !ended)
     }
 
+    /// Whether a field of an update would count, and was never written then or later.
+    pub(super) fn lacks_fields(&self, update: &Operation) -> bool {
+        let Change::Update(fields) = &update.change else { return false };
+        let version = update.version;
+        let written =
+            |name| self.fields.get(name).is_some_and(|fact: &Fact| fact.version >= version);
+        self.counts(version) && !fields.iter().all(|(name, _)| written(name))
+    }
+
     /// Whether a fact would change what counts.
     fn field_changes(&self, name: &Name, theirs: &Fact) -> bool {
         self.counts(theirs.version)
