@@ -3,14 +3,14 @@
 //! A value has exactly one encoding: equal values are equal bytes, and bytes
 //! that this module wouldn't write are refused.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::{Reader, capacity, owned_name};
-use crate::{DecodeError, Name, Timestamp, Value};
+use crate::{DecodeError, Name, Record, Timestamp, Value};
 
 const NULL: u8 = 0x00;
 const FALSE: u8 = 0x01;
@@ -97,7 +97,7 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
 }
 
 /// Appends the map of `fields`.
-pub(crate) fn encode_fields(fields: &BTreeMap<Name, Value>, out: &mut Vec<u8>) {
+pub(crate) fn encode_fields(fields: &Record, out: &mut Vec<u8>) {
     encode_length(MAPS, fields.len(), out);
     for (name, value) in fields {
         encode_name(name, out);
@@ -127,7 +127,7 @@ pub(crate) fn decode_all(bytes: &[u8]) -> Result<Value, DecodeError> {
 
 /// Decodes a map that fills `bytes`, as the fields of a record: their values
 /// may be as deep as if the map weren't around them.
-pub(crate) fn decode_fields(bytes: &[u8]) -> Result<BTreeMap<Name, Value>, DecodeError> {
+pub(crate) fn decode_fields(bytes: &[u8]) -> Result<Record, DecodeError> {
     let mut reader = Reader::new(bytes);
     let Token::Map(count) = read_token(&mut reader)? else {
         return Reader::malformed("record", 0);
@@ -310,7 +310,7 @@ pub(crate) fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value,
         Token::Bool(bool) => Value::Bool(bool),
         Token::Int(int) => Value::Int(int),
         Token::Float(float) => Value::Float(float),
-        Token::Text(text) => Value::Text(text.to_owned()),
+        Token::Text(text) => Value::from(text),
         Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
         Token::Uuid(uuid) => Value::Uuid(uuid),
         Token::Timestamp(timestamp) => Value::Timestamp(timestamp),
@@ -337,13 +337,15 @@ pub(crate) fn read_fields(
     reader: &mut Reader<'_>,
     count: usize,
     depth: usize,
-) -> Result<BTreeMap<Name, Value>, DecodeError> {
+) -> Result<Record, DecodeError> {
     let mut previous = None;
-    let fields = (0..count).map(|_| {
-        let name = owned_name(read_map_name(reader, &mut previous)?)?;
-        Ok((name, read_value(reader, depth)?))
-    });
-    fields.collect()
+    let mut names = Vec::with_capacity(capacity::<Name>(count));
+    let mut values = Vec::with_capacity(capacity::<Value>(count));
+    for _ in 0..count {
+        names.push(owned_name(read_map_name(reader, &mut previous)?)?);
+        values.push(read_value(reader, depth)?);
+    }
+    Ok(Record::of_sorted(Arc::new(names), values))
 }
 
 /// Steps over a value within `depth` arrays and maps, and checks it as

@@ -152,7 +152,7 @@ mod tests {
         let mut values = vec![Value::Null, true.into(), 1.5.into(), Uuid::nil().into()];
         values.extend(ints.map(Value::Int));
         values.extend(ints.map(|ms| Timestamp(ms).into()));
-        values.extend(lengths.map(|length| Value::Text("x".repeat(length))));
+        values.extend(lengths.map(|length| Value::from("x".repeat(length))));
         values.extend(lengths.map(|length| Value::from(vec![0_u8; length])));
         values.extend(lengths.map(|length| Value::Array(vec![Value::Null; length])));
         values.extend(lengths.map(map));

@@ -10,9 +10,7 @@
 mod read;
 mod write;
 
-use std::collections::BTreeMap;
-
-use crate::{Name, Value};
+use crate::{Record, Value};
 
 /// The newtype that tells a [`Value`].
 pub(crate) const VALUE: &str = "$blaze::Value";
@@ -31,7 +29,7 @@ const UUID: &str = "$uuid";
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form<'a> {
     Value(&'a Value),
-    Fields(&'a BTreeMap<Name, Value>),
+    Fields(&'a Record),
 }
 
 impl<'a> Form<'a> {

@@ -14,6 +14,7 @@ mod name;
 mod operation;
 mod reader;
 mod record;
+mod text;
 mod value;
 
 pub mod batch;
@@ -33,6 +34,7 @@ pub use ids::{Checkpoint, Incarnation, Mode, NodeId, ParseNodeIdError, Role, Seq
 pub use key::{KeyError, RecordKey};
 pub use name::{Name, NameError};
 pub use operation::{Change, Operation};
-pub use record::Record;
+pub use record::{IntoIter as RecordIntoIter, Iter as RecordIter, Record};
+pub use text::Text;
 pub use uuid::Uuid;
 pub use value::{Timestamp, Value};

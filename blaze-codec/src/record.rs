@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use crate::{Name, NameError, Value};
 
-/// A record: field names with their values, in the order of the names.
+/// The names of a record without fields.
+static NO_NAMES: LazyLock<Arc<Vec<Name>>> = LazyLock::new(Arc::default);
+
+/// A record, or a map within one: field names with their values, in the order of the
+/// names.
+///
+/// Records that were decoded from one batch, and clones, share their names.
 ///
 /// ```
 /// use blaze_codec::{Value, record};
@@ -14,20 +21,29 @@ use crate::{Name, NameError, Value};
 /// assert_eq!(note.get("stars"), Some(&Value::Int(3)));
 /// assert_eq!(note.get("missing"), None);
 /// ```
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone)]
 pub struct Record {
-    fields: BTreeMap<Name, Value>,
+    /// Ascending, each once.
+    names: Arc<Vec<Name>>,
+    /// As many as names.
+    values: Vec<Value>,
 }
 
 impl Record {
     /// A record without fields.
     pub fn new() -> Self {
-        Self::default()
+        Self { names: NO_NAMES.clone(), values: Vec::new() }
+    }
+
+    /// A record of ascending names, each once, with as many values.
+    pub(crate) fn of_sorted(names: Arc<Vec<Name>>, values: Vec<Value>) -> Self {
+        debug_assert!(names.is_sorted_by(|a, b| a < b) && names.len() == values.len());
+        Self { names, values }
     }
 
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.fields.get(field)
+        self.place(field).ok().map(|place| &self.values[place])
     }
 
     /// Sets a field and returns the value that it had.
@@ -40,61 +56,174 @@ impl Record {
         field: &str,
         value: impl Into<Value>,
     ) -> Result<Option<Value>, NameError> {
-        Ok(self.fields.insert(Name::new(field)?, value.into()))
+        Ok(self.insert(Name::new(field)?, value.into()))
     }
 
     /// Sets a field by a name already made, and returns the value that it had.
     pub fn insert(&mut self, field: Name, value: Value) -> Option<Value> {
-        self.fields.insert(field, value)
+        match self.place(&field) {
+            Ok(place) => Some(std::mem::replace(&mut self.values[place], value)),
+            Err(place) => {
+                Arc::make_mut(&mut self.names).insert(place, field);
+                self.values.insert(place, value);
+                None
+            }
+        }
     }
 
     /// Removes a field and returns the value that it had.
     pub fn remove(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field)
+        let place = self.place(field).ok()?;
+        Arc::make_mut(&mut self.names).remove(place);
+        Some(self.values.remove(place))
     }
 
     /// The fields in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, &Value)> {
-        self.fields.iter()
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { names: self.names.iter(), values: self.values.iter() }
     }
 
-    pub(crate) const fn fields(&self) -> &BTreeMap<Name, Value> {
-        &self.fields
+    /// The names, in their order.
+    pub fn names(&self) -> &[Name] {
+        &self.names
     }
 
-    pub(crate) const fn from_fields(fields: BTreeMap<Name, Value>) -> Self {
-        Self { fields }
+    /// The values, in the order of the names.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Whether another record has the very same list of names.
+    pub(crate) fn shares_names(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.names, &other.names)
     }
 
     /// How many fields there are.
-    pub fn len(&self) -> usize {
-        self.fields.len()
+    pub const fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// Whether there is no field.
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Where a field is, or is to be. What comes in order is found at once.
+    fn place(&self, field: &str) -> Result<usize, usize> {
+        if self.names.last().is_none_or(|last| last.as_str() < field) {
+            return Err(self.names.len());
+        }
+        self.names.binary_search_by(|name| name.as_str().cmp(field))
     }
 }
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        (self.shares_names(other) || self.names == other.names) && self.values == other.values
+    }
+}
+
+impl Eq for Record {}
+
+/// The fields of a [`Record`], in the order of their names.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    names: std::slice::Iter<'a, Name>,
+    values: std::slice::Iter<'a, Value>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a Name, &'a Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.names.next().zip(self.values.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.values.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> IntoIterator for &'a Record {
+    type Item = (&'a Name, &'a Value);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// The fields of a [`Record`], moved out.
+#[derive(Debug)]
+pub struct IntoIter {
+    names: Arc<Vec<Name>>,
+    next: usize,
+    values: std::vec::IntoIter<Value>,
+}
+
+impl Iterator for IntoIter {
+    type Item = (Name, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.values.next()?;
+        self.next += 1;
+        Some((self.names[self.next - 1].clone(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.values.size_hint()
+    }
+}
+
+impl ExactSizeIterator for IntoIter {}
 
 impl IntoIterator for Record {
     type Item = (Name, Value);
-    type IntoIter = std::collections::btree_map::IntoIter<Name, Value>;
+    type IntoIter = IntoIter;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.fields.into_iter()
+    fn into_iter(self) -> IntoIter {
+        IntoIter { names: self.names, next: 0, values: self.values.into_iter() }
     }
 }
 
+/// Of a name that comes twice, the last value counts.
 impl FromIterator<(Name, Value)> for Record {
     fn from_iter<I: IntoIterator<Item = (Name, Value)>>(fields: I) -> Self {
-        Self { fields: fields.into_iter().collect() }
+        let mut fields: Vec<(Name, Value)> = fields.into_iter().collect();
+        if !fields.is_sorted_by(|a, b| a.0 < b.0) {
+            // Sorted as they came among equals, of which the last is to stay.
+            fields.reverse();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            fields.dedup_by(|later, first| later.0 == first.0);
+        }
+        let (names, values) = fields.into_iter().unzip();
+        Self { names: Arc::new(names), values }
+    }
+}
+
+impl From<BTreeMap<Name, Value>> for Record {
+    fn from(fields: BTreeMap<Name, Value>) -> Self {
+        fields.into_iter().collect()
+    }
+}
+
+impl<const N: usize> From<[(Name, Value); N]> for Record {
+    fn from(fields: [(Name, Value); N]) -> Self {
+        fields.into_iter().collect()
     }
 }
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fields.fmt(f)
+        f.debug_map().entries(self).finish()
     }
 }
 
@@ -112,4 +241,46 @@ macro_rules! record {
         $(record.set($name, $value).expect("a field's name must be 1 to 255 bytes long");)*
         record
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn fields_stay_in_order_each_once() {
+        let mut record = record! { "b" => 1, "a" => 2, "c" => 3, "b" => 4 };
+        assert_eq!(record.names(), ["a", "b", "c"].map(name));
+        assert_eq!(record.values(), [2, 4, 3].map(Value::from));
+        assert_eq!(record.insert(name("a"), 5.into()), Some(2.into()));
+        assert_eq!(record.remove("b"), Some(4.into()));
+        assert_eq!(record.remove("b"), None);
+        assert_eq!(record, record! { "a" => 5, "c" => 3 });
+    }
+
+    #[test]
+    fn a_clone_shares_its_names_until_one_of_the_two_changes() {
+        let first = record! { "a" => 1, "b" => 2 };
+        let mut second = first.clone();
+        second.insert(name("b"), 3.into());
+        assert!(second.shares_names(&first));
+        second.insert(name("c"), 4.into());
+        assert!(!second.shares_names(&first));
+        assert_eq!(first, record! { "a" => 1, "b" => 2 });
+        assert_eq!(second, record! { "a" => 1, "b" => 3, "c" => 4 });
+    }
+
+    #[test]
+    fn the_last_of_a_name_counts() {
+        let fields = [("b", 1), ("a", 2), ("b", 3), ("a", 4)];
+        let record: Record =
+            fields.into_iter().map(|(text, int)| (name(text), int.into())).collect();
+        assert_eq!(record, record! { "a" => 4, "b" => 3 });
+        let back: Vec<_> = record.into_iter().collect();
+        assert_eq!(back, [(name("a"), 4.into()), (name("b"), 3.into())]);
+    }
 }

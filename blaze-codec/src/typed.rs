@@ -59,7 +59,7 @@ use crate::{Record, Value};
 /// if `data` isn't a struct or map, or breaks a limit.
 pub fn to_record<T: Serialize + ?Sized>(data: &T) -> Result<Record, TypedError> {
     let record = match data.serialize(ValueSerializer::root())? {
-        Value::Map(fields) => Record::from_fields(fields),
+        Value::Map(record) => record,
         other => return Err(TypedErrorKind::NotRecord { found: other.kind() }.into()),
     };
     record.check().map_err(TypedErrorKind::from)?;
@@ -72,5 +72,5 @@ pub fn to_record<T: Serialize + ?Sized>(data: &T) -> Result<Record, TypedError> 
 ///
 /// [`TypedError`] with the path of the field that doesn't fit the type.
 pub fn from_record<T: DeserializeOwned>(record: &Record) -> Result<T, TypedError> {
-    T::deserialize(Form::Fields(record.fields()))
+    T::deserialize(Form::Fields(record))
 }

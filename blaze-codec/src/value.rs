@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::Name;
+use crate::{Name, Record, Text};
 
 /// Milliseconds since 1970, UTC. Negative before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -42,7 +42,7 @@ pub enum Value {
     /// A floating-point number; every bit pattern is kept.
     Float(f64),
     /// UTF-8 text.
-    Text(String),
+    Text(Text),
     /// Bytes; cheap to clone.
     Bytes(Bytes),
     /// A UUID.
@@ -52,7 +52,7 @@ pub enum Value {
     /// Values in an order.
     Array(Vec<Value>),
     /// Values by name.
-    Map(BTreeMap<Name, Value>),
+    Map(Record),
 }
 
 impl Value {
@@ -165,15 +165,17 @@ from! {
     u32 => |value| Self::Int(value.into());
     f32 => |value| Self::Float(value.into());
     f64 => |value| Self::Float(value);
-    &str => |value| Self::Text(value.to_owned());
-    String => |value| Self::Text(value);
+    &str => |value| Self::Text(value.into());
+    String => |value| Self::Text(value.into());
+    Text => |value| Self::Text(value);
     Bytes => |value| Self::Bytes(value);
     Vec<u8> => |value| Self::Bytes(value.into());
     &[u8] => |value| Self::Bytes(Bytes::copy_from_slice(value));
     Uuid => |value| Self::Uuid(value);
     Timestamp => |value| Self::Timestamp(value);
     Vec<Value> => |value| Self::Array(value);
-    BTreeMap<Name, Value> => |value| Self::Map(value);
+    Record => |value| Self::Map(value);
+    BTreeMap<Name, Value> => |value| Self::Map(value.into());
 }
 
 impl<T: Into<Value>> From<Option<T>> for Value {

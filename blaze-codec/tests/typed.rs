@@ -135,7 +135,7 @@ fn kinds_of_values_are_kept() {
     let uuid = Uuid::from_u128(7);
     assert_eq!(field_of(uuid), Ok(Value::Uuid(uuid)));
     assert_eq!(field_of(Some(&uuid)), Ok(Value::Uuid(uuid)));
-    assert_eq!(field_of(uuid.to_string()), Ok(Value::Text(uuid.to_string())));
+    assert_eq!(field_of(uuid.to_string()), Ok(Value::from(uuid.to_string())));
     assert_eq!(field_of(Timestamp(7)), Ok(Value::Timestamp(Timestamp(7))));
     assert_eq!(field_of(RecordKey::Int(7)), Ok(Value::Int(7)));
     assert_eq!(field_of(3.0), Ok(Value::Float(3.0)));

@@ -122,7 +122,7 @@ fn fields_are_limited() {
 #[test]
 fn bytes_are_limited() {
     // Tag and length take 5 bytes.
-    let text = |bytes| Value::Text("x".repeat(bytes));
+    let text = |bytes| Value::from("x".repeat(bytes));
     assert_limit(&text(RECORD_BYTES_MAX - 5), &text(RECORD_BYTES_MAX - 4));
 }
 

@@ -8,7 +8,7 @@ use blaze_db_adapter::{Committed, LiveFeed, Origin};
 /// A commit of about this many bytes.
 fn commit(seq: u64, bytes: usize) -> Arc<Committed> {
     let name = |text| Name::new(text).expect("a short name");
-    let text = Value::Text("x".repeat(bytes));
+    let text = Value::from("x".repeat(bytes));
     let operation = Operation {
         collection: name("notes"),
         key: RecordKey::Int(1),

@@ -23,7 +23,7 @@ fn value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::Int),
         any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
-        ".{0,40}".prop_map(Value::Text),
+        ".{0,40}".prop_map(Value::from),
         vec(any::<u8>(), 0..200).prop_map(Value::from),
         any::<u128>().prop_map(|number| Value::Uuid(Uuid::from_u128(number))),
         any::<i64>().prop_map(|ms| Value::Timestamp(Timestamp(ms))),
@@ -31,7 +31,7 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 5, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::Array),
-            btree_map(name(), inner, 0..5).prop_map(Value::Map),
+            btree_map(name(), inner, 0..5).prop_map(Value::from),
         ]
     })
 }

@@ -28,7 +28,7 @@ fn grown(parts: usize, fields: usize, value: &Value) -> RecordState {
 
 #[test]
 fn every_part_keeps_the_limits_and_together_they_make_the_state() {
-    let large = Value::Text("x".repeat(6 * 1024 * 1024));
+    let large = Value::from("x".repeat(6 * 1024 * 1024));
     for state in [grown(2, FIELDS_MAX, &Value::Null), grown(4, 1, &large)] {
         let template = operation(Version::ZERO, Change::Delete);
         let operations = state.operations(&template.collection, &template.key);

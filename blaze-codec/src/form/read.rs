@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for RecordKey {
         let key = match Value::deserialize(deserializer)? {
             Value::Uuid(uuid) => Self::Uuid(uuid),
             Value::Int(int) => Self::Int(int),
-            Value::Text(text) => Self::Text(text),
+            Value::Text(text) => Self::Text(text.into()),
             Value::Bytes(bytes) => Self::Bytes(bytes.into()),
             other => return Err(expected("a uuid, int, text or bytes", &other)),
         };
@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
+        Ok(Value::from(text))
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Value, E> {
@@ -157,7 +157,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             }
             return Ok(value);
         }
-        Ok(Value::Map(fields))
+        Ok(Value::from(fields))
     }
 }
 
@@ -197,7 +197,7 @@ fn read_reserved<'de, A: MapAccess<'de>>(key: &str, map: &mut A) -> Result<Value
             Uuid::try_parse(&text).map(Value::Uuid).map_err(A::Error::custom)
         }
         TIMESTAMP => Ok(Value::Timestamp(Timestamp(map.next_value()?))),
-        MAP => map.next_value().map(|Literal(fields)| Value::Map(fields)),
+        MAP => map.next_value().map(|Literal(fields)| Value::from(fields)),
         _ => Err(A::Error::custom(format_args!(
             "the key {key:?} is reserved; write a map with such a name as {{\"$map\": {{…}}}}"
         ))),
@@ -264,7 +264,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
         if inner.is_human_readable() {
             return inner.deserialize_any(ValueVisitor).and_then(record_of);
         }
-        inner.deserialize_bytes(BinaryVisitor(decode_fields)).map(Record::from_fields)
+        inner.deserialize_bytes(BinaryVisitor(decode_fields))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Record, A::Error> {
@@ -274,7 +274,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
 fn record_of<E: Error>(value: Value) -> Result<Record, E> {
     match value {
-        Value::Map(fields) => Ok(Record::from_fields(fields)),
+        Value::Map(record) => Ok(record),
         other => Err(expected("a record", &other)),
     }
 }

@@ -1,6 +1,5 @@
 //! Values to other formats.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -17,7 +16,7 @@ impl Serialize for Value {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(RECORD, &Form::Fields(self.fields()))
+        serializer.serialize_newtype_struct(RECORD, &Form::Fields(self))
     }
 }
 
@@ -85,11 +84,8 @@ fn serialize_value<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok,
     }
 }
 
-fn serialize_fields<S: Serializer>(
-    fields: &BTreeMap<Name, Value>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    if fields.keys().any(|name| name.starts_with(RESERVED)) {
+fn serialize_fields<S: Serializer>(fields: &Record, serializer: S) -> Result<S::Ok, S::Error> {
+    if fields.names().iter().any(|name| name.starts_with(RESERVED)) {
         return serialize_reserved(MAP, &Literal(fields), serializer);
     }
     serializer.collect_map(fields)
@@ -106,7 +102,7 @@ fn serialize_reserved<S: Serializer, T: Serialize + ?Sized>(
 }
 
 /// A map whose names stand for themselves.
-struct Literal<'a>(&'a BTreeMap<Name, Value>);
+struct Literal<'a>(&'a Record);
 
 impl Serialize for Literal<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,7 +1,5 @@
 //! Values to a user's types.
 
-use std::collections::btree_map;
-
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
@@ -12,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::TypedError;
 use crate::form::{Form, RECORD, VALUE};
-use crate::{Name, Value};
+use crate::{Name, RecordIter, Value};
 
 type Result<T> = std::result::Result<T, TypedError>;
 
@@ -110,7 +108,7 @@ impl<'de> Deserializer<'de> for Form<'de> {
     ) -> Result<V::Value> {
         match self {
             Self::Value(Value::Text(name)) => visitor.visit_enum(Variant { name, content: None }),
-            Self::Fields(fields) => match fields.first_key_value() {
+            Self::Fields(fields) => match fields.iter().next() {
                 Some((name, content)) if fields.len() == 1 => {
                     visitor.visit_enum(Variant { name, content: Some(content) })
                 }
@@ -166,13 +164,13 @@ impl<'de> SeqAccess<'de> for &mut Elements<'de> {
 }
 
 struct Fields<'de> {
-    fields: btree_map::Iter<'de, Name, Value>,
+    fields: RecordIter<'de>,
     /// The field whose name was asked for.
     field: Option<(&'de Name, &'de Value)>,
 }
 
 impl<'de> Fields<'de> {
-    const fn new(fields: btree_map::Iter<'de, Name, Value>) -> Self {
+    const fn new(fields: RecordIter<'de>) -> Self {
         Self { fields, field: None }
     }
 }

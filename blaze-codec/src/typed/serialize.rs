@@ -142,7 +142,7 @@ impl Serializer for ValueSerializer {
     }
 
     fn serialize_char(self, char: char) -> Result<Value> {
-        Ok(Value::Text(char.to_string()))
+        Ok(Value::from(char.to_string()))
     }
 
     fn serialize_str(self, text: &str) -> Result<Value> {
@@ -288,14 +288,14 @@ impl MapSerializer {
     }
 
     fn finish(self) -> Result<Value> {
-        variant_of(self.variant, Value::Map(self.fields))
+        variant_of(self.variant, Value::from(self.fields))
     }
 }
 
 /// The text that a map's key becomes.
 fn key_text(key: Value) -> Result<String> {
     match key {
-        Value::Text(text) => Ok(text),
+        Value::Text(text) => Ok(text.into()),
         Value::Int(int) => Ok(int.to_string()),
         Value::Bool(bool) => Ok(bool.to_string()),
         Value::Uuid(uuid) => Ok(uuid.to_string()),

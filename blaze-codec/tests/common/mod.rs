@@ -29,7 +29,7 @@ fn scalar() -> impl Strategy<Value = Value> {
         (-200_i64..200).prop_map(Value::Int),
         any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
         any::<f64>().prop_map(Value::Float),
-        text().prop_map(Value::Text),
+        text().prop_map(Value::from),
         vec(any::<u8>(), 0..40).prop_map(Value::from),
         any::<u128>().prop_map(|bits| Value::Uuid(Uuid::from_u128(bits))),
         any::<i64>().prop_map(|ms| Value::Timestamp(Timestamp(ms))),
@@ -40,7 +40,7 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 48, 20, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..20).prop_map(Value::Array),
-            btree_map(name(), inner, 0..20).prop_map(Value::Map),
+            btree_map(name(), inner, 0..20).prop_map(Value::from),
         ]
     })
 }

@@ -81,6 +81,6 @@ fn value(rng: &mut Rng) -> Value {
         0 => Value::Null,
         1 => Value::Bool(rng.bool()),
         2 => Value::Int(rng.i64(0..8)),
-        _ => Value::Text(rng.alphabetic().into()),
+        _ => Value::from(rng.alphabetic().to_string()),
     }
 }

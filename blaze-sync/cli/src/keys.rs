@@ -37,7 +37,7 @@ pub(crate) fn to_text(key: &RecordKey) -> String {
 /// A sentence if a value of this kind can't be a key.
 pub(crate) fn of_value(value: &Value) -> Result<RecordKey, String> {
     match value {
-        Value::Text(text) => Ok(RecordKey::Text(text.clone())),
+        Value::Text(text) => Ok(RecordKey::from(text.as_str())),
         Value::Int(int) => Ok(RecordKey::Int(*int)),
         Value::Uuid(uuid) => Ok(RecordKey::Uuid(*uuid)),
         Value::Bytes(bytes) => Ok(RecordKey::Bytes(bytes.to_vec())),

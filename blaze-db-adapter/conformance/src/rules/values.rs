@@ -133,8 +133,8 @@ fn values() -> Vec<Value> {
         .enumerate()
         .map(|(at, value)| (name(&format!("m{at}")), value.clone()))
         .collect();
-    let nested = (0..16).fold(Value::Map(all), |inner, _| Value::Array(vec![inner, Value::Null]));
+    let nested = (0..16).fold(Value::from(all), |inner, _| Value::Array(vec![inner, Value::Null]));
     values.extend([Value::Array(values.clone()), nested]);
-    values.extend([Value::Array(vec![]), Value::Map(BTreeMap::new())]);
+    values.extend([Value::Array(vec![]), Value::from(BTreeMap::new())]);
     values
 }

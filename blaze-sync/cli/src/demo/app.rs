@@ -78,7 +78,7 @@ impl App {
         tokio::spawn(async move {
             while let Ok(conflict) = lost.recv().await {
                 let text = |value: Option<Value>| match value {
-                    Some(Value::Text(text)) => text,
+                    Some(Value::Text(text)) => text.into(),
                     Some(other) => format!("{other:?}"),
                     None => "(deleted)".to_owned(),
                 };

@@ -35,7 +35,7 @@ pub(crate) fn infer(cell: &str) -> Value {
 /// The cell by which [`infer`] finds a value again.
 pub(super) fn to_cell(value: &Value) -> String {
     match value {
-        Value::Text(text) if !text.is_empty() && infer(text) == *value => text.clone(),
+        Value::Text(text) if !text.is_empty() && infer(text) == *value => text.to_string(),
         value => as_json(value),
     }
 }

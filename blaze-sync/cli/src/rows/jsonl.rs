@@ -115,7 +115,7 @@ pub(crate) fn write(
     mut record: Record,
 ) -> anyhow::Result<()> {
     let text = keys::to_text(key);
-    if record.set(key_column, Value::Text(text))?.is_some() {
+    if record.set(key_column, Value::from(text))?.is_some() {
         return Err(super::csv::key_collision(key_column, key));
     }
     serde_json::to_writer(&mut *sink, &record).map_err(io::Error::from)?;
