@@ -4,19 +4,24 @@
 //! that is, a collection with a kind of change, a kind of key and a list of
 //! fields. [`BatchRef`](crate::view::BatchRef) reads a batch in place.
 
+mod columns;
 mod cursor;
 mod shape;
 mod stamp;
 mod writer;
 
+pub(crate) use columns::{Columns, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
-pub(crate) use shape::{ChangeKind, KeyKind, Tables};
+pub(crate) use shape::{ChangeKind, KeyKind, Shape, Tables};
 
 use crate::reader::Reader;
 use crate::{Change, DecodeError, Operation, RecordKey};
 
-/// The format version that this build writes, and the newest that it reads.
-pub const VERSION: u8 = 1;
+/// The first byte of a batch that is written operation by operation.
+pub const ROWS: u8 = 1;
+/// The first byte of a batch that is written by columns: what the operations of one shape
+/// have in one field stands together. So are batches of at least four operations a shape.
+pub const COLUMNS: u8 = 2;
 
 /// Appends the batch of `operations` to `out`.
 ///
@@ -52,14 +57,37 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Operation>, DecodeError> {
 }
 
 /// Decodes a batch that fills the rest of what is read.
-pub(crate) fn read(mut reader: Reader<'_>) -> Result<Vec<Operation>, DecodeError> {
-    let tables = Tables::read(&mut reader)?;
+pub(crate) fn read(reader: Reader<'_>) -> Result<Vec<Operation>, DecodeError> {
+    let (tables, reader) = match Layout::read(reader)? {
+        Layout::Columns(columns) => return Ok(columns.operations()),
+        Layout::Rows(tables, reader) => (tables, reader),
+    };
     let mut cursor = Cursor::new(&tables, reader)?;
     let mut operations = Vec::with_capacity(cursor.capacity::<Operation>());
     while let Some(head) = cursor.next()? {
         operations.push(head.decode(&tables)?);
     }
     Ok(operations)
+}
+
+/// A batch in one of its layouts.
+#[derive(Debug)]
+pub(crate) enum Layout<'a> {
+    /// The tables, and what is behind them: its operations aren't checked yet.
+    Rows(Tables, Reader<'a>),
+    Columns(Box<Columns<'a>>),
+}
+
+impl<'a> Layout<'a> {
+    /// Reads a batch that fills the rest of what is read.
+    pub(crate) fn read(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+        let start = reader.at();
+        match reader.byte()? {
+            ROWS => Ok(Self::Rows(Tables::read(&mut reader)?, reader)),
+            COLUMNS => Ok(Self::Columns(Box::new(Columns::read(reader, start)?))),
+            found => Err(DecodeError::UnknownVersion { found, known: COLUMNS }),
+        }
+    }
 }
 
 impl ChangeKind {

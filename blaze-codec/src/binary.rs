@@ -270,6 +270,22 @@ pub(crate) fn read_token<'a>(reader: &mut Reader<'a>) -> Result<Token<'a>, Decod
     })
 }
 
+/// What kind of value comes next, as [`Value::kind`] calls it; `None` if it holds others,
+/// or is none.
+pub(crate) fn kind_of_next(reader: &Reader<'_>) -> Option<&'static str> {
+    Some(match *reader.rest().first()? {
+        NULL => "null",
+        FALSE | TRUE => "bool",
+        INT | 0x80.. => "int",
+        FLOAT => "float",
+        TEXT | 0x40..=0x7f => "text",
+        BYTES | 0x30..=0x3f => "bytes",
+        UUID => "uuid",
+        TIMESTAMP => "timestamp",
+        _ => return None,
+    })
+}
+
 fn read_length(
     short: Short,
     reader: &mut Reader<'_>,

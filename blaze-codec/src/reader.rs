@@ -24,6 +24,16 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// A reader of the same bytes at another place.
+    pub(crate) const fn jump(&self, at: usize) -> Self {
+        Self { bytes: self.bytes, at, values: 0 }
+    }
+
+    /// All that is left, which stays unread.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     pub(crate) const fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }

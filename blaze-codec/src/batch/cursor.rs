@@ -1,5 +1,6 @@
 //! Goes through the operations of a batch: the one parser under decoding and views.
 
+use super::columns::are_columns;
 use super::shape::{ChangeKind, FirstUses, KeyKind, Shape, Tables};
 use super::stamp::Stamp;
 use crate::binary::{REMOVED, read_value, skip_value};
@@ -35,7 +36,11 @@ pub(crate) struct Head<'a> {
 impl<'a> Cursor<'a> {
     /// A place before the first operation, given a reader that is behind the tables.
     pub(crate) fn new(tables: &'a Tables, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+        let at = reader.at();
         let left = reader.count(OPERATION_BYTES_MIN)?;
+        if left > 0 && are_columns(left, tables.shapes.len()) {
+            return Reader::malformed("layout of so many operations", at);
+        }
         Ok(Self {
             tables,
             reader,

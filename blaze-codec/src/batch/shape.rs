@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::VERSION;
 use crate::limits::{FIELDS_MAX, what};
 use crate::reader::{Reader, capacity, owned_name};
 use crate::{DecodeError, Name, NodeId};
@@ -67,6 +66,10 @@ impl Shape {
         !self.fields.is_empty()
     }
 
+    pub(crate) fn field_count(&self) -> usize {
+        self.fields.len()
+    }
+
     fn read(
         reader: &mut Reader<'_>,
         names: &[Name],
@@ -113,12 +116,8 @@ fn read_kinds(reader: &mut Reader<'_>) -> Result<(ChangeKind, KeyKind), DecodeEr
 }
 
 impl Tables {
-    /// Reads the format version and the tables.
+    /// Reads the tables.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let found = reader.byte()?;
-        if found != VERSION {
-            return Err(DecodeError::UnknownVersion { found, known: VERSION });
-        }
         let names = read_table(reader, "name used twice", NAME_BYTES_MIN, |reader| {
             owned_name(reader.name()?)
         })?;
@@ -150,6 +149,16 @@ impl Tables {
 
     pub(crate) fn collection(&self, shape: &Shape) -> &Name {
         &self.names[shape.collection]
+    }
+
+    /// Where the names of a shape's fields are.
+    pub(crate) fn places(&self, shape: &Shape) -> &[usize] {
+        &self.fields[shape.fields.clone()]
+    }
+
+    /// The name at a place.
+    pub(crate) fn name(&self, place: usize) -> &Name {
+        &self.names[place]
     }
 
     pub(crate) fn fields(
@@ -194,7 +203,13 @@ impl FirstUses {
     /// Reads an index: of an entry used before, or of the next one.
     pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
         let at = reader.at();
-        let index = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+        let index = reader.varint()?;
+        self.add(index, at)
+    }
+
+    /// Takes an index that was read at a place.
+    pub(super) fn add(&mut self, index: u64, at: usize) -> Result<usize, DecodeError> {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
         if index > self.used || index >= self.count {
             return Reader::malformed(self.what, at);
         }
@@ -204,8 +219,13 @@ impl FirstUses {
 
     /// Refuses a table with entries that nothing used.
     pub(super) fn finish(&self, reader: &Reader<'_>) -> Result<(), DecodeError> {
+        self.check(reader.at())
+    }
+
+    /// Refuses a table with entries that nothing used, up to a place.
+    pub(super) fn check(&self, at: usize) -> Result<(), DecodeError> {
         if self.used < self.count {
-            return Reader::malformed(self.what, reader.at());
+            return Reader::malformed(self.what, at);
         }
         Ok(())
     }

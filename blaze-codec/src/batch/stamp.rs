@@ -68,10 +68,11 @@ impl Stamp {
         }
     }
 
+    /// Appends the stamp, given the numbers of its two nodes.
     pub(super) fn write(
         &self,
         previous: Option<&Self>,
-        mut index: impl FnMut(NodeId) -> usize,
+        [node, base_node]: [u32; 2],
         out: &mut Vec<u8>,
     ) {
         let Self { version, base } = self;
@@ -85,7 +86,7 @@ impl Stamp {
             encode_difference(version.epoch, before.epoch, out);
         }
         if flags & NODE != 0 {
-            encode_varint(index(version.node) as u64, out);
+            encode_varint(node.into(), out);
         }
         if !tells_base(flags) {
             return;
@@ -95,7 +96,7 @@ impl Stamp {
             encode_difference(base.epoch, version.epoch, out);
         }
         if flags & BASE_NODE != 0 {
-            encode_varint(index(base.node) as u64, out);
+            encode_varint(base_node.into(), out);
         }
     }
 

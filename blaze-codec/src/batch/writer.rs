@@ -3,41 +3,81 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
-use super::VERSION;
+use super::columns::{self, are_columns};
 use super::shape::{ChangeKind, KeyKind};
 use super::stamp::Stamp;
+use super::{COLUMNS, ROWS};
 use crate::binary::{REMOVED, encode_name, encode_signed, encode_value, encode_varint};
-use crate::{Change, Name, NodeId, Operation, Record, RecordKey};
+use crate::{Change, Name, NodeId, Operation, Record, RecordKey, Version};
 
 /// What to reserve for an operation's version, key and values.
 const OPERATION_BYTES_GUESS: usize = 64;
 
 pub(super) fn write(operations: &[Operation], out: &mut Vec<u8>) {
-    let mut shapes = Index::default();
-    let mut nodes = Index::default();
-    let mut body = Vec::with_capacity(operations.len() * OPERATION_BYTES_GUESS);
-    let mut previous = None;
-    for operation in operations {
-        encode_varint(shapes.of(Shaped(operation)) as u64, &mut body);
-        let stamp = Stamp { version: operation.version, base: operation.base };
-        stamp.write(previous.as_ref(), |node| nodes.of(node), &mut body);
-        previous = Some(stamp);
-        write_key(&operation.key, &mut body);
-        write_values(&operation.change, &mut body);
+    let grouped = Grouped::of(operations);
+    let start = out.len();
+    if are_columns(operations.len(), grouped.shapes.len()) && !operations.is_empty() {
+        out.push(COLUMNS);
+        write_tables(&grouped.shapes, &grouped.nodes, out);
+        return columns::write(operations, &grouped, start, out);
     }
-    out.reserve(body.len());
-    out.push(VERSION);
-    write_tables(&shapes.entries, &nodes.entries, out);
+    out.push(ROWS);
+    write_tables(&grouped.shapes, &grouped.nodes, out);
     encode_varint(operations.len() as u64, out);
-    out.extend_from_slice(&body);
+    out.reserve(operations.len() * OPERATION_BYTES_GUESS);
+    let (mut nodes, mut base_nodes) = (grouped.nodes_of.iter(), grouped.base_nodes_of.iter());
+    let mut previous = None;
+    for (operation, shape) in operations.iter().zip(&grouped.of) {
+        encode_varint(u64::from(*shape), out);
+        let stamp = Stamp { version: operation.version, base: operation.base };
+        let (node, base_node) = (nodes.next(), base_nodes.as_slice().first());
+        if stamp.base != Version::ZERO {
+            base_nodes.next();
+        }
+        let places = [node, base_node].map(|place| place.copied().unwrap_or_default());
+        stamp.write(previous.as_ref(), places, out);
+        previous = Some(stamp);
+        write_key(&operation.key, out);
+        write_values(&operation.change, out);
+    }
+}
+
+/// The tables of a batch, and which entries the operations use.
+pub(super) struct Grouped<'o> {
+    pub(super) shapes: Vec<Shaped<'o>>,
+    pub(super) nodes: Vec<NodeId>,
+    /// The shape of each operation.
+    pub(super) of: Vec<u32>,
+    /// The node of each version.
+    pub(super) nodes_of: Vec<u32>,
+    /// The node of each base that isn't zero.
+    pub(super) base_nodes_of: Vec<u32>,
+}
+
+impl<'o> Grouped<'o> {
+    fn of(operations: &'o [Operation]) -> Self {
+        let (mut shapes, mut nodes) = (Index::default(), Index::default());
+        let mut of = Vec::with_capacity(operations.len());
+        let mut nodes_of = Vec::with_capacity(operations.len());
+        let mut base_nodes_of = Vec::new();
+        for operation in operations {
+            of.push(shapes.of(Shaped(operation)));
+            nodes_of.push(nodes.of(operation.version.node));
+            if operation.base != Version::ZERO {
+                base_nodes_of.push(nodes.of(operation.base.node));
+            }
+        }
+        let (shapes, nodes) = (shapes.entries, nodes.entries);
+        Self { shapes, nodes, of, nodes_of, base_nodes_of }
+    }
 }
 
 /// Numbers entries in the order of their first use.
 struct Index<T> {
     entries: Vec<T>,
-    numbers: HashMap<T, usize>,
+    numbers: HashMap<T, u32>,
     /// The entry used last: in most batches, the next one too.
-    last: usize,
+    last: u32,
 }
 
 impl<T> Default for Index<T> {
@@ -47,9 +87,9 @@ impl<T> Default for Index<T> {
 }
 
 impl<T: Copy + Eq + Hash> Index<T> {
-    fn of(&mut self, entry: T) -> usize {
-        if self.entries.get(self.last) != Some(&entry) {
-            let next = self.entries.len();
+    fn of(&mut self, entry: T) -> u32 {
+        if self.entries.get(self.last as usize) != Some(&entry) {
+            let next = u32::try_from(self.entries.len()).expect("memory holds fewer operations");
             self.last = *self.numbers.entry(entry).or_insert(next);
             if self.last == next {
                 self.entries.push(entry);
@@ -61,7 +101,7 @@ impl<T: Copy + Eq + Hash> Index<T> {
 
 /// An operation in the place of its shape: equal if the shapes are.
 #[derive(Clone, Copy)]
-struct Shaped<'a>(&'a Operation);
+pub(super) struct Shaped<'a>(&'a Operation);
 
 impl<'a> Shaped<'a> {
     fn kinds(self) -> u8 {
@@ -78,6 +118,13 @@ impl<'a> Shaped<'a> {
         record.chain(update.into_iter().flatten().map(|(name, _)| name))
     }
 
+    fn shares_names(self, other: Self) -> bool {
+        match (&self.0.change, &other.0.change) {
+            (Change::Insert(one), Change::Insert(other)) => one.shares_names(other),
+            _ => false,
+        }
+    }
+
     fn field_count(self) -> usize {
         match &self.0.change {
             Change::Insert(record) => record.len(),
@@ -92,7 +139,7 @@ impl PartialEq for Shaped<'_> {
         self.kinds() == other.kinds()
             && self.field_count() == other.field_count()
             && self.0.collection == other.0.collection
-            && self.fields().eq(other.fields())
+            && (self.shares_names(*other) || self.fields().eq(other.fields()))
     }
 }
 
@@ -111,10 +158,10 @@ fn write_tables(shapes: &[Shaped<'_>], nodes: &[NodeId], out: &mut Vec<u8>) {
     let mut body = Vec::new();
     for shape in shapes {
         body.push(shape.kinds());
-        encode_varint(names.of(&shape.0.collection) as u64, &mut body);
+        encode_varint(names.of(&shape.0.collection).into(), &mut body);
         encode_varint(shape.field_count() as u64, &mut body);
         for field in shape.fields() {
-            encode_varint(names.of(field) as u64, &mut body);
+            encode_varint(names.of(field).into(), &mut body);
         }
     }
     encode_varint(names.entries.len() as u64, out);

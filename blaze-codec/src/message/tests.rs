@@ -40,7 +40,7 @@ fn operations(count: i64, text_bytes: usize) -> Vec<Operation> {
         key: RecordKey::Int(key),
         version: Version::ZERO,
         base: Version::ZERO,
-        change: Change::Insert(record! { "text" => "x".repeat(text_bytes) }),
+        change: Change::Insert(record! { "text" => key.to_string() + &"x".repeat(text_bytes) }),
     };
     (0..count).map(operation).collect()
 }

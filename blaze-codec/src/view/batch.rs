@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::value::{CHECKED, ValueRef};
-use crate::batch::{ChangeKind, Cursor, Head, Tables};
+use crate::batch::{ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape, Tables};
 use crate::binary::REMOVED;
 use crate::reader::Reader;
 use crate::{DecodeError, Name, Operation, RecordKey, Version};
@@ -34,9 +34,7 @@ use crate::{DecodeError, Name, Operation, RecordKey, Version};
 /// ```
 #[derive(Debug)]
 pub struct BatchRef<'a> {
-    tables: Tables,
-    /// Behind the tables.
-    reader: Reader<'a>,
+    layout: Layout<'a>,
     count: usize,
 }
 
@@ -48,14 +46,19 @@ impl<'a> BatchRef<'a> {
     ///
     /// [`DecodeError`], exactly where [`batch::decode`](crate::batch::decode) fails.
     pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let tables = Tables::read(&mut reader)?;
-        let mut cursor = Cursor::new(&tables, reader)?;
-        let count = cursor.left();
-        while let Some(head) = cursor.next()? {
-            head.check(&tables)?;
-        }
-        Ok(Self { tables, reader, count })
+        let layout = Layout::read(Reader::new(bytes))?;
+        let count = match &layout {
+            Layout::Columns(columns) => columns.len(),
+            Layout::Rows(tables, reader) => {
+                let mut cursor = Cursor::new(tables, *reader)?;
+                let count = cursor.left();
+                while let Some(head) = cursor.next()? {
+                    head.check(tables)?;
+                }
+                count
+            }
+        };
+        Ok(Self { layout, count })
     }
 
     /// The operations in their order.
@@ -64,8 +67,12 @@ impl<'a> BatchRef<'a> {
     ///
     /// Never: [`Self::new`] checked the bytes.
     pub fn iter(&self) -> Operations<'_> {
-        let cursor = Cursor::new(&self.tables, self.reader).expect(CHECKED);
-        Operations { tables: &self.tables, cursor }
+        Operations(match &self.layout {
+            Layout::Columns(columns) => Walk::Columns(columns, columns.places()),
+            Layout::Rows(tables, reader) => {
+                Walk::Rows(tables, Cursor::new(tables, *reader).expect(CHECKED))
+            }
+        })
     }
 
     /// How many operations there are.
@@ -90,21 +97,31 @@ impl<'b> IntoIterator for &'b BatchRef<'_> {
 
 /// The operations of a [`BatchRef`].
 #[derive(Debug, Clone)]
-pub struct Operations<'a> {
-    tables: &'a Tables,
-    cursor: Cursor<'a>,
+pub struct Operations<'a>(Walk<'a>);
+
+#[derive(Debug, Clone)]
+enum Walk<'a> {
+    Rows(&'a Tables, Cursor<'a>),
+    Columns(&'a Columns<'a>, Places),
 }
 
 impl<'a> Iterator for Operations<'a> {
     type Item = OperationRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<OperationRef<'a>> {
-        let head = self.cursor.next().expect(CHECKED)?;
-        Some(OperationRef { tables: self.tables, head })
+        Some(OperationRef(match &mut self.0 {
+            Walk::Rows(tables, cursor) => Source::Row(tables, cursor.next().expect(CHECKED)?),
+            Walk::Columns(columns, places) => Source::Columns(columns, places.next(columns)?),
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.cursor.left(), Some(self.cursor.left()))
+        let left = match &self.0 {
+            Walk::Rows(_, cursor) => cursor.left(),
+            Walk::Columns(columns, places) => places.left(columns),
+        };
+        (left, Some(left))
     }
 }
 
@@ -112,38 +129,72 @@ impl ExactSizeIterator for Operations<'_> {}
 
 /// An operation in place. Its values lie untouched until they are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct OperationRef<'a> {
-    tables: &'a Tables,
-    head: Head<'a>,
+pub struct OperationRef<'a>(Source<'a>);
+
+/// Where an operation is.
+#[derive(Debug, Clone, Copy)]
+enum Source<'a> {
+    Row(&'a Tables, Head<'a>),
+    Columns(&'a Columns<'a>, Place),
+}
+
+impl<'a> Source<'a> {
+    fn tables(&self) -> (&'a Tables, &'a Shape) {
+        match *self {
+            Self::Row(tables, head) => (tables, head.shape),
+            Self::Columns(columns, place) => (&columns.tables, columns.shape(place)),
+        }
+    }
+
+    fn cells(self) -> Cells<'a> {
+        let (tables, shape) = self.tables();
+        let values = match self {
+            Self::Row(_, head) => Values::Row(head.values),
+            Self::Columns(columns, place) => Values::Columns(columns, place),
+        };
+        Cells { tables, names: tables.places(shape), values, next: 0 }
+    }
 }
 
 impl<'a> OperationRef<'a> {
     /// The collection of the record.
     pub fn collection(&self) -> &'a Name {
-        self.tables.collection(self.head.shape)
+        let (tables, shape) = self.0.tables();
+        tables.collection(shape)
     }
 
     /// The record.
-    pub const fn key(&self) -> KeyRef<'a> {
-        self.head.key
+    #[inline]
+    pub fn key(&self) -> KeyRef<'a> {
+        match self.0 {
+            Source::Row(_, head) => head.key,
+            Source::Columns(columns, place) => columns.key(place),
+        }
     }
 
     /// When and by whom it was written.
-    pub const fn version(&self) -> Version {
-        self.head.stamp.version
+    #[inline]
+    pub fn version(&self) -> Version {
+        match self.0 {
+            Source::Row(_, head) => head.stamp.version,
+            Source::Columns(columns, place) => columns.version(place),
+        }
     }
 
     /// The version that it replaced; [`Version::ZERO`] if there was none.
-    pub const fn base(&self) -> Version {
-        self.head.stamp.base
+    pub fn base(&self) -> Version {
+        match self.0 {
+            Source::Row(_, head) => head.stamp.base,
+            Source::Columns(columns, place) => columns.base(place),
+        }
     }
 
     /// What it does.
-    pub const fn change(&self) -> ChangeRef<'a> {
-        let Self { tables, head } = *self;
-        match head.shape.change {
-            ChangeKind::Insert => ChangeRef::Insert(RecordRef { tables, head }),
-            ChangeKind::Update => ChangeRef::Update(UpdateRef { tables, head }),
+    #[inline]
+    pub fn change(&self) -> ChangeRef<'a> {
+        match self.0.tables().1.change {
+            ChangeKind::Insert => ChangeRef::Insert(RecordRef(self.0)),
+            ChangeKind::Update => ChangeRef::Update(UpdateRef(self.0)),
             ChangeKind::Delete => ChangeRef::Delete,
         }
     }
@@ -154,7 +205,10 @@ impl<'a> OperationRef<'a> {
     ///
     /// Never: [`BatchRef::new`] checked the bytes.
     pub fn to_operation(&self) -> Operation {
-        self.head.decode(self.tables).expect(CHECKED)
+        match self.0 {
+            Source::Row(tables, head) => head.decode(tables).expect(CHECKED),
+            Source::Columns(columns, place) => columns.operation(place),
+        }
     }
 }
 
@@ -169,12 +223,49 @@ pub enum ChangeRef<'a> {
     Delete,
 }
 
+/// The names of an operation with its values, `None` for a removed field.
+#[derive(Debug, Clone)]
+struct Cells<'a> {
+    tables: &'a Tables,
+    names: &'a [usize],
+    values: Values<'a>,
+    next: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Values<'a> {
+    Row(Reader<'a>),
+    Columns(&'a Columns<'a>, Place),
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = (&'a Name, Option<ValueRef<'a>>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = *self.names.get(self.next)?;
+        let value = match &mut self.values {
+            Values::Row(values) => {
+                let removed = values.skip_byte(REMOVED);
+                (!removed).then(|| ValueRef::read(values))
+            }
+            Values::Columns(columns, place) => columns.cell(*place, self.next),
+        };
+        self.next += 1;
+        Some((self.tables.name(name), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.names.len() - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Cells<'_> {}
+
 /// A record in place.
 #[derive(Debug, Clone, Copy)]
-pub struct RecordRef<'a> {
-    tables: &'a Tables,
-    head: Head<'a>,
-}
+pub struct RecordRef<'a>(Source<'a>);
 
 impl<'a> RecordRef<'a> {
     /// The fields in the order of their names; each value is read when the
@@ -183,10 +274,9 @@ impl<'a> RecordRef<'a> {
     /// # Panics
     ///
     /// Never: [`BatchRef::new`] checked the bytes.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, ValueRef<'a>)> {
-        let mut values = self.head.values;
-        let names = self.tables.fields(self.head.shape);
-        names.map(move |name| (name, ValueRef::read(&mut values)))
+        self.0.cells().map(|(name, value)| (name, value.expect(CHECKED)))
     }
 
     /// The value of a field.
@@ -197,10 +287,7 @@ impl<'a> RecordRef<'a> {
 
 /// The fields that an update sets or removes, in place.
 #[derive(Debug, Clone, Copy)]
-pub struct UpdateRef<'a> {
-    tables: &'a Tables,
-    head: Head<'a>,
-}
+pub struct UpdateRef<'a>(Source<'a>);
 
 impl<'a> UpdateRef<'a> {
     /// The fields in the order of their names, with `None` for a removed one.
@@ -208,13 +295,9 @@ impl<'a> UpdateRef<'a> {
     /// # Panics
     ///
     /// Never: [`BatchRef::new`] checked the bytes.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
-        let mut values = self.head.values;
-        let names = self.tables.fields(self.head.shape);
-        names.map(move |name| {
-            let removed = values.skip_byte(REMOVED);
-            (name, (!removed).then(|| ValueRef::read(&mut values)))
-        })
+        self.0.cells()
     }
 }
 

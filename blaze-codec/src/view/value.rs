@@ -50,7 +50,7 @@ pub struct MapRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// Reads a value that was checked before, and panics if it wasn't.
-    pub(super) fn read(reader: &mut Reader<'a>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let token = read_token(reader).expect(CHECKED);
         let inside = *reader;
         match token {

@@ -96,7 +96,75 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
 }
 
 pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
-    vec(operation(), 0..8)
+    prop_oneof![vec(operation(), 0..8), many_operations()]
+}
+
+/// One kind of values, as a column has them: often a few, or near each other.
+fn values_of_a_kind() -> impl Strategy<Value = BoxedStrategy<Value>> {
+    let few = || prop::sample::select(vec!["", "a", "open", "closed", "in progress, é"]);
+    let decimal = |scale: f64| (-5_000_i32..5_000).prop_map(move |int| f64::from(int) / scale);
+    let kinds: Vec<BoxedStrategy<Value>> = vec![
+        Just(Value::Null).boxed(),
+        any::<bool>().prop_map(Value::Bool).boxed(),
+        (1_i64..6).prop_map(Value::Int).boxed(),
+        any::<i64>().prop_map(Value::Int).boxed(),
+        decimal(1.0).prop_map(Value::Float).boxed(),
+        decimal(100.0).prop_map(Value::Float).boxed(),
+        any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))).boxed(),
+        few().prop_map(Value::from).boxed(),
+        "\\PC{0,20}".prop_map(Value::from).boxed(),
+        vec(any::<u8>(), 0..9).prop_map(Value::from).boxed(),
+        any::<u128>().prop_map(|bits| Value::Uuid(Uuid::from_u128(bits))).boxed(),
+        (0_i64..90_000).prop_map(|ms| Value::Timestamp(Timestamp(1_700_000_000_000 + ms))).boxed(),
+        value().boxed(),
+    ];
+    (prop::sample::select(kinds), 0..4_u32).prop_map(|(kind, nulls)| match nulls {
+        0 => prop_oneof![3 => kind, 1 => Just(Value::Null)].boxed(),
+        _ => kind,
+    })
+}
+
+fn keys_of_a_kind() -> impl Strategy<Value = BoxedStrategy<RecordKey>> {
+    prop::sample::select(vec![
+        any::<u128>().prop_map(|bits| RecordKey::Uuid(Uuid::from_u128(bits))).boxed(),
+        (0_i64..1_000).prop_map(RecordKey::Int).boxed(),
+        text().prop_map(RecordKey::Text).boxed(),
+        vec(any::<u8>(), 0..9).prop_map(RecordKey::Bytes).boxed(),
+    ])
+}
+
+/// Operations of one shape.
+fn alike() -> impl Strategy<Value = BoxedStrategy<Operation>> {
+    let fields = btree_map(name(), values_of_a_kind(), 0..5);
+    (name(), keys_of_a_kind(), fields, 0..7).prop_map(|(collection, keys, fields, kind)| {
+        let (names, values): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+        let change = move |values: Vec<Value>| {
+            let fields = names.iter().cloned().zip(values);
+            match kind {
+                0..3 => Change::Insert(fields.collect()),
+                3..5 => Change::Update(fields.map(|(name, value)| (name, Some(value))).collect()),
+                // A null stands for a field that is removed.
+                5 => {
+                    let set = |value: Value| Some(value).filter(|value| *value != Value::Null);
+                    Change::Update(fields.map(|(name, value)| (name, set(value))).collect())
+                }
+                _ => Change::Delete,
+            }
+        };
+        let operation = move |(key, version, base, values): (_, _, _, Vec<Value>)| {
+            let (collection, change) = (collection.clone(), change(values));
+            Operation { collection, key, version, base, change }
+        };
+        (keys, version(), version(), values).prop_map(operation).boxed()
+    })
+}
+
+/// Enough of few shapes to be written by columns, most times.
+pub(crate) fn many_operations() -> impl Strategy<Value = Vec<Operation>> {
+    vec(alike(), 1..4).prop_flat_map(|shapes| {
+        let rows = vec(shapes, 4..14).prop_map(|rows| rows.into_iter().flatten().collect());
+        rows.prop_flat_map(|operations: Vec<_>| Just(operations).prop_shuffle())
+    })
 }
 
 /// Few enough to try each of their bits.
@@ -106,5 +174,6 @@ pub(crate) fn few_operations() -> impl Strategy<Value = Vec<Operation>> {
         blaze_codec::batch::encode(operations, &mut bytes);
         bytes.len() < 400
     };
-    vec(operation(), 0..4).prop_filter("too long to try each bit", short)
+    let few = prop_oneof![vec(operation(), 0..4), many_operations()];
+    few.prop_filter("too long to try each bit", short)
 }

@@ -1,0 +1,255 @@
+//! Columns of integers: above the least of them, or above the least step from one to the
+//! next, whichever takes fewer bits.
+
+use super::bits::{Packed, pack, width_of};
+use crate::DecodeError;
+use crate::binary::encode_signed;
+use crate::reader::Reader;
+
+/// Marks steps; the bits below are the width.
+const STEPS: u8 = 0x80;
+/// Columns of at most so many bits a number are never told by steps: there is little
+/// to win, and much to check.
+const PLAIN_WIDTH_MAX: usize = 8;
+
+/// A column of integers, in place or in a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ints<'a> {
+    /// Differences from the least.
+    Packed { least: i64, packed: Packed<'a> },
+    /// Told by steps: in the list of the batch, from here on.
+    Listed { start: usize },
+}
+
+/// The least of some numbers, and the bits that the others need above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spread {
+    least: i64,
+    width: usize,
+}
+
+impl Spread {
+    fn of(numbers: impl Iterator<Item = i64>) -> Self {
+        let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+        for number in numbers {
+            least = least.min(number);
+            greatest = greatest.max(number);
+        }
+        if least > greatest {
+            return Self { least: 0, width: 0 };
+        }
+        Self { least, width: width_of(above(least, greatest)) }
+    }
+}
+
+/// How far a number lies above another one that isn't greater.
+const fn above(least: i64, number: i64) -> u64 {
+    number.wrapping_sub(least).cast_unsigned()
+}
+
+fn steps(numbers: &[i64]) -> impl Iterator<Item = i64> {
+    numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]))
+}
+
+/// How a column is told by steps, if it is to be.
+fn by_steps(numbers: &[i64], plain: Spread) -> Option<Spread> {
+    if plain.width <= PLAIN_WIDTH_MAX {
+        return None;
+    }
+    Some(Spread::of(steps(numbers))).filter(|steps| steps.width < plain.width)
+}
+
+/// Appends a column.
+pub(super) fn write(numbers: &[i64], out: &mut Vec<u8>) {
+    let plain = Spread::of(numbers.iter().copied());
+    let head = |width: usize| u8::try_from(width).expect("at most 64");
+    if let Some(Spread { least, width }) = by_steps(numbers, plain) {
+        out.push(STEPS | head(width));
+        encode_signed(numbers[0], out);
+        encode_signed(least, out);
+        return pack(steps(numbers).map(|step| above(least, step)), width, out);
+    }
+    let Spread { least, width } = plain;
+    out.push(head(width));
+    encode_signed(least, out);
+    pack(numbers.iter().map(|number| above(least, *number)), width, out);
+}
+
+impl<'a> Ints<'a> {
+    /// Reads a column of at least one number, and checks that [`write`] writes it so.
+    pub(super) fn read(
+        reader: &mut Reader<'a>,
+        count: usize,
+        list: &mut Vec<i64>,
+    ) -> Result<Self, DecodeError> {
+        let at = reader.at();
+        let head = reader.byte()?;
+        let width = usize::from(head & !STEPS);
+        if width > 64 {
+            return Reader::malformed("width of integers", at);
+        }
+        if head & STEPS == 0 {
+            let least = reader.signed()?;
+            let packed = Packed::read(reader, count, width)?;
+            let column = Self::Packed { least, packed };
+            column.check(count, width, at)?;
+            return Ok(column);
+        }
+        let (first, least) = (reader.signed()?, reader.signed()?);
+        let packed = Packed::read(reader, count - 1, width)?;
+        let start = list.len();
+        let (mut number, mut range) = (first, Range::NONE);
+        list.push(number);
+        for place in 0..count - 1 {
+            let step = packed.get(place);
+            range.add(step);
+            number = number.wrapping_add(least).wrapping_add(step.cast_signed());
+            list.push(number);
+        }
+        let plain = Spread::of(list[start..].iter().copied());
+        let steps = Spread { least, width };
+        let wanted = plain.width > PLAIN_WIDTH_MAX && width < plain.width;
+        let is_written_so = range.is_of(least, width) && wanted;
+        debug_assert_eq!(is_written_so, by_steps(&list[start..], plain) == Some(steps));
+        if !is_written_so {
+            return Reader::malformed("steps of integers", at);
+        }
+        Ok(Self::Listed { start })
+    }
+
+    fn check(&self, count: usize, width: usize, at: usize) -> Result<(), DecodeError> {
+        let Self::Packed { least, packed } = *self else { return Ok(()) };
+        if width == 0 {
+            return Ok(());
+        }
+        let mut range = Range::NONE;
+        (0..count).for_each(|place| range.add(packed.get(place)));
+        if !range.is_of(least, width) {
+            return Reader::malformed("width of integers", at);
+        }
+        if width <= PLAIN_WIDTH_MAX {
+            return Ok(());
+        }
+        let number = |place| least.wrapping_add(packed.get(place).cast_signed());
+        let mut before = number(0);
+        let steps = (1..count).map(|place| {
+            let now = number(place);
+            now.wrapping_sub(std::mem::replace(&mut before, now))
+        });
+        if Spread::of(steps).width < width {
+            return Reader::malformed("integers without steps", at);
+        }
+        Ok(())
+    }
+
+    /// Whether something holds for all numbers.
+    pub(super) fn all(&self, count: usize, list: &[i64], holds: impl Fn(i64) -> bool) -> bool {
+        match self {
+            Self::Packed { least, packed: Packed { width: 0, .. } } => holds(*least),
+            Self::Packed { .. } => (0..count).all(|place| holds(self.get(place, list))),
+            Self::Listed { start } => {
+                list[*start..start + count].iter().all(|number| holds(*number))
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: usize, list: &[i64]) -> i64 {
+        match self {
+            Self::Packed { least, packed } => least.wrapping_add(packed.get(place).cast_signed()),
+            Self::Listed { start } => list[start + place],
+        }
+    }
+}
+
+/// What was read above the least.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    lowest: u64,
+    highest: u64,
+}
+
+impl Range {
+    const NONE: Self = Self { lowest: u64::MAX, highest: 0 };
+
+    const fn add(&mut self, number: u64) {
+        if number < self.lowest {
+            self.lowest = number;
+        }
+        if number > self.highest {
+            self.highest = number;
+        }
+    }
+
+    /// Whether the width is needed, one number is the least, and none goes beyond what
+    /// 64 bits hold.
+    const fn is_of(self, least: i64, width: usize) -> bool {
+        let tight =
+            width_of(self.highest) == width && (self.lowest == 0 || self.lowest > self.highest);
+        tight && self.highest <= above(least, i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(numbers: &[i64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(numbers, &mut bytes);
+        bytes
+    }
+
+    fn decoded(bytes: &[u8], count: usize) -> Result<(Vec<i64>, usize), DecodeError> {
+        let (mut reader, mut list) = (Reader::new(bytes), vec![7]);
+        let column = Ints::read(&mut reader, count, &mut list)?;
+        Ok(((0..count).map(|place| column.get(place, &list)).collect(), reader.remaining()))
+    }
+
+    fn numbers() -> impl Strategy<Value = Vec<i64>> {
+        let all = prop::collection::vec(any::<i64>(), 1..20);
+        let near = (any::<i64>(), prop::collection::vec(-300_i64..300, 1..20));
+        let near = near.prop_map(|(base, offsets)| {
+            offsets.into_iter().map(|offset| base.wrapping_add(offset)).collect()
+        });
+        let ramp = (any::<i64>(), any::<i64>(), prop::collection::vec(-3_i64..3, 1..20));
+        let ramp = ramp.prop_map(|(first, step, noise)| {
+            let next = |number: &mut i64, noise: i64| {
+                *number = number.wrapping_add(step).wrapping_add(noise);
+                Some(*number)
+            };
+            noise.into_iter().scan(first, next).collect()
+        });
+        prop_oneof![all, near, ramp]
+    }
+
+    proptest! {
+        #[test]
+        fn columns_come_back(numbers in numbers()) {
+            prop_assert_eq!(decoded(&encoded(&numbers), numbers.len()), Ok((numbers, 0)));
+        }
+
+        #[test]
+        fn a_flipped_bit_is_refused_or_another_column(numbers in numbers()) {
+            let mut bytes = encoded(&numbers);
+            for bit in 0..bytes.len() * 8 {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                if let Ok((found, 0)) = decoded(&bytes, numbers.len()) {
+                    prop_assert_ne!(&found, &numbers);
+                    prop_assert_eq!(encoded(&found), &bytes[..]);
+                }
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    #[test]
+    fn a_ramp_takes_no_bits_and_few_values_take_few() {
+        let ramp: Vec<i64> = (0..1_000).map(|at| 1_700_000_000_000 + at * 250).collect();
+        assert_eq!(encoded(&ramp).len(), 1 + 6 + 2);
+        let five: Vec<i64> = (0..1_000).map(|at| 1 + at % 5).collect();
+        assert_eq!(encoded(&five).len(), 1 + 1 + 375);
+    }
+}
