@@ -16,8 +16,8 @@ use blaze_codec::message::{
 };
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
-    Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role,
-    Seq, Span, Timestamp, Uuid, Value, Version, batch, binary, record,
+    Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, Record,
+    RecordKey, Role, Seq, Span, Timestamp, Uuid, Value, Version, batch, binary, record,
 };
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -150,6 +150,72 @@ fn the_worked_example_is_true() {
     assert_eq!(written, hex(&bytes));
 }
 
+/// Inserts of records at one millisecond after the other.
+fn inserts(records: Vec<Record>) -> Vec<Operation> {
+    let numbered = (1..).zip(records);
+    let insert = |(at, record)| {
+        let stamp = [version(0, at, 1), Version::ZERO];
+        operation(300 * at.cast_signed(), stamp, Change::Insert(record))
+    };
+    numbered.map(insert).collect()
+}
+
+fn columns() -> Vec<Operation> {
+    let uuid = |number: u128| Value::from(Uuid::from_u128(number));
+    let ints = [5, 7, 6, 5, 1_000];
+    let record = |at: usize| {
+        let number = i64::try_from(at).unwrap();
+        record! {
+            "any" => if at == 2 { "x".into() } else { Value::Int(ints[at]) },
+            "array" => vec![Value::Int(number)],
+            "bool" => at % 2 == 1,
+            "bytes" => vec![7_u8; at],
+            "decimal" => [21.5, 0.125, -3.0, 20.0, 0.0][at],
+            "float" => [0.5, f64::NAN, -0.0, 1e300, 0.1 + 0.2][at],
+            "int" => ints[at],
+            "maybe" => if at % 3 == 0 { Value::Null } else { ints[at].into() },
+            "null" => Value::Null,
+            "steps" => 1_700_000_000_000 + 250 * number,
+            "time" => Timestamp(1_700_000_000_000 + 60_000 * number),
+            "uuid" => uuid(u128::try_from(at).unwrap()),
+        }
+    };
+    inserts((0..5).map(record).collect())
+}
+
+fn texts_in_columns() -> Vec<Operation> {
+    let titles = ["first", "zw\u{f6}lf", "", "the last but one", "x"];
+    let states = ["open", "closed", "open", "open", "closed"];
+    let record = |(title, state)| record! { "state" => state, "title" => title };
+    let mut operations = inserts(titles.into_iter().zip(states).map(record).collect());
+    operations.iter_mut().zip(["k", "l", "", "mm", "k"]).for_each(|(operation, key)| {
+        operation.key = key.into();
+    });
+    operations
+}
+
+fn two_shapes() -> Vec<Operation> {
+    let delete = |key: &[u8]| {
+        let stamp = [version(0, 9, 1), version(0, 8, 2)];
+        operation(RecordKey::Bytes(key.to_vec()), stamp, Change::Delete)
+    };
+    let removed = |value: Option<Value>| {
+        let stamp = [version(0, 10, 1), Version::ZERO];
+        operation(Uuid::from_u128(1), stamp, Change::Update(vec![(name("n"), value)]))
+    };
+    let mut operations = Vec::new();
+    for value in [Some(1.into()), None, Some(2.into()), None] {
+        operations.push(delete(&[1, 2]));
+        operations.push(removed(value));
+    }
+    operations
+}
+
+fn fill() -> Vec<Operation> {
+    let nothing = record! { "a" => Value::Null, "b" => Value::Null, "c" => Value::Null };
+    inserts(vec![nothing; 200])
+}
+
 #[test]
 fn batches() {
     let insert = || Change::Insert(record! { "n" => 1 });
@@ -176,13 +242,20 @@ fn batches() {
         [version(10, 11, 2), version(3, 4, 3)],
         [version(12, 11, 3), Version::ZERO],
     ];
-    let stamps = stamps.map(|stamp| operation(1, stamp, Change::Delete)).to_vec();
+    let in_columns = stamps.map(|stamp| operation(1, stamp, Change::Delete)).to_vec();
+    let mut in_rows = in_columns.clone();
+    in_rows.iter_mut().skip(1).step_by(2).for_each(|operation| operation.key = "key".into());
     let samples = vec![
         ("empty", vec![]),
         ("the worked example", example()),
         ("kinds of keys", kinds),
         ("kinds of changes", changes),
-        ("ways to tell versions", stamps),
+        ("ways to tell versions", in_rows),
+        ("columns of versions", in_columns),
+        ("columns of values", columns()),
+        ("columns of texts", texts_in_columns()),
+        ("columns of two shapes", two_shapes()),
+        ("columns with fill", fill()),
     ];
     let encode = |operations: &Vec<Operation>| {
         let mut bytes = Vec::new();
