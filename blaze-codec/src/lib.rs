@@ -18,6 +18,7 @@ mod value;
 
 pub mod batch;
 pub mod binary;
+pub mod blazedb;
 #[cfg(feature = "stream")]
 pub mod frame;
 pub mod limits;
