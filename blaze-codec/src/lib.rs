@@ -19,6 +19,7 @@ mod value;
 
 pub mod batch;
 pub mod binary;
+pub mod blazedb;
 #[cfg(feature = "stream")]
 pub mod frame;
 pub mod limits;

@@ -47,7 +47,7 @@ mod transaction;
 
 pub use blaze_codec::{
     Change, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Seq, Timestamp, Uuid, Value, Version,
-    record,
+    blazedb, record,
 };
 pub use blaze_db_adapter::{
     ChangeSet, ChangesLimit, CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability,

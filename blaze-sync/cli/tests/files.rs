@@ -94,7 +94,11 @@ fn rows_before_a_bad_one_are_kept() {
 fn a_file_that_cannot_be_imported_makes_no_database() {
     let bench = Bench::new();
     bench.write("rows.txt", "{}");
-    assert!(bench.error(&["import", "db", "c", "rows.txt"]).contains("give --format jsonl or"));
+    assert!(
+        bench
+            .error(&["import", "db", "c", "rows.txt"])
+            .contains("give --format jsonl, --format csv or")
+    );
     assert!(bench.error(&["import", "db", "c", "none.csv"]).contains("can't open none.csv"));
     assert!(!bench.path("db").exists());
 }

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use crate::args::ReadArgs;
 use crate::output::{self, Out, count};
 use crate::progress::Progress;
-use crate::rows::{CsvWriter, Format, KEY_COLUMN, write_jsonl};
+use crate::rows::{CsvWriter, KEY_COLUMN, WriteFormat, write_jsonl};
 
 /// Records that are read at once.
 const PAGE: usize = 500;
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 
     /// The format, where the file's extension doesn't tell; jsonl on standard output
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<WriteFormat>,
 
     /// Where the key is written
     #[arg(long, value_name = "NAME", default_value = KEY_COLUMN)]
@@ -65,8 +65,8 @@ impl Args {
         if stdout && self.json {
             bail!("a summary and the records can't both go to standard output; name a file");
         }
-        let asked = self.format.or(stdout.then_some(Format::Jsonl));
-        let format = Format::of(&self.file, asked)?;
+        let asked = self.format.or(stdout.then_some(WriteFormat::Jsonl));
+        let format = WriteFormat::of(&self.file, asked)?;
         Name::new(&self.key_column).context("--key-column")?;
 
         let db = self.database.open().await?;
@@ -91,7 +91,7 @@ impl Args {
         Ok(out.flush()?)
     }
 
-    async fn write_file(&self, db: &Database, format: Format) -> Result<u64> {
+    async fn write_file(&self, db: &Database, format: WriteFormat) -> Result<u64> {
         let path = &self.file;
         let failed = || format!("can't write {}", path.display());
         // A device or a pipe is written to, not replaced.
@@ -121,13 +121,13 @@ impl Args {
     async fn write<W: Write>(
         &self,
         db: &Database,
-        format: Format,
+        format: WriteFormat,
         mut sink: W,
     ) -> Result<(u64, W)> {
         let key_column = &self.key_column;
         let mut exported = 0;
         match format {
-            Format::Jsonl => {
+            WriteFormat::Jsonl => {
                 self.records(db, |key, record| {
                     exported += 1;
                     write_jsonl(&mut sink, key_column, key, record)
@@ -135,7 +135,7 @@ impl Args {
                 .await?;
                 Ok((exported, sink))
             }
-            Format::Csv => {
+            WriteFormat::Csv => {
                 let mut fields = BTreeSet::new();
                 self.records(db, |_, record| {
                     fields.extend(record.into_iter().map(|(name, _)| name));

@@ -17,8 +17,8 @@ use crate::rows::{Format, KEY_COLUMN, KeySource, ReadOptions, Reader};
 /// Puts the rows of a file into a collection
 ///
 /// The database is made if there is none. Rows are committed 1,000 at a time, in their order. A
-/// row that can't be read ends the import with its line number; the rows before it are kept, and
-/// it says how many. Importing the file again is safe where rows have keys: a row that is there
+/// row that can't be read ends the import with its line number, or with its byte in what BlazeDB
+/// writes; the rows before it are kept, and it says how many. Importing the file again is safe where rows have keys: a row that is there
 /// already changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -27,18 +27,24 @@ Formats:
   CSV (.csv): the first row names the fields. A cell that is a number, true, false, null, or JSON
   in quotes, brackets or braces is that value; every other cell is text. Numbers such as 007 and
   1.10, which would not be written the same way again, stay text. An empty cell leaves the field out. --text keeps every cell as the text that it is.
+  BlazeDB (--format blazedb): a record, a counted sequence of records, or the JSON export of BlazeDB
+  for Swift; the first bytes tell which. A damaged record is found by its checksum, if it has one;
+  dates become timestamps, to the nearest millisecond. JSON doesn't tell a date, a UUID or data from
+  a text or a number, nor 2.0 from 2: there, each value is what it is written as.
 
 Keys:
   The column _key, which export writes, is the key and no field of the record. --key FIELD takes
   the key from a field that stays in the record. In _key and in CSV the text 42 means the integer,
   as on the command line; with --key, JSON Lines tell \"42\" from 42. Rows without a
-  key get a new UUID each.
+  key get a new UUID each. BlazeDB's first look at the field id, which is the key if it is a UUID;
+  in this format a text of the 36 characters of a UUID makes the same key as the UUID.
 
 Examples:
   blaze import shop.blaze articles articles.csv --key sku
   blaze import notes.blaze notes notes.jsonl
   curl -s https://example.org/feed.jsonl | blaze import news.blaze feed - --format jsonl --key id
-  blaze import copy.blaze notes exported.csv --json")]
+  blaze import copy.blaze notes exported.csv --json
+  blaze import notes.blaze notes backup.json --format blazedb")]
 pub(crate) struct Args {
     #[command(flatten)]
     database: CreateArgs,

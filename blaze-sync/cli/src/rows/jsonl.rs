@@ -29,7 +29,7 @@ impl JsonLines {
         let line = self.line;
         let row = |problem: String| RowError::Row { line, problem };
         let mut record = parse_record(self.text()).map_err(row)?;
-        let key = self.key(&mut record).map_err(row)?;
+        let key = take_key(&self.keys, &mut record).map_err(row)?;
         checked(line, key, record)
     }
 
@@ -39,24 +39,6 @@ impl JsonLines {
             return text;
         }
         text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-    }
-
-    fn key(&self, record: &mut Record) -> Result<Option<RecordKey>, String> {
-        match &self.keys {
-            KeySource::Column(column) => {
-                let value = record.remove(column);
-                let key = value.map(|value| match value {
-                    // Where an export writes keys as text.
-                    Value::Text(text) => keys::parse(&text),
-                    other => keys::of_value(&other),
-                });
-                key.transpose().map_err(|problem| format!("{column:?}: {problem}"))
-            }
-            KeySource::Field(field) => {
-                let value = record.get(field).ok_or_else(|| no_key_field(field))?;
-                keys::of_value(value).map(Some).map_err(|problem| format!("{field:?}: {problem}"))
-            }
-        }
     }
 }
 
@@ -77,6 +59,32 @@ impl Iterator for JsonLines {
     }
 }
 
+/// The key of a record, taken out of it where its place isn't a field.
+///
+/// # Errors
+///
+/// A sentence if there is none where one must be, or a value that can't be one.
+pub(super) fn take_key(
+    source: &KeySource,
+    record: &mut Record,
+) -> Result<Option<RecordKey>, String> {
+    match source {
+        KeySource::Column(column) => {
+            let value = record.remove(column);
+            let key = value.map(|value| match value {
+                // Where an export writes keys as text.
+                Value::Text(text) => keys::parse(&text),
+                other => keys::of_value(&other),
+            });
+            key.transpose().map_err(|problem| format!("{column:?}: {problem}"))
+        }
+        KeySource::Field(field) => {
+            let value = record.get(field).ok_or_else(|| no_key_field(field))?;
+            keys::of_value(value).map(Some).map_err(|problem| format!("{field:?}: {problem}"))
+        }
+    }
+}
+
 /// A row lacks the field that is to be its key.
 pub(super) fn no_key_field(field: &str) -> String {
     format!("it has no {field:?} to take the key from; add it, or leave --key out")
@@ -88,18 +96,23 @@ pub(super) fn no_key_field(field: &str) -> String {
 ///
 /// A sentence that says what was found.
 pub(crate) fn parse_record(text: &[u8]) -> Result<Record, String> {
-    if let Some(integer) = integer::beyond_64_bits(text) {
-        return Err(format!("{integer} is beyond 64 bits; put it in quotes to keep it as a text"));
+    if let Some(problem) = integer::problem(text) {
+        return Err(problem);
     }
     serde_json::from_slice(text).map_err(|error| {
-        let message = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let message = message.strip_suffix(&place).unwrap_or(&message);
+        let message = without_place(&error);
         if error.is_data() && !text.trim_ascii_start().starts_with(b"{") {
             return r#"expected a JSON object such as {"title": "hello"}"#.to_owned();
         }
         format!("{message} (column {})", error.column())
     })
+}
+
+/// What an error says, without its place in the text.
+pub(super) fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    message.strip_suffix(&place).unwrap_or(&message).to_owned()
 }
 
 /// Writes a record and its key as a line.

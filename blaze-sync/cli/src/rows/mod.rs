@@ -1,8 +1,11 @@
-//! Records as rows of a file: JSON Lines and CSV, read and written as streams.
+//! Records as rows of a file: JSON Lines and CSV, read and written as streams, and
+//! what BlazeDB writes, read as a stream.
 
+mod blazedb;
 mod cell;
 mod csv;
 mod error;
+mod format;
 mod integer;
 mod jsonl;
 mod quotes;
@@ -13,11 +16,11 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use blaze_sync::{Record, RecordKey};
-use clap::ValueEnum;
 
 pub(crate) use self::cell::infer;
 pub(crate) use self::csv::CsvWriter;
 pub(crate) use self::error::RowError;
+pub(crate) use self::format::{Format, WriteFormat};
 pub(crate) use self::jsonl::{parse_record, write as write_jsonl};
 use self::source::{Counted, Counter};
 
@@ -25,32 +28,6 @@ use self::source::{Counted, Counter};
 pub(crate) const KEY_COLUMN: &str = "_key";
 /// The longest row, in bytes. Longer ones are mistakes: no record is this large.
 const ROW_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// JSON Lines: one object a line
-    Jsonl,
-    /// Comma-separated values, with a header that names the fields
-    Csv,
-}
-
-impl Format {
-    /// The format that is asked for, else that of the file's extension.
-    ///
-    /// # Errors
-    ///
-    /// [`RowError::UnknownFormat`] if neither tells.
-    pub(crate) fn of(path: &Path, asked: Option<Self>) -> Result<Self, RowError> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        let known = match extension.to_ascii_lowercase().as_str() {
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
-            "csv" => Some(Self::Csv),
-            _ => None,
-        };
-        asked.or(known).ok_or_else(|| RowError::UnknownFormat { path: path.to_owned() })
-    }
-}
 
 /// Where a row has the key of its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +103,7 @@ impl Reader {
         let rows: Box<dyn Iterator<Item = _> + Send> = match format {
             Format::Jsonl => Box::new(jsonl::JsonLines::new(source, options)),
             Format::Csv => Box::new(csv::CsvRows::new(source, options)),
+            Format::BlazeDb => Box::new(blazedb::BlazeDbRows::new(source, options)),
         };
         Self { rows, counter, bytes_total: None, ended: false }
     }
@@ -157,12 +135,16 @@ impl Iterator for Reader {
 
 /// Checks a row as a commit would, where its line is still known.
 fn checked(line: u64, key: Option<RecordKey>, record: Record) -> Result<Row, RowError> {
-    let row = |problem: String| RowError::Row { line, problem };
-    if let Some(key) = &key {
-        key.check().map_err(|error| row(error.to_string()))?;
-    }
-    record.check().map_err(|error| row(error.to_string()))?;
+    check(key.as_ref(), &record).map_err(|problem| RowError::Row { line, problem })?;
     Ok((key, record))
+}
+
+/// Checks a key and a record as a commit would.
+fn check(key: Option<&RecordKey>, record: &Record) -> Result<(), String> {
+    if let Some(key) = key {
+        key.check().map_err(|error| error.to_string())?;
+    }
+    record.check().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
