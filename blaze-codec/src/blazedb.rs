@@ -91,7 +91,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, BlazeDbError> {
     cursor.proven(count, FIELD_BYTES_MIN)?;
     let fields = value::read_fields(&mut cursor, count, 0, names::read_key)?;
     cursor.finish()?;
-    Ok(Record::from_fields(fields))
+    Ok(Record::from(fields))
 }
 
 /// Whether a record may begin with these bytes, as far as there are any.

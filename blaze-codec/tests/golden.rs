@@ -173,7 +173,7 @@ fn columns() -> Vec<Operation> {
             "decimal" => [21.5, 0.125, -3.0, 20.0, 0.0][at],
             "float" => [0.5, f64::NAN, -0.0, 1e300, 0.1 + 0.2][at],
             "int" => ints[at],
-            "maybe" => if at % 3 == 0 { Value::Null } else { ints[at].into() },
+            "maybe" => if at.is_multiple_of(3) { Value::Null } else { ints[at].into() },
             "null" => Value::Null,
             "steps" => 1_700_000_000_000 + 250 * number,
             "time" => Timestamp(1_700_000_000_000 + 60_000 * number),

@@ -46,8 +46,8 @@ mod topology;
 mod transaction;
 
 pub use blaze_codec::{
-    Change, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Seq, Timestamp, Uuid, Value, Version,
-    blazedb, record,
+    Change, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Seq, Text, Timestamp, Uuid, Value,
+    Version, blazedb, record,
 };
 pub use blaze_db_adapter::{
     ChangeSet, ChangesLimit, CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability,

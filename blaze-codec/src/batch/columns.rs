@@ -48,7 +48,7 @@ pub(crate) struct Columns<'a> {
     of: Packed<'a>,
     stamps: Stamps<'a>,
     shapes: Vec<ShapeColumns<'a>>,
-    columns: Vec<Column<'a>>,
+    fields: Vec<Column<'a>>,
     lists: Lists,
     heap: &'a str,
 }
@@ -116,37 +116,37 @@ impl<'a> Columns<'a> {
         }
         let mut lists = Lists::default();
         let stamps = Stamps::read(&mut reader, count, &tables.nodes, &mut lists.ints)?;
-        let mut columns = Vec::new();
+        let mut fields = Vec::new();
         let mut shapes = Vec::with_capacity(tables.shapes.len());
         for (shape, rows) in tables.shapes.iter().zip(&rows) {
             let keys = Keys::read(&mut reader, shape.key, *rows, &mut lists)?;
-            let first = columns.len();
+            let first = fields.len();
             let updates = shape.change == ChangeKind::Update;
             for _ in 0..shape.field_count() {
-                columns.push(Column::read(&mut reader, *rows, updates, &mut lists)?);
+                fields.push(Column::read(&mut reader, *rows, updates, &mut lists)?);
             }
-            shapes.push(ShapeColumns { keys, fields: first..columns.len() });
+            shapes.push(ShapeColumns { keys, fields: first..fields.len() });
         }
         let heap_at = reader.at();
         let heap = reader.text(lists.heap)?;
         if !lists.texts.iter().all(|end| heap.is_char_boundary(*end as usize)) {
             return Reader::malformed("UTF-8", heap_at);
         }
-        columns.iter().try_for_each(|column| column.check_texts(heap, &lists))?;
+        fields.iter().try_for_each(|column| column.check_texts(heap, &lists))?;
         let fill = reader.take(min.saturating_sub(reader.at() - start))?;
         if fill.iter().any(|byte| *byte != 0) {
             return Reader::malformed("fill", heap_at);
         }
         reader.finish()?;
-        let columns = Self { tables, count, of, stamps, shapes, columns, lists, heap };
-        columns.check_records()?;
-        Ok(columns)
+        let batch = Self { tables, count, of, stamps, shapes, fields, lists, heap };
+        batch.check_records()?;
+        Ok(batch)
     }
 
     /// Checks the limits of records, one by one only where one could break them.
     fn check_records(&self) -> Result<(), DecodeError> {
         let large = |shape: &ShapeColumns<'_>| {
-            let columns = &self.columns[shape.fields.clone()];
+            let columns = &self.fields[shape.fields.clone()];
             let bytes = columns.iter().map(|column| column.bytes_max);
             let values = columns.iter().map(|column| column.values_max);
             bytes.fold(0, usize::saturating_add) > RECORD_BYTES_MAX
@@ -210,7 +210,7 @@ impl<'a> Columns<'a> {
     #[inline]
     pub(crate) fn cell(&self, place: Place, field: usize) -> Cell<'a> {
         let column = self.shapes[place.shape].fields.start + field;
-        self.columns[column].get(place.row, self.heap, &self.lists)
+        self.fields[column].get(place.row, self.heap, &self.lists)
     }
 
     /// The operation at a place, copied out.
@@ -244,7 +244,7 @@ impl<'a> Columns<'a> {
     /// a column with a dictionary share theirs.
     pub(super) fn operations(&self) -> Vec<Operation> {
         let mut texts: Vec<Text> = Vec::new();
-        let entries = self.columns.iter().map(|column| {
+        let entries = self.fields.iter().map(|column| {
             let first = texts.len();
             if let Some((start, entries)) = column.dictionary() {
                 let entry =
@@ -258,10 +258,10 @@ impl<'a> Columns<'a> {
         let names = names.map(|shape| Arc::new(self.tables.fields(shape).cloned().collect()));
         let names: Vec<Arc<Vec<Name>>> = names.collect();
         let value = |place: Place, column: usize| -> Option<Value> {
-            if let Some(entry) = self.columns[column].entry(place.row, &self.lists) {
+            if let Some(entry) = self.fields[column].entry(place.row, &self.lists) {
                 return Some(Value::Text(texts[entries[column] + entry].clone()));
             }
-            let cell = self.columns[column].get(place.row, self.heap, &self.lists);
+            let cell = self.fields[column].get(place.row, self.heap, &self.lists);
             cell.map(|value: ValueRef<'_>| value.to_value())
         };
         let mut operations = Vec::with_capacity(self.count);

@@ -197,7 +197,7 @@ fn write_values(change: &Change, out: &mut Vec<u8>) {
     let start = out.len();
     match change {
         Change::Insert(record) => {
-            for (_, value) in record.iter() {
+            for (_, value) in record {
                 encode_value(value, out);
             }
         }

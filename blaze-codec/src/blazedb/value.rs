@@ -103,7 +103,7 @@ fn read_value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Value, BlazeDbErr
             let depth = deeper(depth, at)?;
             let count = if tag == DICTIONARY { cursor.u16()?.into() } else { 0 };
             cursor.proven(count, PAIR_BYTES_MIN)?;
-            Value::Map(read_fields(cursor, count, depth, read_name)?)
+            Value::from(read_fields(cursor, count, depth, read_name)?)
         }
         VECTOR => {
             deeper(depth, at)?;

@@ -115,7 +115,7 @@ impl<'a> Column<'a> {
             BOOLS => Cells::Bools(Packed::read(reader, count, 1)?),
             INTS => Cells::Ints(Ints::read(reader, count, &mut lists.ints)?),
             TIMESTAMPS => Cells::Timestamps(Ints::read(reader, count, &mut lists.ints)?),
-            FLOATS => read_floats(reader, count, &mut lists.ints)?,
+            FLOATS => read_floats(reader, count)?,
             DECIMALS => read_decimals(reader, count, &mut lists.ints)?,
             UUIDS => {
                 column.bytes_max = 17;
@@ -307,16 +307,11 @@ pub(super) fn read_uuids<'a>(
     chunks(reader, count)
 }
 
-fn read_floats<'a>(
-    reader: &mut Reader<'a>,
-    count: usize,
-    list: &mut Vec<i64>,
-) -> Result<Cells<'a>, DecodeError> {
+fn read_floats<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Cells<'a>, DecodeError> {
     let at = reader.at();
     let floats: &[[u8; 8]] = chunks(reader, count)?;
-    let length = list.len();
-    let mut ints = list.split_off(length);
-    if decimals(floats.iter().map(|bytes| f64::from_le_bytes(*bytes)), &mut ints).is_some() {
+    let numbers = floats.iter().map(|bytes| f64::from_le_bytes(*bytes));
+    if decimals(&numbers, &mut Vec::new()).is_some() {
         return Reader::malformed("floats that are decimals", at);
     }
     Ok(Cells::Floats(floats))

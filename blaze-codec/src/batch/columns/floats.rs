@@ -26,36 +26,24 @@ fn int(number: f64, scale: usize) -> Option<i64> {
     exact.then_some(int)
 }
 
-/// The floats as integers with the fewest digits behind the point that do for all; leaves
-/// nothing in `ints` and gives `None` if there is a float that isn't such a number.
-pub(super) fn decimals(
-    floats: impl Iterator<Item = f64> + Clone,
+/// Tells the floats as integers with the fewest digits behind the point that do for all;
+/// `None` if there is a float that isn't such a number.
+pub(super) fn decimals<F: Iterator<Item = f64> + Clone>(
+    floats: &F,
     ints: &mut Vec<i64>,
 ) -> Option<usize> {
     let mut scale = 0;
     'again: loop {
         ints.clear();
         for number in floats.clone() {
-            match int(number, scale) {
-                Some(int) => ints.push(int),
-                None => match (scale + 1..=SCALE_MAX).find(|scale| int_at(number, *scale)) {
-                    Some(more) => {
-                        scale = more;
-                        continue 'again;
-                    }
-                    None => {
-                        ints.clear();
-                        return None;
-                    }
-                },
-            }
+            let Some(int_at_scale) = int(number, scale) else {
+                scale = (scale + 1..=SCALE_MAX).find(|more| int(number, *more).is_some())?;
+                continue 'again;
+            };
+            ints.push(int_at_scale);
         }
         return Some(scale);
     }
-}
-
-fn int_at(number: f64, scale: usize) -> bool {
-    int(number, scale).is_some()
 }
 
 #[cfg(test)]
@@ -66,7 +54,7 @@ mod tests {
 
     fn of(floats: &[f64]) -> Option<(usize, Vec<i64>)> {
         let mut ints = Vec::new();
-        let scale = decimals(floats.iter().copied(), &mut ints)?;
+        let scale = decimals(&floats.iter().copied(), &mut ints)?;
         Some((scale, ints))
     }
 

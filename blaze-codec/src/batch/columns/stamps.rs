@@ -67,8 +67,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) {
     let has_base = |operation: &Operation| operation.base != Version::ZERO;
-    let based = nodes.1.len();
-    let bases = match based {
+    let bases = match nodes.1.len() {
         0 => BASES_NONE,
         some if some == operations.len() => BASES_ALL,
         _ => BASES_SOME,
@@ -148,11 +147,11 @@ impl<'a> Stamps<'a> {
             _ => {
                 let at = reader.at();
                 let told = Packed::read(reader, count, 1)?;
-                let based = (0..count).filter(|place| told.get(*place) == 1).count();
-                if based == 0 || based == count {
+                let some = (0..count).filter(|place| told.get(*place) == 1).count();
+                if some == 0 || some == count {
                     return Reader::malformed("which operations have a base", at);
                 }
-                let bases = Versions::read(reader, based, base_epochs, nodes.len(), list)?;
+                let bases = Versions::read(reader, some, base_epochs, nodes.len(), list)?;
                 Bases::Some(told, bases)
             }
         };
@@ -176,9 +175,9 @@ impl<'a> Stamps<'a> {
         let mut based = 0;
         for place in 0..count {
             uses.add(self.versions.nodes.get(place), at)?;
-            let Some(bases) = self.base_of(place) else { continue };
-            uses.add(bases.nodes.get(based), at)?;
-            if bases.get(based, nodes, list) == Version::ZERO {
+            let Some(of_bases) = self.base_of(place) else { continue };
+            uses.add(of_bases.nodes.get(based), at)?;
+            if of_bases.get(based, nodes, list) == Version::ZERO {
                 return Reader::malformed("base that is zero", at);
             }
             based += 1;

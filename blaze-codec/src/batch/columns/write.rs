@@ -152,8 +152,8 @@ impl<'o> Writer<'o> {
         let at = out.len();
         out.push(tag | if nulls { SOME_NULL } else { 0 });
         if nulls {
-            let is_there = |cell: &Option<&Value>| u64::from(*cell != Some(&Value::Null));
-            pack(self.cells.iter().map(|cell| is_there(&cell)), 1, out);
+            let is_there = self.cells.iter().map(|cell| u64::from(*cell != Some(&Value::Null)));
+            pack(is_there, 1, out);
             self.cells.retain(|cell| *cell != Some(&Value::Null));
         }
         match tag {
@@ -162,7 +162,7 @@ impl<'o> Writer<'o> {
             TIMESTAMPS => self.ints(timestamp_of, out),
             FLOATS => {
                 let floats = self.cells.iter().filter_map(|cell| float_of(*cell));
-                if let Some(scale) = decimals(floats.clone(), &mut self.ints) {
+                if let Some(scale) = decimals(&floats, &mut self.ints) {
                     out[at] = out[at] - FLOATS + DECIMALS;
                     out.push(u8::try_from(scale).expect("at most 9"));
                     return ints::write(&self.ints, out);
@@ -209,7 +209,9 @@ impl<'o> Writer<'o> {
         encode_varint(entries.len() as u64, out);
         lengths(entries.iter().copied(), &mut self.ints, out);
         pack(places.into_iter(), width_of_places(entries.len()), out);
-        entries.into_iter().for_each(|text| self.heap.extend_from_slice(text));
+        for text in entries {
+            self.heap.extend_from_slice(text);
+        }
     }
 }
 

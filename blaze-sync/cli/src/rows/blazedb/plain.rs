@@ -96,6 +96,6 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Plain, A::Error> {
-        FieldsVisitor.visit_map(map).map(|Fields(fields)| Plain(Value::Map(fields)))
+        FieldsVisitor.visit_map(map).map(|Fields(fields)| Plain(Value::from(fields)))
     }
 }
