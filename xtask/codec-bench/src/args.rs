@@ -25,7 +25,7 @@ const QUICK_MS: u64 = 5;
 #[derive(Debug, Parser)]
 #[command(name = "codec", bin_name = "cargo xtask bench codec", max_term_width = 90)]
 #[command(after_help = "Examples:
-  cargo xtask bench codec                               everything, about 4 minutes
+  cargo xtask bench codec                               everything, about 3 minutes
   cargo xtask bench codec --quick                       a first impression, in seconds
   cargo xtask bench codec --workload bug --batch 1000   one row
   cargo xtask bench codec --write docs/bench/codec.md   what is in the repository")]
