@@ -1,67 +1,77 @@
-//! `cargo xtask bench`: the benchmarks, which are a workspace of their own.
-
-use std::process::Command;
+//! `cargo xtask bench`: the benchmarks, which are workspaces of their own.
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 
 use crate::cargo::{self, Workspace};
 
-const MANIFEST: &str = "xtask/bench/Cargo.toml";
-
 /// Measure how fast Blaze is; without a target, everything.
 ///
-/// Benchmarks are a workspace of their own in xtask/bench, so that neither a
-/// user's build nor CI compiles what only they depend on. Close other programs
-/// first: figures of a busy machine mean nothing.
+/// Benchmarks are workspaces of their own in xtask/bench and xtask/codec-bench, so
+/// that neither a user's build nor CI compiles what only they depend on. Close other
+/// programs first: figures of a busy machine mean nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask bench                          everything
-  cargo xtask bench codec                    BlazeBinary
+  cargo xtask bench codec --quick            BlazeBinary beside other formats, in seconds
+  cargo xtask bench codec --help             what that takes
   cargo xtask bench merge --save-baseline x  merging, kept for a later comparison
   cargo xtask bench e2e --help               what the end-to-end benchmark takes")]
 pub(crate) struct Bench {
-    /// What to measure.
+    #[command(subcommand)]
     target: Option<Target>,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+enum Target {
+    /// BlazeBinary beside other formats.
+    #[command(disable_help_flag = true)]
+    Codec(Rest),
+    /// Merging operations into records (criterion).
+    #[command(disable_help_flag = true)]
+    Merge(Rest),
+    /// Replicas in sync over real transports.
+    #[command(disable_help_flag = true)]
+    E2e(Rest),
+}
+
+#[derive(Debug, Default, Args)]
+struct Rest {
     /// Arguments for the benchmark itself.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Target {
-    /// Encoding and decoding (criterion).
-    Codec,
-    /// Merging operations into records (criterion).
-    Merge,
-    /// Replicas in sync over real transports.
-    E2e,
-}
-
 impl Bench {
     pub(crate) fn run(self, workspace: &Workspace) -> Result<()> {
-        if !workspace.path(MANIFEST).exists() {
-            bail!("there are no benchmarks: {MANIFEST} doesn't exist");
-        }
-        let targets = self.target.as_ref().map_or(Target::value_variants(), std::slice::from_ref);
+        let targets = self.target.map_or_else(Target::all, |target| vec![target]);
         for target in targets {
-            cargo::run(target.command(workspace).args(&self.args))?;
+            target.run(workspace)?;
         }
         Ok(())
     }
 }
 
 impl Target {
-    fn command(self, workspace: &Workspace) -> Command {
-        let (subcommand, what) = match self {
-            Self::Codec => (&["bench"][..], ["--bench", "codec"]),
-            Self::Merge => (&["bench"][..], ["--bench", "merge"]),
-            Self::E2e => (&["run", "--release"][..], ["--bin", "e2e"]),
+    fn all() -> Vec<Self> {
+        vec![Self::Codec(Rest::default()), Self::Merge(Rest::default()), Self::E2e(Rest::default())]
+    }
+
+    fn run(self, workspace: &Workspace) -> Result<()> {
+        const BENCH: &str = "xtask/bench/Cargo.toml";
+        const CODEC: &str = "xtask/codec-bench/Cargo.toml";
+        let (manifest, subcommand, what, Rest { args }) = match self {
+            Self::Codec(rest) => (CODEC, &["run", "--release"][..], ["--bin", "codec"], rest),
+            Self::Merge(rest) => (BENCH, &["bench"][..], ["--bench", "merge"], rest),
+            Self::E2e(rest) => (BENCH, &["run", "--release"][..], ["--bin", "e2e"], rest),
         };
+        if !workspace.path(manifest).exists() {
+            bail!("there is no such benchmark: {manifest} doesn't exist");
+        }
         let mut command = workspace.cargo(subcommand);
-        command.args(["--manifest-path", MANIFEST, "--target-dir", "target"]);
-        command.args(what).arg("--");
-        command
+        command.args(["--manifest-path", manifest, "--target-dir", "target"]);
+        cargo::run(command.args(what).arg("--").args(args))
     }
 }
 
@@ -69,7 +79,7 @@ impl Target {
 mod tests {
     use clap::Parser as _;
 
-    use super::Bench;
+    use super::{Bench, Rest, Target};
 
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -79,8 +89,13 @@ mod tests {
 
     #[test]
     fn all_that_follows_the_target_is_the_benchmarks_own() {
-        let line = Line::parse_from(["bench", "e2e", "--nodes", "3", "--help"]);
-        assert_eq!(line.bench.args, ["--nodes", "3", "--help"]);
+        for own in [&["--help"][..], &["--nodes", "3", "--help"], &[]] {
+            let line = Line::parse_from([&["bench", "e2e"], own].concat());
+            let Some(Target::E2e(Rest { args })) = line.bench.target else {
+                panic!("{line:?}");
+            };
+            assert_eq!(args, own);
+        }
         assert!(Line::try_parse_from(["bench", "unknown"]).is_err());
     }
 }
