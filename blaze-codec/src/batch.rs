@@ -10,7 +10,7 @@ mod shape;
 mod stamp;
 mod writer;
 
-pub(crate) use columns::{Columns, Place, Places};
+pub(crate) use columns::{CellsOf, Columns, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
 pub(crate) use shape::{ChangeKind, KeyKind, Shape, Tables};
 

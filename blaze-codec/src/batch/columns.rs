@@ -56,6 +56,8 @@ pub(crate) struct Columns<'a> {
 /// The columns of one shape.
 #[derive(Debug)]
 struct ShapeColumns<'a> {
+    /// The fields' names, which all its operations share.
+    names: Arc<Vec<Name>>,
     keys: Keys<'a>,
     /// Among all columns of values.
     fields: Range<usize>,
@@ -64,7 +66,7 @@ struct ShapeColumns<'a> {
 #[derive(Debug)]
 enum Keys<'a> {
     Uuids(&'a [[u8; 16]]),
-    Ints(Ints<'a>),
+    Ints(Ints),
     /// Where they begin in the list of texts.
     Texts(usize),
     Bytes(&'a [u8], usize),
@@ -125,7 +127,8 @@ impl<'a> Columns<'a> {
             for _ in 0..shape.field_count() {
                 fields.push(Column::read(&mut reader, *rows, updates, &mut lists)?);
             }
-            shapes.push(ShapeColumns { keys, fields: first..fields.len() });
+            let names = Arc::new(tables.fields(shape).cloned().collect());
+            shapes.push(ShapeColumns { names, keys, fields: first..fields.len() });
         }
         let heap_at = reader.at();
         let heap = reader.text(lists.heap)?;
@@ -206,25 +209,27 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The value of a field, counted within the shape.
+    /// The fields of an operation.
     #[inline]
-    pub(crate) fn cell(&self, place: Place, field: usize) -> Cell<'a> {
-        let column = self.shapes[place.shape].fields.start + field;
-        self.fields[column].get(place.row, self.heap, &self.lists)
+    pub(crate) fn cells(&self, place: Place) -> CellsOf<'_> {
+        let shape = &self.shapes[place.shape];
+        let columns = self.fields[shape.fields.clone()].iter();
+        let (heap, lists) = (self.heap, &self.lists);
+        CellsOf { names: shape.names.iter(), columns, row: place.row, heap, lists }
     }
 
     /// The operation at a place, copied out.
     pub(crate) fn operation(&self, place: Place) -> Operation {
-        let shape = self.shape(place);
-        let names = self.tables.fields(shape).cloned();
-        let values = (0..shape.field_count()).map(|field| self.cell(place, field));
-        let values = values.map(|cell| cell.map(|value| value.to_value()));
-        let change = match shape.change {
+        let cells = self.cells(place);
+        let cells = cells.map(|(name, cell)| (name, cell.map(|value| value.to_value())));
+        let change = match self.shape(place).change {
             ChangeKind::Insert => {
-                let values = values.map(Option::unwrap_or_default).collect();
-                Change::Insert(Record::of_sorted(Arc::new(names.collect()), values))
+                let values = cells.map(|(_, value)| value.unwrap_or_default()).collect();
+                Change::Insert(Record::of_sorted(self.shapes[place.shape].names.clone(), values))
             }
-            ChangeKind::Update => Change::Update(names.zip(values).collect()),
+            ChangeKind::Update => {
+                Change::Update(cells.map(|(name, value)| (name.clone(), value)).collect())
+            }
             ChangeKind::Delete => Change::Delete,
         };
         self.with_change(place, change)
@@ -254,9 +259,6 @@ impl<'a> Columns<'a> {
             first
         });
         let entries: Vec<usize> = entries.collect();
-        let names = self.tables.shapes.iter();
-        let names = names.map(|shape| Arc::new(self.tables.fields(shape).cloned().collect()));
-        let names: Vec<Arc<Vec<Name>>> = names.collect();
         let value = |place: Place, column: usize| -> Option<Value> {
             if let Some(entry) = self.fields[column].entry(place.row, &self.lists) {
                 return Some(Value::Text(texts[entries[column] + entry].clone()));
@@ -267,18 +269,19 @@ impl<'a> Columns<'a> {
         let mut operations = Vec::with_capacity(self.count);
         let mut places = self.places();
         while let Some(place) = places.next(self) {
-            let fields = self.shapes[place.shape].fields.clone();
+            let ShapeColumns { names, fields, .. } = &self.shapes[place.shape];
+            let fields = fields.clone();
             let change = match self.shape(place).change {
                 ChangeKind::Insert => {
                     let mut values = Vec::with_capacity(fields.len());
                     for column in fields {
                         values.push(value(place, column).unwrap_or_default());
                     }
-                    Change::Insert(Record::of_sorted(names[place.shape].clone(), values))
+                    Change::Insert(Record::of_sorted(names.clone(), values))
                 }
                 ChangeKind::Update => {
                     let values = fields.map(|column| value(place, column));
-                    Change::Update(names[place.shape].iter().cloned().zip(values).collect())
+                    Change::Update(names.iter().cloned().zip(values).collect())
                 }
                 ChangeKind::Delete => Change::Delete,
             };
@@ -309,6 +312,30 @@ impl<'a> Keys<'a> {
                 Self::Bytes(cells::read_bytes(reader, rows, limit, lists)?.0, start)
             }
         })
+    }
+}
+
+/// The names and values of one operation, `None` for a removed field.
+#[derive(Debug, Clone)]
+pub(crate) struct CellsOf<'a> {
+    names: std::slice::Iter<'a, Name>,
+    columns: std::slice::Iter<'a, Column<'a>>,
+    row: usize,
+    heap: &'a str,
+    lists: &'a Lists,
+}
+
+impl<'a> Iterator for CellsOf<'a> {
+    type Item = (&'a Name, Cell<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, column) = self.names.next().zip(self.columns.next())?;
+        Some((name, column.get(self.row, self.heap, self.lists)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.names.size_hint()
     }
 }
 

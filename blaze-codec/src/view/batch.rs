@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::value::{CHECKED, ValueRef};
-use crate::batch::{ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape, Tables};
+use crate::batch::{
+    CellsOf, ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape, Tables,
+};
 use crate::binary::REMOVED;
 use crate::reader::Reader;
 use crate::{DecodeError, Name, Operation, RecordKey, Version};
@@ -147,12 +149,12 @@ impl<'a> Source<'a> {
     }
 
     fn cells(self) -> Cells<'a> {
-        let (tables, shape) = self.tables();
-        let values = match self {
-            Self::Row(_, head) => Values::Row(head.values),
-            Self::Columns(columns, place) => Values::Columns(columns, place),
-        };
-        Cells { tables, names: tables.places(shape), values, next: 0 }
+        match self {
+            Self::Row(tables, head) => {
+                Cells::Row(tables, tables.places(head.shape).iter(), head.values)
+            }
+            Self::Columns(columns, place) => Cells::Columns(columns.cells(place)),
+        }
     }
 }
 
@@ -225,17 +227,9 @@ pub enum ChangeRef<'a> {
 
 /// The names of an operation with its values, `None` for a removed field.
 #[derive(Debug, Clone)]
-struct Cells<'a> {
-    tables: &'a Tables,
-    names: &'a [usize],
-    values: Values<'a>,
-    next: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Values<'a> {
-    Row(Reader<'a>),
-    Columns(&'a Columns<'a>, Place),
+enum Cells<'a> {
+    Row(&'a Tables, std::slice::Iter<'a, usize>, Reader<'a>),
+    Columns(CellsOf<'a>),
 }
 
 impl<'a> Iterator for Cells<'a> {
@@ -243,21 +237,21 @@ impl<'a> Iterator for Cells<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let name = *self.names.get(self.next)?;
-        let value = match &mut self.values {
-            Values::Row(values) => {
+        match self {
+            Self::Columns(cells) => cells.next(),
+            Self::Row(tables, names, values) => {
+                let name = tables.name(*names.next()?);
                 let removed = values.skip_byte(REMOVED);
-                (!removed).then(|| ValueRef::read(values))
+                Some((name, (!removed).then(|| ValueRef::read(values))))
             }
-            Values::Columns(columns, place) => columns.cell(*place, self.next),
-        };
-        self.next += 1;
-        Some((self.tables.name(name), value))
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.names.len() - self.next;
-        (left, Some(left))
+        match self {
+            Self::Columns(cells) => cells.size_hint(),
+            Self::Row(_, names, _) => names.size_hint(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::ints::Ints;
 use super::stamps::width_of_places;
 use crate::batch::shape::FirstUses;
 use crate::binary::{REMOVED, kind_of_next, skip_value};
-use crate::limits::{RECORD_BYTES_MAX, what};
+use crate::limits::{self, RECORD_BYTES_MAX, what};
 use crate::reader::Reader;
 use crate::view::ValueRef;
 use crate::{DecodeError, Timestamp, Uuid};
@@ -65,15 +65,15 @@ pub(super) struct Column<'a> {
 enum Cells<'a> {
     Nulls,
     Bools(Packed<'a>),
-    Ints(Ints<'a>),
+    Ints(Ints),
     Floats(&'a [[u8; 8]]),
-    Decimals(Ints<'a>, usize),
+    Decimals(Ints, usize),
     Texts(usize),
     /// Where the entries begin, how many there are, and which of them each is.
     Dictionary(usize, usize, Packed<'a>),
     Bytes(&'a [u8], usize),
     Uuids(&'a [[u8; 16]]),
-    Timestamps(Ints<'a>),
+    Timestamps(Ints),
     Any(Reader<'a>, usize),
 }
 
@@ -326,9 +326,10 @@ fn read_decimals<'a>(
     let scale = usize::from(reader.byte()?);
     let ints = Ints::read(reader, count, list)?;
     let whole = |int: i64| int % 10 == 0;
-    let is_small = |int: i64| int.unsigned_abs() <= floats::INT_MAX.unsigned_abs();
+    let (least, greatest) = ints.ends();
+    let small = least >= -floats::INT_MAX && greatest <= floats::INT_MAX;
     let needed = scale == 0 || !ints.all(count, list, whole);
-    if scale > floats::SCALE_MAX || !needed || !ints.all(count, list, is_small) {
+    if scale > floats::SCALE_MAX || !needed || !small {
         return Reader::malformed("decimals", at);
     }
     Ok(Cells::Decimals(ints, scale))
@@ -369,16 +370,19 @@ fn read_lengths(
     list: &mut Vec<i64>,
     ends: &mut Vec<u32>,
 ) -> Result<usize, DecodeError> {
-    let (length, mut greatest) = (list.len(), 0);
+    let (at, length) = (reader.at(), list.len());
     let lengths = Ints::read(reader, count, list)?;
+    let (least, found) = lengths.ends();
+    let Ok(greatest) = usize::try_from(found) else {
+        return Reader::malformed("length", at);
+    };
+    if least < 0 {
+        return Reader::malformed("length", at);
+    }
+    limits::check(what, greatest, max)?;
     ends.push(place(*end)?);
     for row in 0..count {
-        let found = lengths.get(row, list).cast_unsigned();
-        let bytes = usize::try_from(found).ok().filter(|bytes| *bytes <= max);
-        let limit = DecodeError::Limit { what, found, max: max as u64 };
-        let bytes = bytes.ok_or(limit)?;
-        *end += bytes;
-        greatest = greatest.max(bytes);
+        *end += usize::try_from(lengths.get(row, list)).unwrap_or(0);
         ends.push(place(*end)?);
     }
     list.truncate(length);

@@ -12,13 +12,13 @@ const STEPS: u8 = 0x80;
 /// to win, and much to check.
 const PLAIN_WIDTH_MAX: usize = 8;
 
-/// A column of integers, in place or in a list.
+/// A column of integers.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ints<'a> {
-    /// Differences from the least.
-    Packed { least: i64, packed: Packed<'a> },
-    /// Told by steps: in the list of the batch, from here on.
-    Listed { start: usize },
+pub(super) struct Ints {
+    /// Where they begin in the list of the batch; nowhere, if all are the least.
+    start: Option<usize>,
+    least: i64,
+    greatest: i64,
 }
 
 /// The least of some numbers, and the bits that the others need above it.
@@ -30,16 +30,23 @@ struct Spread {
 
 impl Spread {
     fn of(numbers: impl Iterator<Item = i64>) -> Self {
-        let (mut least, mut greatest) = (i64::MAX, i64::MIN);
-        for number in numbers {
-            least = least.min(number);
-            greatest = greatest.max(number);
-        }
+        let (least, greatest) = numbers.fold(NOTHING, wider);
         if least > greatest {
             return Self { least: 0, width: 0 };
         }
         Self { least, width: width_of(above(least, greatest)) }
     }
+}
+
+/// The least and the greatest of no numbers.
+const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
+
+fn wider((least, greatest): (i64, i64), number: i64) -> (i64, i64) {
+    (least.min(number), greatest.max(number))
+}
+
+fn ends(numbers: &[i64]) -> (i64, i64) {
+    numbers.iter().copied().fold(NOTHING, wider)
 }
 
 /// How far a number lies above another one that isn't greater.
@@ -75,10 +82,10 @@ pub(super) fn write(numbers: &[i64], out: &mut Vec<u8>) {
     pack(numbers.iter().map(|number| above(least, *number)), width, out);
 }
 
-impl<'a> Ints<'a> {
+impl Ints {
     /// Reads a column of at least one number, and checks that [`write`] writes it so.
     pub(super) fn read(
-        reader: &mut Reader<'a>,
+        reader: &mut Reader<'_>,
         count: usize,
         list: &mut Vec<i64>,
     ) -> Result<Self, DecodeError> {
@@ -91,102 +98,72 @@ impl<'a> Ints<'a> {
         if head & STEPS == 0 {
             let least = reader.signed()?;
             let packed = Packed::read(reader, count, width)?;
-            let column = Self::Packed { least, packed };
-            column.check(count, width, at)?;
-            return Ok(column);
+            return Self::plain(least, packed, count, list)
+                .ok_or(DecodeError::Malformed { what: "width of integers", at });
         }
         let (first, least) = (reader.signed()?, reader.signed()?);
         let packed = Packed::read(reader, count - 1, width)?;
-        let start = list.len();
-        let (mut number, mut range) = (first, Range::NONE);
-        list.push(number);
-        for place in 0..count - 1 {
-            let step = packed.get(place);
-            range.add(step);
-            number = number.wrapping_add(least).wrapping_add(step.cast_signed());
-            list.push(number);
-        }
-        let plain = Spread::of(list[start..].iter().copied());
-        let steps = Spread { least, width };
-        let wanted = plain.width > PLAIN_WIDTH_MAX && width < plain.width;
-        let is_written_so = range.is_of(least, width) && wanted;
-        debug_assert_eq!(is_written_so, by_steps(&list[start..], plain) == Some(steps));
-        if !is_written_so {
-            return Reader::malformed("steps of integers", at);
-        }
-        Ok(Self::Listed { start })
+        Self::by_steps(first, least, packed, count, list)
+            .ok_or(DecodeError::Malformed { what: "steps of integers", at })
     }
 
-    fn check(&self, count: usize, width: usize, at: usize) -> Result<(), DecodeError> {
-        let Self::Packed { least, packed } = *self else { return Ok(()) };
+    fn plain(least: i64, packed: Packed<'_>, count: usize, list: &mut Vec<i64>) -> Option<Self> {
+        let width = packed.width;
         if width == 0 {
-            return Ok(());
+            return Some(Self { start: None, least, greatest: least });
         }
-        let mut range = Range::NONE;
-        (0..count).for_each(|place| range.add(packed.get(place)));
-        if !range.is_of(least, width) {
-            return Reader::malformed("width of integers", at);
-        }
-        if width <= PLAIN_WIDTH_MAX {
-            return Ok(());
-        }
-        let number = |place| least.wrapping_add(packed.get(place).cast_signed());
-        let mut before = number(0);
-        let steps = (1..count).map(|place| {
-            let now = number(place);
-            now.wrapping_sub(std::mem::replace(&mut before, now))
-        });
-        if Spread::of(steps).width < width {
-            return Reader::malformed("integers without steps", at);
-        }
-        Ok(())
+        let start = list.len();
+        list.extend((0..count).map(|place| least.wrapping_add(packed.get(place).cast_signed())));
+        let numbers = &list[start..];
+        let (lowest, greatest) = ends(numbers);
+        // What goes round beyond the greatest integer lies below the least.
+        let tight = lowest == least && width_of(above(least, greatest)) == width;
+        let steps_pay = || Spread::of(steps(numbers)).width < width;
+        let is_written_so = tight && (width <= PLAIN_WIDTH_MAX || !steps_pay());
+        is_written_so.then_some(Self { start: Some(start), least, greatest })
+    }
+
+    fn by_steps(
+        first: i64,
+        step: i64,
+        packed: Packed<'_>,
+        count: usize,
+        list: &mut Vec<i64>,
+    ) -> Option<Self> {
+        let start = list.len();
+        let mut number = first;
+        list.push(number);
+        list.extend((0..count - 1).map(|place| {
+            number = number.wrapping_add(step).wrapping_add(packed.get(place).cast_signed());
+            number
+        }));
+        let numbers = &list[start..];
+        let (least, greatest) = ends(numbers);
+        let plain = Spread { least, width: width_of(above(least, greatest)) };
+        let told = Spread { least: step, width: packed.width };
+        let is_written_so = by_steps(numbers, plain) == Some(told);
+        is_written_so.then_some(Self { start: Some(start), least, greatest })
+    }
+
+    /// The least and the greatest.
+    pub(super) const fn ends(&self) -> (i64, i64) {
+        (self.least, self.greatest)
     }
 
     /// Whether something holds for all numbers.
     pub(super) fn all(&self, count: usize, list: &[i64], holds: impl Fn(i64) -> bool) -> bool {
-        match self {
-            Self::Packed { least, packed: Packed { width: 0, .. } } => holds(*least),
-            Self::Packed { .. } => (0..count).all(|place| holds(self.get(place, list))),
-            Self::Listed { start } => {
-                list[*start..start + count].iter().all(|number| holds(*number))
-            }
+        match self.start {
+            None => holds(self.least),
+            Some(start) => list[start..start + count].iter().all(|number| holds(*number)),
         }
     }
 
     #[inline]
     pub(super) fn get(&self, place: usize, list: &[i64]) -> i64 {
-        match self {
-            Self::Packed { least, packed } => least.wrapping_add(packed.get(place).cast_signed()),
-            Self::Listed { start } => list[start + place],
+        match self.start {
+            None => self.least,
+            Some(start) => list[start + place],
         }
-    }
-}
-
-/// What was read above the least.
-#[derive(Debug, Clone, Copy)]
-struct Range {
-    lowest: u64,
-    highest: u64,
-}
-
-impl Range {
-    const NONE: Self = Self { lowest: u64::MAX, highest: 0 };
-
-    const fn add(&mut self, number: u64) {
-        if number < self.lowest {
-            self.lowest = number;
-        }
-        if number > self.highest {
-            self.highest = number;
-        }
-    }
-
-    /// Whether the width is needed, one number is the least, and none goes beyond what
-    /// 64 bits hold.
-    const fn is_of(self, least: i64, width: usize) -> bool {
-        let tight =
-            width_of(self.highest) == width && (self.lowest == 0 || self.lowest > self.highest);
-        tight && self.highest <= above(least, i64::MAX)
     }
 }
 

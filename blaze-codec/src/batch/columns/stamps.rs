@@ -39,23 +39,23 @@ enum Bases<'a> {
 /// Clocks, epochs and nodes.
 #[derive(Debug, Clone, Copy)]
 struct Versions<'a> {
-    clocks: Clocks<'a>,
-    epochs: Epochs<'a>,
+    clocks: Clocks,
+    epochs: Epochs,
     nodes: Packed<'a>,
 }
 
 /// Milliseconds and counters.
 #[derive(Debug, Clone, Copy)]
-struct Clocks<'a> {
-    millis: Ints<'a>,
-    counters: Ints<'a>,
+struct Clocks {
+    millis: Ints,
+    counters: Ints,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Epochs<'a> {
+enum Epochs {
     Zero,
     Own,
-    Told(Clocks<'a>),
+    Told(Clocks),
 }
 
 /// Appends the columns. `nodes` gives the numbers of the versions' nodes, and then those
@@ -264,17 +264,18 @@ impl<'a> Versions<'a> {
     }
 }
 
-impl<'a> Clocks<'a> {
+impl Clocks {
     fn read(
-        reader: &mut Reader<'a>,
+        reader: &mut Reader<'_>,
         count: usize,
         list: &mut Vec<i64>,
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let millis = Ints::read(reader, count, list)?;
         let counters = Ints::read(reader, count, list)?;
-        let within = |column: &Ints<'_>, max: u64| {
-            column.all(count, list, |number| number.cast_unsigned() <= max)
+        let within = |column: &Ints, max: u64| {
+            let (least, greatest) = column.ends();
+            least >= 0 && greatest.cast_unsigned() <= max
         };
         if !within(&millis, u64::MAX >> COUNTER_BITS) || !within(&counters, COUNTER_MAX) {
             return Reader::malformed("clocks", at);
