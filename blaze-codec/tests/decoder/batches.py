@@ -1,0 +1,238 @@
+"""Batches, in rows and in columns."""
+
+from typing import NamedTuple
+
+from columns import Columns, in_order
+from values import FIELDS_MAX, Malformed, Reader, check_limits, to_json
+
+KEY_BYTES_MAX = 1024
+CHANGES = ("insert", "update", "delete")
+KEYS = ("uuid", "int", "text", "bytes")
+
+
+class Version(NamedTuple):
+    epoch: int
+    clock: int
+    node: bytes
+
+
+class Shape(NamedTuple):
+    change: str
+    key: str
+    collection: str
+    fields: tuple
+
+
+class Operation(NamedTuple):
+    shape: Shape
+    key: object
+    version: Version
+    base: Version
+    values: list
+
+
+ZERO = Version(0, 0, bytes(16))
+
+
+class Batch(Columns):
+    """A batch, from its layout to the end of the bytes."""
+
+    def decode(self):
+        self.start = self.at
+        layout = self.u8()
+        if layout not in (1, 2):
+            raise Malformed(self.start, f"no batch has the layout {layout:02x}")
+        at = self.at
+        self.names, self.names_used = self.table(2, self.name), []
+        nodes_at = self.at
+        self.nodes = self.table(16, lambda: self.take(16))
+        self.shapes = self.table(3, self.shape)
+        in_order(at, "names", self.names, self.names_used)
+        at, n = self.at, self.varint()
+        if (layout == 2) != (n > 0 and n >= 4 * len(self.shapes)):
+            raise Malformed(self.start, f"{n} operations don't have the layout {layout:02x}")
+        operations = (self.rows if layout == 1 else self.columns)(at, n)
+        self.finish()
+        versions = ((o.version, *([] if o.base == ZERO else [o.base])) for o in operations)
+        in_order(nodes_at, "nodes", self.nodes, (v.node for pair in versions for v in pair))
+        return operations
+
+    def table(self, smallest, entry):
+        return [entry() for _ in range(self.count(smallest))]
+
+    def entry(self, table):
+        at, place = self.at, self.varint()
+        if place >= len(table):
+            raise Malformed(at, f"place {place} is beyond the table, which has {len(table)}")
+        return table[place]
+
+    def shape(self):
+        at, kinds = self.at, self.u8()
+        if kinds >> 4 or kinds & 3 == 3:
+            raise Malformed(at, f"no shape has the kinds {kinds:02x}")
+        collection = self.entry(self.names)
+        fields_at, n = self.at, self.count(1, FIELDS_MAX, "fields")
+        fields = tuple(self.entry(self.names) for _ in range(n))
+        below = zip(fields, fields[1:])
+        if any(a.encode() >= b.encode() for a, b in below) or (n and kinds & 3 == 2):
+            raise Malformed(fields_at, "fields of a delete, or not ascending")
+        self.names_used += (collection, *fields)
+        return Shape(CHANGES[kinds & 3], KEYS[kinds >> 2], collection, fields)
+
+    def rows(self, at, n):
+        if 3 * n > self.left():
+            raise Malformed(at, f"{n} operations don't fit into {self.left()} bytes")
+        operations, before, base_before = [], ZERO, ZERO
+        for _ in range(n):
+            row_at, shape = self.at, self.entry(self.shapes)
+            flags_at, flags = self.at, self.u8()
+            version, base = self.row_versions(flags_at, flags, before, base_before)
+            due = row_flags(version, base, before, base_before) | (0 if operations else 8)
+            if flags != due:
+                raise Malformed(flags_at, f"flags are {flags:02x} where they have to be {due:02x}")
+            key, values = self.row_key(shape.key), []
+            if shape.fields:
+                n = self.count(1)
+                inner = Reader(self.data, self.at, self.at + n)
+                values = [inner.value(shape.change == "update") for _ in shape.fields]
+                inner.finish()
+                self.at = inner.at
+                check_limits(row_at, values)
+            operations.append(Operation(shape, key, version, base, values))
+            before, base_before = version, base
+        in_order(at, "shapes", self.shapes, (operation.shape for operation in operations))
+        return operations
+
+    def row_versions(self, at, flags, before, base_before):
+        epochs, bases = flags >> 1 & 3, flags >> 4 & 7
+        if epochs == 3 or bases > 4:
+            raise Malformed(at, f"no operation has the flags {flags:02x}")
+
+        def beside(clock):
+            return (clock + self.signed()) % (1 << 64)
+
+        clock = beside(before.clock) if flags & 1 else before.clock
+        epoch = (before.epoch, clock)[epochs] if epochs < 2 else beside(before.epoch)
+        version = Version(epoch, clock, self.entry(self.nodes) if flags & 8 else before.node)
+        if bases < 2:
+            return version, base_before if bases else ZERO
+        clock = beside(version.clock)
+        epoch = (version.epoch, clock)[bases - 2] if bases < 4 else beside(version.epoch)
+        node = self.entry(self.nodes) if flags >> 7 else version.node
+        return version, Version(epoch, clock, node)
+
+    def row_key(self, kind):
+        if kind == "uuid":
+            return self.uuid()
+        if kind == "int":
+            return self.signed()
+        n = self.count(1, KEY_BYTES_MAX, "bytes of a key")
+        return self.text(n) if kind == "text" else self.take(n)
+
+    def columns(self, at, n):
+        room = self.end - self.start
+        if n > room:
+            raise Malformed(at, f"{n} operations in a batch of {room} bytes")
+        shapes = self.places(n, self.shapes)
+        in_order(at, "shapes", self.shapes, shapes)
+        filled = n + (sum(len(shape.fields) for shape in shapes) + 3) // 4
+        if filled > room:
+            raise Malformed(at, f"{n} operations need {filled} bytes with the fill, not {room}")
+        versions, bases = self.versions(n)
+        members = {shape: [] for shape in self.shapes}
+        for place, shape in enumerate(shapes):
+            members[shape].append(place)
+        # What a column of texts holds is known at the heap, so a column is a function of that.
+        columns = []
+        for shape, places in members.items():
+            keys = self.keys(shape.key, len(places))
+            removed = shape.change == "update"
+            columns.append((keys, [self.column(len(places), removed) for _ in shape.fields]))
+        operations = [None] * n
+        for (shape, places), (keys, fields) in zip(members.items(), columns):
+            keys, fields = keys(), [column() for column in fields]
+            for row, place in enumerate(places):
+                values = [field[row] for field in fields]
+                check_limits(at, values)
+                parts = keys[row], versions[place], bases[place], values
+                operations[place] = Operation(shape, *parts)
+        fill_at, fill = self.at, self.take(max(0, filled - (self.at - self.start)))
+        if any(fill):
+            raise Malformed(fill_at, "the fill isn't zero")
+        return operations
+
+    def versions(self, n):
+        at, flags = self.at, self.u8()
+        epochs, bases, base_epochs = flags & 3, flags >> 2 & 3, flags >> 4 & 3
+        if flags >> 6 or 3 in (epochs, bases, base_epochs) or (base_epochs and not bases):
+            raise Malformed(at, f"no versions have the flags {flags:02x}")
+        versions = self.stamps(n, epochs)
+        if not bases:
+            return versions, [ZERO] * n
+        bits_at, based = self.at, self.packed(n, 1) if bases == 2 else [1] * n
+        if bases == 2 and len(set(based)) < 2:
+            raise Malformed(bits_at, "some have a base, but the bits say that all or none have")
+        told_at, told = self.at, self.stamps(sum(based), base_epochs)
+        if ZERO in told:
+            raise Malformed(told_at, "a base that is told is zero")
+        told = iter(told)
+        return versions, [next(told) if has else ZERO for has in based]
+
+    def stamps(self, n, epochs):
+        at, clocks = self.at, self.clocks(n)
+        told = self.clocks(n) if epochs == 2 else clocks if epochs == 1 else [0] * n
+        if epochs != (0 if not any(told) else 1 if told == clocks else 2):
+            raise Malformed(at, "epochs that are all zero, or all the clocks, are told otherwise")
+        return [Version(*parts) for parts in zip(told, clocks, self.places(n, self.nodes))]
+
+    def clocks(self, n):
+        at, millis, counters = self.at, self.ints(n), self.ints(n)
+        if any(ms >> 48 for ms in millis) or any(counter >> 16 for counter in counters):
+            raise Malformed(at, "milliseconds beyond 48 bits, or a counter beyond 16")
+        return [ms << 16 | counter for ms, counter in zip(millis, counters)]
+
+    def keys(self, kind, n):
+        if kind in ("uuid", "int"):
+            keys = [self.uuid() for _ in range(n)] if kind == "uuid" else self.ints(n)
+            return lambda: keys
+        lengths = self.lengths(n, KEY_BYTES_MAX)
+        if kind == "text":
+            return lambda: [self.text(length) for length in lengths]
+        keys = [self.take(length) for length in lengths]
+        return lambda: keys
+
+
+def row_flags(version, base, before, base_before):
+    """The flags that tell an operation which isn't the first."""
+    flags = int(version.clock != before.clock)
+    if version.epoch != before.epoch:
+        flags |= 0x02 if version.epoch == version.clock else 0x04
+    if version.node != before.node:
+        flags |= 0x08
+    if base == ZERO:
+        return flags
+    if base == base_before:
+        return flags | 0x10
+    bases = 2 if base.epoch == version.epoch else 3 if base.epoch == base.clock else 4
+    return flags | bases << 4 | (base.node != version.node) << 7
+
+
+def operation_json(operation):
+    def version(version):
+        return {"epoch": version.epoch, "hlc": version.clock, "node": version.node.hex()}
+
+    change = {"kind": operation.shape.change}
+    if change["kind"] != "delete":
+        fields = zip(operation.shape.fields, operation.values)
+        change["fields"] = {name: to_json(value) for name, value in fields}
+    return {
+        "collection": operation.shape.collection,
+        "key": to_json(operation.key),
+        "version": version(operation.version),
+        "base": version(operation.base),
+        "change": change,
+    }
+
+
+def decode_batch(data):
+    return [operation_json(operation) for operation in Batch(data).decode()]

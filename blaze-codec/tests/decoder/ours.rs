@@ -1,0 +1,162 @@
+//! What this crate decodes, in the JSON that the decoder in Python prints.
+
+use blaze_codec::frame::FrameCodec;
+use blaze_codec::message::{Changes, Message, Reason};
+use blaze_codec::view::BatchRef;
+use blaze_codec::{
+    Change, Checkpoint, DecodeError, Mode, Name, NodeId, Operation, Role, Value, Version, batch,
+    binary,
+};
+use bytes::BytesMut;
+use serde_json::{Value as Json, json};
+use tokio_util::codec::Decoder;
+
+use super::hex;
+
+/// How a part of the format is decoded.
+pub(crate) type Decode = fn(&[u8]) -> Result<Json, DecodeError>;
+
+/// The parts, as the decoder calls them.
+pub(crate) const PARTS: [(&str, Decode); 4] =
+    [("values", value), ("batches", operations), ("messages", message), ("frames", frames)];
+
+pub(crate) fn value(bytes: &[u8]) -> Result<Json, DecodeError> {
+    let (value, end) = binary::decode_value(bytes)?;
+    if end < bytes.len() {
+        return Err(DecodeError::Malformed { what: "end of a value", at: end });
+    }
+    Ok(serde_json::to_value(&value).unwrap())
+}
+
+pub(crate) fn operations(bytes: &[u8]) -> Result<Json, DecodeError> {
+    let operations = batch::decode(bytes);
+    assert_eq!(BatchRef::new(bytes).err(), operations.as_ref().err().cloned());
+    Ok(operations?.iter().map(operation).collect())
+}
+
+fn operation(operation: &Operation) -> Json {
+    let version = |version: Version| {
+        let Version { epoch, hlc, node } = version;
+        json!({ "epoch": epoch.to_bits(), "hlc": hlc.to_bits(), "node": hex(node.as_bytes()) })
+    };
+    let change = match &operation.change {
+        Change::Insert(record) => {
+            let fields = record.iter().map(|(name, value)| (name, Some(value)));
+            json!({ "kind": "insert", "fields": fields_of(fields) })
+        }
+        Change::Update(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name, value.as_ref()));
+            json!({ "kind": "update", "fields": fields_of(fields) })
+        }
+        Change::Delete => json!({ "kind": "delete" }),
+    };
+    json!({
+        "collection": operation.collection.as_str(),
+        "key": operation.key,
+        "version": version(operation.version),
+        "base": version(operation.base),
+        "change": change,
+    })
+}
+
+fn fields_of<'a>(fields: impl Iterator<Item = (&'a Name, Option<&'a Value>)>) -> Json {
+    let removed = || json!({ "$removed": true });
+    let json = |value: Option<&Value>| value.map_or_else(removed, |value| json!(value));
+    Json::Object(fields.map(|(name, value)| (name.to_string(), json(value))).collect())
+}
+
+pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
+    let node = |node: &NodeId| hex(node.as_bytes());
+    Ok(match Message::decode(body.to_vec().into())? {
+        Message::Hello(hello) => json!({
+            "kind": "hello",
+            "protocol_min": hello.protocol_min,
+            "protocol_max": hello.protocol_max,
+            "node": node(&hello.node),
+            "former": hello.former.iter().map(node).collect::<Vec<_>>(),
+            "history": hello.history.spans().iter().map(|span| {
+                json!({ "incarnation": span.incarnation.0, "first": span.first.0 })
+            }).collect::<Vec<_>>(),
+            "database": hello.database,
+            "name": hello.name,
+            "role": match hello.role { Role::Server => "server", Role::Client => "client" },
+            "mode": match hello.mode {
+                Mode::Bidirectional => "bidirectional",
+                Mode::ReadOnly => "read-only",
+                Mode::WriteOnly => "write-only",
+            },
+            "head": hello.head.0,
+            "wall_ms": hello.wall_ms,
+        }),
+        Message::Resume(resume) => json!({
+            "kind": "resume",
+            "after": resume.after.0,
+            "last": resume.last.map(place),
+            "credit": resume.credit,
+        }),
+        Message::Changes(frame) if frame.more => {
+            json!({ "kind": "changes", "more": true, "payload": hex(&frame.payload) })
+        }
+        Message::Changes(frame) => changes("changes", &frame.payload)?,
+        Message::Ack(ack) => json!({
+            "kind": "ack",
+            "through": ack.through.0,
+            "credit": ack.credit,
+            "head": ack.head.0,
+        }),
+        Message::Ping(number) => json!({ "kind": "ping", "number": number }),
+        Message::Pong(number) => json!({ "kind": "pong", "number": number }),
+        Message::Goodbye(goodbye) => json!({
+            "kind": "goodbye",
+            "reason": reason(goodbye.reason),
+            "message": goodbye.message,
+        }),
+        Message::Start(start) => json!({ "kind": "start", "roll": start.roll.map(|seq| seq.0) }),
+        Message::Roll(payload) => changes("roll", &payload)?,
+    })
+}
+
+fn place(place: Checkpoint) -> Json {
+    json!({ "incarnation": place.incarnation.0, "seq": place.seq.0 })
+}
+
+fn changes(kind: &str, payload: &[u8]) -> Result<Json, DecodeError> {
+    let Changes { range, operations } = Changes::decode(payload)?;
+    Ok(json!({
+        "kind": kind,
+        "after": range.after.0,
+        "through": range.through.0,
+        "left_out": range.left_out,
+        "roots": range.roots.into_iter().map(place).collect::<Vec<_>>(),
+        "operations": operations.iter().map(operation).collect::<Vec<_>>(),
+    }))
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Shutdown => "shutdown",
+        Reason::ProtocolVersion => "protocol version",
+        Reason::Database => "database",
+        Reason::Mode => "mode",
+        Reason::SameNode => "same node",
+        Reason::ClockDrift => "clock drift",
+        Reason::Violation => "violation",
+        Reason::Timeout => "timeout",
+        Reason::Storage => "storage",
+        Reason::Busy => "busy",
+        Reason::SelfLink => "self link",
+        _ => "unknown to this test",
+    }
+}
+
+fn frames(bytes: &[u8]) -> Result<Json, DecodeError> {
+    let malformed = |_| DecodeError::Malformed { what: "stream of frames", at: 0 };
+    let (mut codec, mut stream, mut messages) = (FrameCodec::new(), BytesMut::from(bytes), vec![]);
+    while let Some(body) = codec.decode(&mut stream).map_err(malformed)? {
+        messages.push(message(&body)?);
+    }
+    if !stream.is_empty() {
+        return Err(DecodeError::Truncated { at: bytes.len() - stream.len(), needed: 1 });
+    }
+    Ok(json!({ "messages": messages, "ended": false }))
+}
