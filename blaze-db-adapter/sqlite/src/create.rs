@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use crate::fault::Fault;
 use crate::key::Key;
 use crate::lock::Lock;
-use crate::open::{Access, connect, unusable};
+use crate::open::{Access, connect, keep_log, unusable};
 use crate::schema::{self, Meta};
 
 /// Makes the database under another name, and moves it to `path` when it is whole
@@ -82,7 +82,7 @@ fn fill(draft: &Path, key: Option<&Key>, database: &str, role: Role) -> Result<(
     let fill = |conn: &Connection| {
         schema::create(conn, &meta)?;
         // Last, so that all of it is in the file and nothing in a log beside it.
-        conn.execute_batch("PRAGMA journal_mode = WAL")
+        keep_log(conn)
     };
     let failed = |error| Fault::Sqlite(error).into_error("make its file", draft);
     let conn = connect(draft, key, Access::Write).map_err(failed)?;

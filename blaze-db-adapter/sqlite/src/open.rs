@@ -9,9 +9,9 @@ use blaze_codec::message::Hello;
 use blaze_codec::{Incarnation, NodeId};
 use blaze_db_adapter::{DatabaseError, Durability, Identity};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::create::{self, create};
+use crate::create::{self, beside, create};
 use crate::fault::Fault;
 use crate::header::{Claim, Header, check_version};
 use crate::key::Key;
@@ -93,6 +93,9 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     let reading = if sealed { Access::ReadSealed } else { Access::Read };
     let drawn = Incarnation(u64::from_ne_bytes(create::random()?));
     let opener = Opener { key, durability: options.durability, pages_max, reading, claim, drawn };
+    if lock.is_some() {
+        opener.roll_back();
+    }
     let Meta { node, former, database, role } = opener.check(&options.database)?;
     let durability = options.durability;
     let mut identity = Identity { node, former, copied: false, database, role, durability };
@@ -121,6 +124,18 @@ impl Opener {
     /// Whose this opening's commits are.
     pub(crate) const fn drawn(&self) -> Incarnation {
         self.drawn
+    }
+
+    /// Undoes what a change of the journal mode left half done, by us or by another
+    /// program: a connection that only reads can't. What is amiss shows when the file is
+    /// checked.
+    fn roll_back(&self) {
+        let journal = std::fs::metadata(beside(self.path(), "-journal"));
+        if journal.is_ok_and(|journal| journal.len() > 0)
+            && let Ok(conn) = connect(self.path(), self.key.as_ref(), Access::Write)
+        {
+            let _ = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+        }
     }
 
     /// Gives a copy an id of its own.
@@ -153,7 +168,7 @@ impl Opener {
         // an error it must not be written back, and dropping must be quick.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // The mode is kept in the file; whoever changed it there is overruled.
-        conn.pragma_update(None, "journal_mode", "WAL")?;
+        keep_log(&conn)?;
         let synchronous = match self.durability {
             Durability::Disk => "FULL",
             _ => "NORMAL",
@@ -209,6 +224,18 @@ impl Opener {
         }
         Ok(meta)
     }
+}
+
+/// Has a connection write to a log. SQLite leaves the file as it was, and says only how
+/// that is, where it can't sync the change.
+pub(crate) fn keep_log(conn: &Connection) -> rusqlite::Result<()> {
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let reason = format!("the journal mode stays {mode}, it can't be set to WAL");
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some(reason)))
 }
 
 /// Opens a connection and unlocks it; the file must be there.

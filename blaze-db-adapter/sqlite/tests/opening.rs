@@ -43,6 +43,28 @@ fn setting_reason(error: &DatabaseError) -> &str {
     }
 }
 
+/// What a change of the journal mode leaves that meets with an error.
+#[tokio::test]
+async fn a_change_that_was_left_half_done_is_undone() {
+    let (place, left) = (Place::new(), Place::new());
+    fill(SqliteOptions::new(place.file())).await;
+    let conn = Connection::open(place.file()).unwrap();
+    let mode = conn.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0));
+    assert_eq!(mode, Ok("delete".to_owned()));
+    conn.execute_batch("BEGIN IMMEDIATE; CREATE TABLE theirs(x)").unwrap();
+    conn.cache_flush().unwrap();
+    let journal = |file: &Path| format!("{}-journal", file.display());
+    std::fs::copy(place.file(), left.file()).unwrap();
+    std::fs::copy(journal(&place.file()), journal(&left.file())).unwrap();
+
+    let database = SqliteOptions::new(left.file()).open().await.expect("it opens");
+    assert_eq!(value(&database, 99).await, Some("x".repeat(100).into()));
+    database.close().await.unwrap();
+    let conn = Connection::open(left.file()).unwrap();
+    let theirs = conn.prepare("SELECT x FROM theirs").map(|_| ());
+    assert!(theirs.is_err(), "half of a change is there");
+}
+
 #[tokio::test]
 async fn identity_is_kept_and_a_new_file_is_private() {
     let place = Place::new();

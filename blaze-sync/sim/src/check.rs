@@ -157,6 +157,11 @@ impl World {
         batch: &Batch,
         after: Seq,
     ) {
+        // No run has so much to catch up with that it doesn't fit into memory.
+        if let Some(step) = batch.step {
+            let message = format!("node {node} merges up to {} of what leaves some out", step.seq);
+            self.fail("a reader never sees half a transaction", message);
+        }
         let Some(found) = self.connections.get(connection) else { return };
         let sender = &self.nodes[found.nodes[1 - side]];
         let Some(theirs) = &sender.life else { return };

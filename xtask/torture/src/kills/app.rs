@@ -223,7 +223,13 @@ async fn write(app: Arc<App>, place: usize) -> Result<()> {
             Err(Error::Database(DatabaseError::Closed)) => return Ok(()),
             Err(error) => {
                 let full = matches!(error, Error::Database(DatabaseError::Full));
-                say(&Said::Refused { full, why: format!("{error:?}") })?;
+                let halted = matches!(
+                    error,
+                    Error::Database(
+                        DatabaseError::OutcomeUnknown { .. } | DatabaseError::Halted { .. }
+                    )
+                );
+                say(&Said::Refused { full, halted, why: format!("{error:?}") })?;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -11,9 +11,12 @@ use anyhow::{Result, bail};
 use rustix::process::Signal;
 
 use super::case::Case;
-use super::node::Started;
+use super::node::{Node, Started};
 use super::{Command, Said, copies};
 use crate::shim::Trouble;
+
+/// Commits that are looked at to see whether a database goes on.
+const COMMITS_SEEN: usize = 8;
 
 /// What can befall a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,25 +151,47 @@ fn full(case: &mut Case<'_>, at: usize) -> Result<bool> {
         return Ok(false);
     }
     let done = |said: &Said| matches!(said, Said::Done);
+    case.nodes[at].filled = true;
     case.nodes[at].ask(Command::Fill, done)?;
     sleep(Duration::from_millis(case.rng.u64(20..300)));
     if case.rng.bool() {
         case.nodes[at].ask(Command::Free, done)?;
-        return Ok(true);
+    } else {
+        case.kill(at)?;
+        match case.nodes[at].start(None)? {
+            Started::Open => sleep(Duration::from_millis(case.rng.u64(20..200))),
+            _ => case.tally.unopened += 1,
+        }
+        let filler = case.nodes[at].task.path.with_extension("filler");
+        if let Some(room) = &case.nodes[at].room {
+            room.remove(&filler)?;
+        }
     }
-    case.kill(at)?;
-    match case.nodes[at].start(None)? {
-        Started::Open => sleep(Duration::from_millis(case.rng.u64(20..200))),
-        _ => case.tally.unopened += 1,
+    let node = &mut case.nodes[at];
+    if node.is_running() && is_halted(node)? {
+        // Whoever is told that the outcome is unknown opens the database again.
+        case.kill(at)?;
     }
-    let filler = case.nodes[at].task.path.with_extension("filler");
-    if let Some(room) = &case.nodes[at].room {
-        room.remove(&filler)?;
+    let node = &mut case.nodes[at];
+    if !node.is_running() {
+        node.start_well()?;
     }
-    if !case.nodes[at].is_running() {
-        case.nodes[at].start_well()?;
-    }
+    node.filled = false;
     Ok(true)
+}
+
+/// Whether the database stopped while there was no room, and not only refused: seen by
+/// the commits that come now.
+fn is_halted(node: &mut Node) -> Result<bool> {
+    for _ in 0..COMMITS_SEEN {
+        if node.halted {
+            break;
+        }
+        let told =
+            |said: &Said| matches!(said, Said::Acked { .. } | Said::Refused { halted: true, .. });
+        node.wait_for(told)?;
+    }
+    Ok(node.halted)
 }
 
 /// The power of one node of a case may be cut, so that its peers keep what it loses.

@@ -102,6 +102,8 @@ enum Said {
     /// A commit was refused, and is tried again.
     Refused {
         full: bool,
+        /// Whether the database takes no more until it is opened again.
+        halted: bool,
         why: String,
     },
     Flooded(flood::Flooded),

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database and the process that owns it now.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(super) struct Node {
     pub(super) task: Task,
     pub(super) ledger: Ledger,
@@ -28,6 +29,9 @@ pub(super) struct Node {
     pub(super) room: Option<Room>,
     /// What couldn't be done for want of room.
     pub(super) refused: u64,
+    /// Whether its disk may be full, and whether the database stopped for that.
+    pub(super) filled: bool,
+    pub(super) halted: bool,
     /// How often its user was told that a database went back: its own, and a peer's.
     pub(super) went_back: u64,
     pub(super) peer_went_back: u64,
@@ -70,6 +74,8 @@ impl Node {
             ledger,
             room,
             refused: 0,
+            filled: false,
+            halted: false,
             went_back: 0,
             peer_went_back: 0,
             id: None,
@@ -86,6 +92,7 @@ impl Node {
     pub(super) fn start(&mut self, power: Option<(&Shim, Trouble)>) -> Result<Started> {
         self.attempt += 1;
         self.armed = power.is_some();
+        self.halted = false;
         self.task.seed = mix(self.seed, self.attempt);
         self.task.lanes = self.ledger.current();
         let mut command = worker::command("app-worker", &self.task)?;
@@ -286,6 +293,12 @@ impl Node {
             }
             Said::Refused { full: true, .. } => {
                 self.refused += 1;
+                Ok(())
+            }
+            // Where SQLite's index of the log finds no room, the log has the commit.
+            Said::Refused { halted: true, .. } if self.filled => {
+                self.refused += u64::from(!self.halted);
+                self.halted = true;
                 Ok(())
             }
             Said::Refused { why, .. } => Err(anyhow!("a commit failed: {why}")),
