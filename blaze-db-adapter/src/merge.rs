@@ -177,7 +177,7 @@ impl RecordState {
             Change::Insert(record) => {
                 let mut changed = self.join_life(operation, true, report);
                 // Fields of an insert that isn't the latest life are below it, and dropped.
-                for (name, value) in record.iter() {
+                for (name, value) in record {
                     changed |= self.join_field(operation, name, Some(value), report);
                 }
                 changed

@@ -36,7 +36,7 @@ fn by_definition(operations: &[Operation]) -> Option<Record> {
     for operation in since {
         match &operation.change {
             Change::Insert(fields) => {
-                for (field, value) in fields.iter() {
+                for (field, value) in fields {
                     record.insert(field.clone(), value.clone());
                 }
             }

@@ -42,7 +42,7 @@ pub(crate) fn sequence(records: &[Vec<u8>]) -> Vec<u8> {
 /// The body of a record, with every name spelt and every value in its long form.
 pub(crate) fn long(record: &Record) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (name, value) in record.iter() {
+    for (name, value) in record {
         bytes.push(0xff);
         write_text(&count16(name.len()), name, &mut bytes);
         write(value, &mut bytes);

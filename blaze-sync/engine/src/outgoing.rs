@@ -117,7 +117,7 @@ mod tests {
             key: RecordKey::Int(key),
             version: Version::ZERO,
             base: Version::ZERO,
-            change: Change::Insert(record! { "text" => "x".repeat(1_000) }),
+            change: Change::Insert(record! { "text" => key.to_string().repeat(1_000) }),
         };
         let operations: Vec<_> = (0..8).map(operation).collect();
         let mut items = Vec::new();

@@ -97,7 +97,7 @@ async fn same<H: Harness>(database: &Subject<'_, H>, record: &Record) {
     for collection in ["notes", "updated"] {
         let found = database.record(collection, 1).await.expect("the record exists");
         assert_eq!(found.len(), record.len(), "fields of {collection}");
-        for (field, value) in record.iter() {
+        for (field, value) in record {
             assert_eq!(found.get(field), Some(value), "field {field} of {collection}");
         }
     }
