@@ -10,7 +10,7 @@ mod shape;
 mod stamp;
 mod writer;
 
-pub(crate) use columns::{CellsOf, Columns, Place, Places};
+pub(crate) use columns::{CellOf, CellsOf, Columns, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
 pub(crate) use shape::{ChangeKind, KeyKind, Shape, Tables};
 
@@ -65,7 +65,7 @@ pub(crate) fn read(reader: Reader<'_>) -> Result<Vec<Operation>, DecodeError> {
     let mut cursor = Cursor::new(&tables, reader)?;
     let mut operations = Vec::with_capacity(cursor.capacity::<Operation>());
     while let Some(head) = cursor.next()? {
-        operations.push(head.decode(&tables)?);
+        operations.push(head.decode()?);
     }
     Ok(operations)
 }

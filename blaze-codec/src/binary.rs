@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
-use crate::reader::{Reader, capacity, owned_name};
+use crate::reader::{Reader, capacity, owned_name, utf8};
 use crate::{DecodeError, Name, Record, Timestamp, Value};
 
 const NULL: u8 = 0x00;
@@ -218,14 +218,32 @@ pub(crate) enum Token<'a> {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Text(&'a str),
+    Text(Chars<'a>),
     Bytes(&'a [u8]),
-    Uuid(Uuid),
+    Uuid(&'a Uuid),
     Timestamp(Timestamp),
     /// So many values follow.
     Array(usize),
     /// So many names with their values follow.
     Map(usize),
+}
+
+/// Bytes that are to be UTF-8, which costs more to check than all else of a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Chars<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Chars<'a> {
+    fn read(reader: &mut Reader<'a>, bytes: usize) -> Result<Self, DecodeError> {
+        let at = reader.at();
+        Ok(Self { bytes: reader.take(bytes)?, at })
+    }
+
+    pub(crate) fn text(self) -> Result<&'a str, DecodeError> {
+        utf8(self.bytes, self.at)
+    }
 }
 
 /// Reads a tag and what belongs to it: the only place that knows the tags.
@@ -244,12 +262,12 @@ pub(crate) fn read_token<'a>(reader: &mut Reader<'a>) -> Result<Token<'a>, Decod
             int => Token::Int(int),
         },
         FLOAT => Token::Float(f64::from_bits(u64::from_le_bytes(reader.array()?))),
-        UUID => Token::Uuid(Uuid::from_bytes(reader.array()?)),
+        UUID => Token::Uuid(Uuid::from_bytes_ref(reader.array_ref()?)),
         TIMESTAMP => Token::Timestamp(Timestamp(reader.signed()?)),
-        0x40..=0x7f => Token::Text(reader.text((tag & TEXTS.max).into())?),
+        0x40..=0x7f => Token::Text(Chars::read(reader, (tag & TEXTS.max).into())?),
         TEXT => {
             let length = read_length(TEXTS, reader, what::RECORD_BYTES, RECORD_BYTES_MAX)?;
-            Token::Text(reader.text(length)?)
+            Token::Text(Chars::read(reader, length)?)
         }
         0x30..=0x3f => Token::Bytes(reader.take((tag & BLOBS.max).into())?),
         BYTES => {
@@ -326,9 +344,9 @@ pub(crate) fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value,
         Token::Bool(bool) => Value::Bool(bool),
         Token::Int(int) => Value::Int(int),
         Token::Float(float) => Value::Float(float),
-        Token::Text(text) => Value::from(text),
+        Token::Text(text) => Value::from(text.text()?),
         Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
-        Token::Uuid(uuid) => Value::Uuid(uuid),
+        Token::Uuid(uuid) => Value::Uuid(*uuid),
         Token::Timestamp(timestamp) => Value::Timestamp(timestamp),
         Token::Array(count) => Value::Array(read_values(reader, count, deeper(depth)?)?),
         Token::Map(count) => Value::Map(read_fields(reader, count, deeper(depth)?)?),
@@ -370,8 +388,26 @@ pub(crate) fn skip_value(reader: &mut Reader<'_>, depth: usize) -> Result<(), De
     match read_token(reader)? {
         Token::Array(count) => skip_values(reader, count, deeper(depth)?),
         Token::Map(count) => skip_fields(reader, count, deeper(depth)?),
+        Token::Text(text) => text.text().map(drop),
         _ => Ok(()),
     }
+}
+
+/// Steps over what belongs to a token of a value that was checked before.
+pub(crate) fn pass(token: &Token<'_>, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let (count, named) = match token {
+        Token::Array(count) => (*count, false),
+        Token::Map(count) => (*count, true),
+        _ => return Ok(()),
+    };
+    (0..count).try_for_each(|_| {
+        if named {
+            let bytes = reader.byte()?;
+            reader.take(bytes.into())?;
+        }
+        let inner = read_token(reader)?;
+        pass(&inner, reader)
+    })
 }
 
 /// Steps over the values of an array.

@@ -24,9 +24,9 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// A reader of the same bytes at another place.
-    pub(crate) const fn jump(&self, at: usize) -> Self {
-        Self { bytes: self.bytes, at, values: 0 }
+    /// What lies between this place and that of another reader of the same bytes.
+    pub(crate) fn up_to(&self, end: &Self) -> &'a [u8] {
+        &self.bytes[self.at..end.at]
     }
 
     /// All that is left, which stays unread.
@@ -61,9 +61,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        self.array_ref().copied()
+    }
+
+    pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let chunk = self.bytes[self.at..].first_chunk().ok_or_else(|| self.truncated(N))?;
         self.at += N;
-        Ok(*chunk)
+        Ok(chunk)
     }
 
     /// A reader of the next `count` bytes, which this one steps over.
@@ -138,8 +142,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn text(&mut self, bytes: usize) -> Result<&'a str, DecodeError> {
         let at = self.at;
-        std::str::from_utf8(self.take(bytes)?)
-            .map_err(|_| DecodeError::Malformed { what: "UTF-8", at })
+        utf8(self.take(bytes)?, at)
     }
 
     /// A length byte and so many bytes of UTF-8.
@@ -166,6 +169,11 @@ impl<'a> Reader<'a> {
     fn truncated(&self, wanted: usize) -> DecodeError {
         DecodeError::Truncated { at: self.at, needed: wanted - self.remaining() }
     }
+}
+
+/// The text that bytes are, which were found at a place.
+pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError::Malformed { what: "UTF-8", at })
 }
 
 /// How many of `count` elements to reserve memory for. Claims can be nested, so

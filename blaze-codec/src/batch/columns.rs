@@ -8,22 +8,24 @@ mod stamps;
 mod write;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 pub(super) use write::write;
 
 use self::bits::Packed;
-use self::cells::{Cell, Column, Lists};
+use self::cells::{Column, Lists};
 use self::ints::Ints;
 use self::stamps::{Stamps, width_of_places};
 use super::shape::{ChangeKind, FirstUses, KeyKind, Shape, Tables};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
-use crate::reader::Reader;
+use crate::reader::{Reader, utf8};
 use crate::view::{KeyRef, ValueRef};
 use crate::{Change, DecodeError, Name, Operation, Record, Text, Uuid, Value, ValueError, Version};
 
 /// How many operations a shape has on average where they are written by columns.
 const ROWS_MIN: usize = 4;
+
+/// The limit of keys.
+const KEY: (&str, usize) = (what::KEY_BYTES, KEY_BYTES_MAX);
 
 /// How many values may take a byte. With one byte an operation that bounds what decoding
 /// a batch can take.
@@ -42,22 +44,19 @@ const fn bytes_min(operations: usize, values: usize) -> usize {
 /// A batch by columns, in place.
 #[derive(Debug)]
 pub(crate) struct Columns<'a> {
-    pub(crate) tables: Tables,
-    count: usize,
+    tables: Tables,
+    count: u32,
     /// The shape of each operation.
     of: Packed<'a>,
     stamps: Stamps<'a>,
     shapes: Vec<ShapeColumns<'a>>,
     fields: Vec<Column<'a>>,
-    lists: Lists,
-    heap: &'a str,
+    lists: Lists<'a>,
 }
 
 /// The columns of one shape.
 #[derive(Debug)]
 struct ShapeColumns<'a> {
-    /// The fields' names, which all its operations share.
-    names: Arc<Vec<Name>>,
     keys: Keys<'a>,
     /// Among all columns of values.
     fields: Range<usize>,
@@ -69,28 +68,29 @@ enum Keys<'a> {
     Ints(Ints),
     /// Where they begin in the list of texts.
     Texts(usize),
-    Bytes(&'a [u8], usize),
+    /// Where they begin in that of bytes.
+    Bytes(usize),
 }
 
 /// Where an operation is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     /// Among all.
-    pub(crate) at: usize,
-    pub(crate) shape: usize,
+    at: u32,
+    shape: u32,
     /// Among those of its shape.
-    pub(crate) row: usize,
+    row: u32,
     /// How many before it have a base.
-    pub(crate) based: usize,
+    based: u32,
 }
 
 /// Goes through the places of all operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
-    next: usize,
-    based: usize,
+    next: u32,
+    based: u32,
     /// The next row of each shape.
-    rows: Vec<usize>,
+    rows: Vec<u32>,
 }
 
 impl<'a> Columns<'a> {
@@ -99,7 +99,12 @@ impl<'a> Columns<'a> {
         let whole = reader.at() - start + reader.remaining();
         let tables = Tables::read(&mut reader)?;
         let at = reader.at();
-        let count = reader.bounded("number of operations", whole)?;
+        let told = reader.varint()?;
+        let Some(all) = u32::try_from(told).ok().filter(|told| *told as usize <= whole) else {
+            let max = whole as u64;
+            return Err(DecodeError::Limit { what: "number of operations", found: told, max });
+        };
+        let count = all as usize;
         if count == 0 || !are_columns(count, tables.shapes.len()) {
             return Reader::malformed("layout of so few operations", at);
         }
@@ -111,37 +116,39 @@ impl<'a> Columns<'a> {
         }
         uses.check(at)?;
         let values = rows.iter().zip(&tables.shapes);
-        let values = values.map(|(rows, shape)| rows.saturating_mul(shape.field_count()));
+        let values = values.map(|(rows, shape)| rows.saturating_mul(shape.names.len()));
         let min = bytes_min(count, values.fold(0, usize::saturating_add));
         if min > whole {
             return Err(DecodeError::Truncated { at, needed: min - whole });
         }
         let mut lists = Lists::default();
         let stamps = Stamps::read(&mut reader, count, &tables.nodes, &mut lists.ints)?;
-        let mut fields = Vec::new();
         let mut shapes = Vec::with_capacity(tables.shapes.len());
         for (shape, rows) in tables.shapes.iter().zip(&rows) {
             let keys = Keys::read(&mut reader, shape.key, *rows, &mut lists)?;
+            shapes.push(ShapeColumns { keys, fields: 0..0 });
+        }
+        let bytes = reader.count(1)?;
+        lists.heap = reader.text(bytes)?;
+        let mut fields = Vec::new();
+        for ((shape, rows), columns) in tables.shapes.iter().zip(&rows).zip(&mut shapes) {
             let first = fields.len();
             let updates = shape.change == ChangeKind::Update;
-            for _ in 0..shape.field_count() {
+            for _ in shape.names.iter() {
                 fields.push(Column::read(&mut reader, *rows, updates, &mut lists)?);
             }
-            let names = Arc::new(tables.fields(shape).cloned().collect());
-            shapes.push(ShapeColumns { names, keys, fields: first..fields.len() });
+            columns.fields = first..fields.len();
         }
-        let heap_at = reader.at();
-        let heap = reader.text(lists.heap)?;
-        if !lists.texts.iter().all(|end| heap.is_char_boundary(*end as usize)) {
-            return Reader::malformed("UTF-8", heap_at);
+        let end = reader.at();
+        if !lists.heap.is_empty() {
+            return Reader::malformed("text that belongs to nothing", end);
         }
-        fields.iter().try_for_each(|column| column.check_texts(heap, &lists))?;
-        let fill = reader.take(min.saturating_sub(reader.at() - start))?;
+        let fill = reader.take(min.saturating_sub(end - start))?;
         if fill.iter().any(|byte| *byte != 0) {
-            return Reader::malformed("fill", heap_at);
+            return Reader::malformed("fill", end);
         }
         reader.finish()?;
-        let batch = Self { tables, count, of, stamps, shapes, fields, lists, heap };
+        let batch = Self { tables, count: all, of, stamps, shapes, fields, lists };
         batch.check_records()?;
         Ok(batch)
     }
@@ -161,7 +168,7 @@ impl<'a> Columns<'a> {
         }
         let mut places = self.places();
         while let Some(place) = places.next(self) {
-            if large[place.shape] {
+            if large[place.shape as usize] {
                 self.operation(place).check().map_err(|error| match error {
                     ValueError::Limit { what, found, max } => {
                         DecodeError::Limit { what, found: found as u64, max: max as u64 }
@@ -174,70 +181,84 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.count
+        self.count as usize
+    }
+
+    #[inline]
+    fn shape_of(&self, at: u32) -> u32 {
+        u32::try_from(self.of.get(at as usize)).unwrap_or(0)
     }
 
     pub(crate) fn places(&self) -> Places {
         Places { next: 0, based: 0, rows: vec![0; self.shapes.len()] }
     }
 
+    #[inline]
     pub(crate) fn shape(&self, place: Place) -> &Shape {
-        &self.tables.shapes[place.shape]
+        &self.tables.shapes[place.shape as usize]
     }
 
     #[inline]
     pub(crate) fn version(&self, place: Place) -> Version {
-        self.stamps.version(place.at, &self.tables.nodes, &self.lists.ints)
+        self.stamps.version(place.at as usize, &self.tables.nodes, &self.lists.ints)
     }
 
+    #[inline]
     pub(crate) fn base(&self, place: Place) -> Version {
-        let Place { at, based, .. } = place;
-        self.stamps.base((at, based), &self.tables.nodes, &self.lists.ints)
+        let places = (place.at as usize, place.based as usize);
+        self.stamps.base(places, &self.tables.nodes, &self.lists.ints)
     }
 
+    #[inline]
     pub(crate) fn key(&self, place: Place) -> KeyRef<'a> {
-        let row = place.row;
-        match &self.shapes[place.shape].keys {
-            Keys::Uuids(uuids) => KeyRef::Uuid(Uuid::from_bytes(uuids[row])),
+        let row = place.row as usize;
+        match &self.shapes[place.shape as usize].keys {
+            Keys::Uuids(uuids) => KeyRef::Uuid(Uuid::from_bytes_ref(&uuids[row])),
             Keys::Ints(ints) => KeyRef::Int(ints.get(row, &self.lists.ints)),
-            Keys::Texts(start) => {
-                KeyRef::Text(&self.heap[cells::span(&self.lists.texts, start + row)])
-            }
-            Keys::Bytes(bytes, start) => {
-                KeyRef::Bytes(&bytes[cells::span(&self.lists.places, start + row)])
-            }
+            Keys::Texts(start) => KeyRef::Text(self.lists.texts[start + row]),
+            Keys::Bytes(start) => KeyRef::Bytes(self.lists.blobs[start + row]),
         }
     }
 
     /// The fields of an operation.
     #[inline]
     pub(crate) fn cells(&self, place: Place) -> CellsOf<'_> {
-        let shape = &self.shapes[place.shape];
-        let columns = self.fields[shape.fields.clone()].iter();
-        let (heap, lists) = (self.heap, &self.lists);
-        CellsOf { names: shape.names.iter(), columns, row: place.row, heap, lists }
+        let columns = &self.fields[self.shapes[place.shape as usize].fields.clone()];
+        let names = &self.shape(place).names;
+        CellsOf { names, columns, row: place.row, lists: &self.lists }
     }
 
     /// The operation at a place, copied out.
     pub(crate) fn operation(&self, place: Place) -> Operation {
-        let cells = self.cells(place);
-        let cells = cells.map(|(name, cell)| (name, cell.map(|value| value.to_value())));
-        let change = match self.shape(place).change {
+        self.copy_out(place, |column| self.value(place, column).to_value())
+    }
+
+    #[inline]
+    fn value(&self, place: Place, column: usize) -> ValueRef<'_> {
+        self.fields[column].get(place.row as usize, &self.lists)
+    }
+
+    fn copy_out(&self, place: Place, value: impl Fn(usize) -> Value) -> Operation {
+        let Shape { change, names, .. } = self.shape(place);
+        let columns = self.shapes[place.shape as usize].fields.clone();
+        let change = match change {
             ChangeKind::Insert => {
-                let values = cells.map(|(_, value)| value.unwrap_or_default()).collect();
-                Change::Insert(Record::of_sorted(self.shapes[place.shape].names.clone(), values))
+                let mut values = Vec::with_capacity(columns.len());
+                values.extend(columns.map(value));
+                Change::Insert(Record::of_sorted(names.clone(), values))
             }
             ChangeKind::Update => {
-                Change::Update(cells.map(|(name, value)| (name.clone(), value)).collect())
+                let cell = |column: usize| {
+                    let removed = self.fields[column].is_removed(place.row as usize, &self.lists);
+                    (!removed).then(|| value(column))
+                };
+                let cells = columns.map(cell);
+                Change::Update(names.iter().cloned().zip(cells).collect())
             }
             ChangeKind::Delete => Change::Delete,
         };
-        self.with_change(place, change)
-    }
-
-    fn with_change(&self, place: Place, change: Change) -> Operation {
         Operation {
-            collection: self.tables.collection(self.shape(place)).clone(),
+            collection: self.shape(place).collection.clone(),
             key: self.key(place).to_key(),
             version: self.version(place),
             base: self.base(place),
@@ -252,40 +273,21 @@ impl<'a> Columns<'a> {
         let entries = self.fields.iter().map(|column| {
             let first = texts.len();
             if let Some((start, entries)) = column.dictionary() {
-                let entry =
-                    |place: usize| &self.heap[cells::span(&self.lists.texts, start + place)];
-                texts.extend((0..entries).map(|place| Text::from(entry(place))));
+                let entries = &self.lists.texts[start..start + entries];
+                texts.extend(entries.iter().map(|text| Text::from(*text)));
             }
             first
         });
         let entries: Vec<usize> = entries.collect();
-        let value = |place: Place, column: usize| -> Option<Value> {
-            if let Some(entry) = self.fields[column].entry(place.row, &self.lists) {
-                return Some(Value::Text(texts[entries[column] + entry].clone()));
-            }
-            let cell = self.fields[column].get(place.row, self.heap, &self.lists);
-            cell.map(|value: ValueRef<'_>| value.to_value())
-        };
-        let mut operations = Vec::with_capacity(self.count);
+        let mut operations = Vec::with_capacity(self.len());
         let mut places = self.places();
         while let Some(place) = places.next(self) {
-            let ShapeColumns { names, fields, .. } = &self.shapes[place.shape];
-            let fields = fields.clone();
-            let change = match self.shape(place).change {
-                ChangeKind::Insert => {
-                    let mut values = Vec::with_capacity(fields.len());
-                    for column in fields {
-                        values.push(value(place, column).unwrap_or_default());
-                    }
-                    Change::Insert(Record::of_sorted(names.clone(), values))
+            operations.push(self.copy_out(place, |column| {
+                match self.fields[column].entry(place.row as usize, &self.lists) {
+                    Some(entry) => Value::Text(texts[entries[column] + entry].clone()),
+                    None => self.value(place, column).to_value(),
                 }
-                ChangeKind::Update => {
-                    let values = fields.map(|column| value(place, column));
-                    Change::Update(names.iter().cloned().zip(values).collect())
-                }
-                ChangeKind::Delete => Change::Delete,
-            };
-            operations.push(self.with_change(place, change));
+            }));
         }
         operations
     }
@@ -296,46 +298,68 @@ impl<'a> Keys<'a> {
         reader: &mut Reader<'a>,
         kind: KeyKind,
         rows: usize,
-        lists: &mut Lists,
+        lists: &mut Lists<'a>,
     ) -> Result<Self, DecodeError> {
         Ok(match kind {
             KeyKind::Uuid => Self::Uuids(cells::read_uuids(reader, rows)?),
             KeyKind::Int => Self::Ints(Ints::read(reader, rows, &mut lists.ints)?),
             KeyKind::Text => {
                 let start = lists.texts.len();
-                cells::read_texts(reader, rows, (what::KEY_BYTES, KEY_BYTES_MAX), lists)?;
+                let (at, first) = (reader.at(), lists.blobs.len());
+                cells::read_bytes(reader, rows, KEY, lists)?;
+                for bytes in lists.blobs.drain(first..) {
+                    lists.texts.push(utf8(bytes, at)?);
+                }
                 Self::Texts(start)
             }
             KeyKind::Bytes => {
-                let start = lists.places.len();
-                let limit = (what::KEY_BYTES, KEY_BYTES_MAX);
-                Self::Bytes(cells::read_bytes(reader, rows, limit, lists)?.0, start)
+                let start = lists.blobs.len();
+                cells::read_bytes(reader, rows, KEY, lists)?;
+                Self::Bytes(start)
             }
         })
     }
 }
 
-/// The names and values of one operation, `None` for a removed field.
-#[derive(Debug, Clone)]
+/// The names and values of one operation.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CellsOf<'a> {
-    names: std::slice::Iter<'a, Name>,
-    columns: std::slice::Iter<'a, Column<'a>>,
-    row: usize,
-    heap: &'a str,
-    lists: &'a Lists,
+    names: &'a [Name],
+    columns: &'a [Column<'a>],
+    row: u32,
+    lists: &'a Lists<'a>,
 }
 
-impl<'a> Iterator for CellsOf<'a> {
-    type Item = (&'a Name, Cell<'a>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let (name, column) = self.names.next().zip(self.columns.next())?;
-        Some((name, column.get(self.row, self.heap, self.lists)))
+impl<'a> CellsOf<'a> {
+    pub(crate) const fn names(self) -> &'a [Name] {
+        self.names
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.names.size_hint()
+    /// One of them, if there are so many.
+    #[inline]
+    pub(crate) fn get(self, field: usize) -> Option<CellOf<'a>> {
+        let column = self.columns.get(field)?;
+        Some(CellOf { column, row: self.row as usize, lists: self.lists })
+    }
+}
+
+/// A field of one operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CellOf<'a> {
+    column: &'a Column<'a>,
+    row: usize,
+    lists: &'a Lists<'a>,
+}
+
+impl<'a> CellOf<'a> {
+    #[inline]
+    pub(crate) fn is_removed(self) -> bool {
+        self.column.is_removed(self.row, self.lists)
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(self) -> ValueRef<'a> {
+        self.column.get(self.row, self.lists)
     }
 }
 
@@ -347,15 +371,15 @@ impl Places {
             return None;
         }
         self.next += 1;
-        let shape = usize::try_from(columns.of.get(at)).unwrap_or(0);
-        let row = self.rows[shape];
-        self.rows[shape] += 1;
+        let shape = columns.shape_of(at);
+        let row = self.rows[shape as usize];
+        self.rows[shape as usize] += 1;
         let based = self.based;
-        self.based += usize::from(columns.stamps.has_base(at));
+        self.based += u32::from(columns.stamps.has_base(at as usize));
         Some(Place { at, shape, row, based })
     }
 
     pub(crate) const fn left(&self, columns: &Columns<'_>) -> usize {
-        columns.count - self.next
+        (columns.count - self.next) as usize
     }
 }

@@ -7,7 +7,7 @@ use crate::binary::{REMOVED, read_value, skip_value};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
 use crate::reader::{Reader, capacity};
 use crate::view::KeyRef;
-use crate::{Change, DecodeError, Operation, Uuid, Value};
+use crate::{Change, DecodeError, Operation, Record, Uuid, Value};
 
 /// The smallest operation: shape, flags and a key.
 const OPERATION_BYTES_MIN: usize = 3;
@@ -74,10 +74,10 @@ impl<'a> Cursor<'a> {
         let stamp = Stamp::read(&mut self.reader, previous, &self.tables.nodes, &mut self.nodes)?;
         self.previous = Some(stamp);
         let key = read_key(&mut self.reader, shape.key)?;
-        let bytes = if shape.has_fields() {
-            self.reader.bounded(what::RECORD_BYTES, RECORD_BYTES_MAX)?
-        } else {
+        let bytes = if shape.names.is_empty() {
             0
+        } else {
+            self.reader.bounded(what::RECORD_BYTES, RECORD_BYTES_MAX)?
         };
         Ok(Some(Head { shape, key, stamp, values: self.reader.split(bytes)? }))
     }
@@ -85,18 +85,22 @@ impl<'a> Cursor<'a> {
 
 impl Head<'_> {
     /// Reads the values into an operation.
-    pub(crate) fn decode(&self, tables: &Tables) -> Result<Operation, DecodeError> {
+    pub(crate) fn decode(&self) -> Result<Operation, DecodeError> {
         let mut values = self.values;
-        let names = tables.fields(self.shape).cloned();
+        let names = &self.shape.names;
+        let count = values.proven(names.len(), 1)?;
         let change = match self.shape.change {
             ChangeKind::Insert => {
-                let fields = names.map(|name| Ok((name, read_value(&mut values, 0)?)));
-                Change::Insert(fields.collect::<Result<_, DecodeError>>()?)
+                let mut fields = Vec::with_capacity(count);
+                for _ in 0..count {
+                    fields.push(read_value(&mut values, 0)?);
+                }
+                Change::Insert(Record::of_sorted(names.clone(), fields))
             }
             ChangeKind::Update => {
-                let mut fields = Vec::with_capacity(names.len());
-                for name in names {
-                    fields.push((name, read_update(&mut values)?));
+                let mut fields = Vec::with_capacity(count);
+                for name in names.iter() {
+                    fields.push((name.clone(), read_update(&mut values)?));
                 }
                 Change::Update(fields)
             }
@@ -104,15 +108,15 @@ impl Head<'_> {
         };
         values.finish()?;
         let Stamp { version, base } = self.stamp;
-        let collection = tables.collection(self.shape).clone();
+        let collection = self.shape.collection.clone();
         Ok(Operation { collection, key: self.key.to_key(), version, base, change })
     }
 
     /// Checks the values.
-    pub(crate) fn check(&self, tables: &Tables) -> Result<(), DecodeError> {
+    pub(crate) fn check(&self) -> Result<(), DecodeError> {
         let mut values = self.values;
         let updates = self.shape.change == ChangeKind::Update;
-        for _ in tables.fields(self.shape) {
+        for _ in 0..values.proven(self.shape.names.len(), 1)? {
             if !(updates && values.skip_byte(REMOVED)) {
                 skip_value(&mut values, 0)?;
             }
@@ -130,7 +134,7 @@ fn read_update(values: &mut Reader<'_>) -> Result<Option<Value>, DecodeError> {
 
 fn read_key<'a>(reader: &mut Reader<'a>, kind: KeyKind) -> Result<KeyRef<'a>, DecodeError> {
     Ok(match kind {
-        KeyKind::Uuid => KeyRef::Uuid(Uuid::from_bytes(reader.array()?)),
+        KeyKind::Uuid => KeyRef::Uuid(Uuid::from_bytes_ref(reader.array_ref()?)),
         KeyKind::Int => KeyRef::Int(reader.signed()?),
         KeyKind::Text => {
             let bytes = reader.bounded(what::KEY_BYTES, KEY_BYTES_MAX)?;

@@ -1,7 +1,7 @@
 //! What operations have in common: the tables at the front of a batch.
 
-use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::limits::{FIELDS_MAX, what};
 use crate::reader::{Reader, capacity, owned_name};
@@ -32,17 +32,15 @@ pub(crate) enum KeyKind {
 pub(crate) struct Shape {
     pub(crate) change: ChangeKind,
     pub(crate) key: KeyKind,
-    collection: usize,
-    fields: Range<usize>,
+    pub(crate) collection: Name,
+    /// The fields, which all records of this shape share.
+    pub(crate) names: Arc<Vec<Name>>,
 }
 
-/// Names, nodes and shapes: each once, in the order of their first use.
+/// Nodes and shapes: each once, in the order of their first use.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    names: Vec<Name>,
-    /// The fields of all shapes, as indices of `names`.
-    fields: Vec<usize>,
-    pub(super) shapes: Vec<Shape>,
+    pub(crate) shapes: Vec<Shape>,
     pub(super) nodes: Vec<NodeId>,
 }
 
@@ -62,37 +60,32 @@ impl ChangeKind {
 }
 
 impl Shape {
-    pub(crate) fn has_fields(&self) -> bool {
-        !self.fields.is_empty()
-    }
-
-    pub(crate) fn field_count(&self) -> usize {
-        self.fields.len()
-    }
-
+    /// Reads a shape, and adds the indices of its names to `indices`.
     fn read(
         reader: &mut Reader<'_>,
         names: &[Name],
         uses: &mut FirstUses,
-        fields: &mut Vec<usize>,
+        indices: &mut Vec<usize>,
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let (change, key) = read_kinds(reader)?;
         let collection = uses.read(reader)?;
+        indices.push(collection);
         let fields_at = reader.at();
         let count = reader.bounded(what::FIELDS, FIELDS_MAX)?;
         reader.proven(count, 1)?;
         if change == ChangeKind::Delete && count > 0 {
             return Reader::malformed("delete with fields", fields_at);
         }
-        let start = fields.len();
+        let start = indices.len();
         for _ in 0..count {
-            fields.push(uses.read(reader)?);
+            indices.push(uses.read(reader)?);
         }
-        if !fields[start..].is_sorted_by(|a, b| names[*a] < names[*b]) {
+        let fields: Vec<Name> = indices[start..].iter().map(|at| names[*at].clone()).collect();
+        if !fields.is_sorted_by(|a, b| a < b) {
             return Reader::malformed("order of fields", at);
         }
-        Ok(Self { change, key, collection, fields: start..fields.len() })
+        Ok(Self { change, key, collection: names[collection].clone(), names: Arc::new(fields) })
     }
 }
 
@@ -124,49 +117,33 @@ impl Tables {
         let nodes = read_table(reader, "node used twice", size_of::<NodeId>(), |reader| {
             reader.array().map(NodeId::from_bytes)
         })?;
-        let mut tables = Self { names, fields: Vec::new(), shapes: Vec::new(), nodes };
-        tables.read_shapes(reader)?;
-        Ok(tables)
+        let shapes = read_shapes(reader, &names)?;
+        Ok(Self { shapes, nodes })
     }
+}
 
-    fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-        let at = reader.at();
-        let count = reader.count(SHAPE_BYTES_MIN)?;
-        let mut uses = FirstUses::new("use of names", self.names.len());
-        self.shapes.reserve(capacity::<Shape>(count));
-        for _ in 0..count {
-            let shape = Shape::read(reader, &self.names, &mut uses, &mut self.fields)?;
-            self.shapes.push(shape);
-        }
-        uses.finish(reader)?;
-        let parts = |shape: &Shape| {
-            (shape.change, shape.key, shape.collection, &self.fields[shape.fields.clone()])
-        };
-        all_differ(&self.shapes, parts)
-            .then_some(())
-            .ok_or(DecodeError::Malformed { what: "shape used twice", at })
+fn read_shapes(reader: &mut Reader<'_>, names: &[Name]) -> Result<Vec<Shape>, DecodeError> {
+    let at = reader.at();
+    let count = reader.count(SHAPE_BYTES_MIN)?;
+    let mut uses = FirstUses::new("use of names", names.len());
+    let mut shapes = Vec::with_capacity(capacity::<Shape>(count));
+    // The indices of a shape's names tell it as well as the names do, in less time.
+    let (mut indices, mut parts) =
+        (Vec::new(), Vec::with_capacity(capacity::<Range<usize>>(count)));
+    for _ in 0..count {
+        let start = indices.len();
+        shapes.push(Shape::read(reader, names, &mut uses, &mut indices)?);
+        parts.push(start..indices.len());
     }
-
-    pub(crate) fn collection(&self, shape: &Shape) -> &Name {
-        &self.names[shape.collection]
+    uses.finish(reader)?;
+    let shape = |(shape, part): &(&Shape, &Range<usize>)| {
+        (shape.change, shape.key, &indices[Range::clone(part)])
+    };
+    let both: Vec<_> = shapes.iter().zip(&parts).collect();
+    if !all_differ(&both, shape) {
+        return Reader::malformed("shape used twice", at);
     }
-
-    /// Where the names of a shape's fields are.
-    pub(crate) fn places(&self, shape: &Shape) -> &[usize] {
-        &self.fields[shape.fields.clone()]
-    }
-
-    /// The name at a place.
-    pub(crate) fn name(&self, place: usize) -> &Name {
-        &self.names[place]
-    }
-
-    pub(crate) fn fields(
-        &self,
-        shape: &Shape,
-    ) -> impl ExactSizeIterator<Item = &Name> + Clone + fmt::Debug {
-        self.fields[shape.fields.clone()].iter().map(|index| &self.names[*index])
-    }
+    Ok(shapes)
 }
 
 fn read_table<'a, T: Ord>(
@@ -189,7 +166,10 @@ fn read_table<'a, T: Ord>(
 
 /// Whether no two entries have equal keys. A sort, and not a hash table, since
 /// a peer chooses them.
-fn all_differ<'a, T, K: Ord>(entries: &'a [T], key: impl Fn(&'a T) -> K) -> bool {
+pub(super) fn all_differ<'a, T, K: Ord>(entries: &'a [T], key: impl Fn(&'a T) -> K) -> bool {
+    if entries.len() < 2 {
+        return true;
+    }
     let mut keys: Vec<K> = entries.iter().map(key).collect();
     keys.sort_unstable();
     keys.is_sorted_by(|a, b| a < b)

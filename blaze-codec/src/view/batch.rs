@@ -3,9 +3,7 @@
 use uuid::Uuid;
 
 use super::value::{CHECKED, ValueRef};
-use crate::batch::{
-    CellsOf, ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape, Tables,
-};
+use crate::batch::{CellOf, CellsOf, ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape};
 use crate::binary::REMOVED;
 use crate::reader::Reader;
 use crate::{DecodeError, Name, Operation, RecordKey, Version};
@@ -55,7 +53,7 @@ impl<'a> BatchRef<'a> {
                 let mut cursor = Cursor::new(tables, *reader)?;
                 let count = cursor.left();
                 while let Some(head) = cursor.next()? {
-                    head.check(tables)?;
+                    head.check()?;
                 }
                 count
             }
@@ -72,7 +70,7 @@ impl<'a> BatchRef<'a> {
         Operations(match &self.layout {
             Layout::Columns(columns) => Walk::Columns(columns, columns.places()),
             Layout::Rows(tables, reader) => {
-                Walk::Rows(tables, Cursor::new(tables, *reader).expect(CHECKED))
+                Walk::Rows(Cursor::new(tables, *reader).expect(CHECKED))
             }
         })
     }
@@ -103,7 +101,7 @@ pub struct Operations<'a>(Walk<'a>);
 
 #[derive(Debug, Clone)]
 enum Walk<'a> {
-    Rows(&'a Tables, Cursor<'a>),
+    Rows(Cursor<'a>),
     Columns(&'a Columns<'a>, Places),
 }
 
@@ -113,14 +111,14 @@ impl<'a> Iterator for Operations<'a> {
     #[inline]
     fn next(&mut self) -> Option<OperationRef<'a>> {
         Some(OperationRef(match &mut self.0 {
-            Walk::Rows(tables, cursor) => Source::Row(tables, cursor.next().expect(CHECKED)?),
+            Walk::Rows(cursor) => Source::Row(cursor.next().expect(CHECKED)?),
             Walk::Columns(columns, places) => Source::Columns(columns, places.next(columns)?),
         }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match &self.0 {
-            Walk::Rows(_, cursor) => cursor.left(),
+            Walk::Rows(cursor) => cursor.left(),
             Walk::Columns(columns, places) => places.left(columns),
         };
         (left, Some(left))
@@ -136,40 +134,38 @@ pub struct OperationRef<'a>(Source<'a>);
 /// Where an operation is.
 #[derive(Debug, Clone, Copy)]
 enum Source<'a> {
-    Row(&'a Tables, Head<'a>),
+    Row(Head<'a>),
     Columns(&'a Columns<'a>, Place),
 }
 
-impl<'a> Source<'a> {
-    fn tables(&self) -> (&'a Tables, &'a Shape) {
-        match *self {
-            Self::Row(tables, head) => (tables, head.shape),
-            Self::Columns(columns, place) => (&columns.tables, columns.shape(place)),
-        }
-    }
-
-    fn cells(self) -> Cells<'a> {
-        match self {
-            Self::Row(tables, head) => {
-                Cells::Row(tables, tables.places(head.shape).iter(), head.values)
-            }
-            Self::Columns(columns, place) => Cells::Columns(columns.cells(place)),
-        }
-    }
-}
-
 impl<'a> OperationRef<'a> {
+    #[inline]
+    fn shape(&self) -> &'a Shape {
+        match self.0 {
+            Source::Row(Head { shape, .. }) => shape,
+            Source::Columns(columns, place) => columns.shape(place),
+        }
+    }
+
+    #[inline]
+    fn cells(&self) -> Cells<'a> {
+        match self.0 {
+            Source::Row(Head { shape, values, .. }) => Cells::Row(&shape.names, values.rest()),
+            Source::Columns(columns, place) => Cells::Columns(columns.cells(place)),
+        }
+    }
+
     /// The collection of the record.
+    #[inline]
     pub fn collection(&self) -> &'a Name {
-        let (tables, shape) = self.0.tables();
-        tables.collection(shape)
+        &self.shape().collection
     }
 
     /// The record.
     #[inline]
     pub fn key(&self) -> KeyRef<'a> {
         match self.0 {
-            Source::Row(_, head) => head.key,
+            Source::Row(head) => head.key,
             Source::Columns(columns, place) => columns.key(place),
         }
     }
@@ -178,15 +174,16 @@ impl<'a> OperationRef<'a> {
     #[inline]
     pub fn version(&self) -> Version {
         match self.0 {
-            Source::Row(_, head) => head.stamp.version,
+            Source::Row(head) => head.stamp.version,
             Source::Columns(columns, place) => columns.version(place),
         }
     }
 
     /// The version that it replaced; [`Version::ZERO`] if there was none.
+    #[inline]
     pub fn base(&self) -> Version {
         match self.0 {
-            Source::Row(_, head) => head.stamp.base,
+            Source::Row(head) => head.stamp.base,
             Source::Columns(columns, place) => columns.base(place),
         }
     }
@@ -194,9 +191,9 @@ impl<'a> OperationRef<'a> {
     /// What it does.
     #[inline]
     pub fn change(&self) -> ChangeRef<'a> {
-        match self.0.tables().1.change {
-            ChangeKind::Insert => ChangeRef::Insert(RecordRef(self.0)),
-            ChangeKind::Update => ChangeRef::Update(UpdateRef(self.0)),
+        match self.shape().change {
+            ChangeKind::Insert => ChangeRef::Insert(RecordRef(self.cells())),
+            ChangeKind::Update => ChangeRef::Update(UpdateRef(self.cells())),
             ChangeKind::Delete => ChangeRef::Delete,
         }
     }
@@ -208,7 +205,7 @@ impl<'a> OperationRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     pub fn to_operation(&self) -> Operation {
         match self.0 {
-            Source::Row(tables, head) => head.decode(tables).expect(CHECKED),
+            Source::Row(head) => head.decode().expect(CHECKED),
             Source::Columns(columns, place) => columns.operation(place),
         }
     }
@@ -225,41 +222,71 @@ pub enum ChangeRef<'a> {
     Delete,
 }
 
-/// The names of an operation with its values, `None` for a removed field.
-#[derive(Debug, Clone)]
+/// The names of an operation with its values.
+#[derive(Debug, Clone, Copy)]
 enum Cells<'a> {
-    Row(&'a Tables, std::slice::Iter<'a, usize>, Reader<'a>),
+    Row(&'a [Name], &'a [u8]),
     Columns(CellsOf<'a>),
 }
 
-impl<'a> Iterator for Cells<'a> {
-    type Item = (&'a Name, Option<ValueRef<'a>>);
-
+impl<'a> Cells<'a> {
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
+    fn iter(self) -> Fields<'a> {
         match self {
-            Self::Columns(cells) => cells.next(),
-            Self::Row(tables, names, values) => {
-                let name = tables.name(*names.next()?);
-                let removed = values.skip_byte(REMOVED);
-                Some((name, (!removed).then(|| ValueRef::read(values))))
+            Self::Row(names, values) => {
+                Fields { names: names.iter(), values: Values::Row(Reader::new(values)) }
+            }
+            Self::Columns(cells) => {
+                Fields { names: cells.names().iter(), values: Values::Columns(cells, 0) }
+            }
+        }
+    }
+}
+
+/// Goes through [`Cells`].
+#[derive(Debug, Clone)]
+struct Fields<'a> {
+    names: std::slice::Iter<'a, Name>,
+    values: Values<'a>,
+}
+
+#[derive(Debug, Clone)]
+enum Values<'a> {
+    Row(Reader<'a>),
+    Columns(CellsOf<'a>, usize),
+}
+
+impl<'a> Values<'a> {
+    /// Steps over a field that is removed.
+    #[inline]
+    fn skip_removed(&mut self) -> bool {
+        match self {
+            Self::Row(reader) => reader.skip_byte(REMOVED),
+            Self::Columns(cells, next) => {
+                let removed = cells.get(*next).is_some_and(CellOf::is_removed);
+                *next += usize::from(removed);
+                removed
             }
         }
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
+    /// The next value.
+    #[inline(always)]
+    fn next(&mut self) -> ValueRef<'a> {
         match self {
-            Self::Columns(cells) => cells.size_hint(),
-            Self::Row(_, names, _) => names.size_hint(),
+            Self::Columns(cells, next) => {
+                let cell = cells.get(*next).expect(CHECKED);
+                *next += 1;
+                cell.value()
+            }
+            Self::Row(reader) => ValueRef::read(reader),
         }
     }
 }
 
-impl ExactSizeIterator for Cells<'_> {}
-
 /// A record in place.
 #[derive(Debug, Clone, Copy)]
-pub struct RecordRef<'a>(Source<'a>);
+pub struct RecordRef<'a>(Cells<'a>);
 
 impl<'a> RecordRef<'a> {
     /// The fields in the order of their names; each value is read when the
@@ -270,7 +297,11 @@ impl<'a> RecordRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, ValueRef<'a>)> {
-        self.0.cells().map(|(name, value)| (name, value.expect(CHECKED)))
+        let Fields { names, mut values } = self.0.iter();
+        names.map(
+            #[inline(always)]
+            move |name| (name, values.next()),
+        )
     }
 
     /// The value of a field.
@@ -281,7 +312,7 @@ impl<'a> RecordRef<'a> {
 
 /// The fields that an update sets or removes, in place.
 #[derive(Debug, Clone, Copy)]
-pub struct UpdateRef<'a>(Source<'a>);
+pub struct UpdateRef<'a>(Cells<'a>);
 
 impl<'a> UpdateRef<'a> {
     /// The fields in the order of their names, with `None` for a removed one.
@@ -291,7 +322,8 @@ impl<'a> UpdateRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
-        self.0.cells()
+        let Fields { names, mut values } = self.0.iter();
+        names.map(move |name| (name, (!values.skip_removed()).then(|| values.next())))
     }
 }
 
@@ -299,7 +331,7 @@ impl<'a> UpdateRef<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyRef<'a> {
     /// A UUID.
-    Uuid(Uuid),
+    Uuid(&'a Uuid),
     /// A number.
     Int(i64),
     /// A text.
@@ -312,7 +344,7 @@ impl KeyRef<'_> {
     /// The key, copied out.
     pub fn to_key(&self) -> RecordKey {
         match *self {
-            Self::Uuid(uuid) => RecordKey::Uuid(uuid),
+            Self::Uuid(uuid) => RecordKey::Uuid(*uuid),
             Self::Int(int) => RecordKey::Int(int),
             Self::Text(text) => RecordKey::from(text),
             Self::Bytes(bytes) => RecordKey::Bytes(bytes.to_vec()),

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::binary::{Token, read_fields, read_token, read_values, skip_fields, skip_values};
+use crate::binary::{Token, pass, read_token, read_value};
 use crate::reader::Reader;
 use crate::{Timestamp, Value};
 
@@ -11,6 +11,7 @@ pub(super) const CHECKED: &str = "BatchRef::new checked these bytes";
 
 /// A value in place.
 #[derive(Debug, Clone, Copy)]
+#[repr(u64)]
 pub enum ValueRef<'a> {
     /// Nothing.
     Null,
@@ -25,7 +26,7 @@ pub enum ValueRef<'a> {
     /// Bytes.
     Bytes(&'a [u8]),
     /// A UUID.
-    Uuid(Uuid),
+    Uuid(&'a Uuid),
     /// A moment.
     Timestamp(Timestamp),
     /// Values in an order.
@@ -36,40 +37,35 @@ pub enum ValueRef<'a> {
 
 /// An array in place.
 #[derive(Debug, Clone, Copy)]
-pub struct ArrayRef<'a> {
-    count: usize,
-    values: Reader<'a>,
-}
+pub struct ArrayRef<'a>(&'a [u8]);
 
 /// A map in place.
 #[derive(Debug, Clone, Copy)]
-pub struct MapRef<'a> {
-    count: usize,
-    fields: Reader<'a>,
-}
+pub struct MapRef<'a>(&'a [u8]);
 
 impl<'a> ValueRef<'a> {
+    /// The value that checked bytes are.
+    #[inline]
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
+        Self::read(&mut Reader::new(bytes))
+    }
+
     /// Reads a value that was checked before, and panics if it wasn't.
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
+        let start = *reader;
         let token = read_token(reader).expect(CHECKED);
-        let inside = *reader;
+        pass(&token, reader).expect(CHECKED);
         match token {
             Token::Null => Self::Null,
             Token::Bool(bool) => Self::Bool(bool),
             Token::Int(int) => Self::Int(int),
             Token::Float(float) => Self::Float(float),
-            Token::Text(text) => Self::Text(text),
+            Token::Text(text) => Self::Text(text.text().expect(CHECKED)),
             Token::Bytes(bytes) => Self::Bytes(bytes),
             Token::Uuid(uuid) => Self::Uuid(uuid),
             Token::Timestamp(timestamp) => Self::Timestamp(timestamp),
-            Token::Array(count) => {
-                skip_values(reader, count, 0).expect(CHECKED);
-                Self::Array(ArrayRef { count, values: inside })
-            }
-            Token::Map(count) => {
-                skip_fields(reader, count, 0).expect(CHECKED);
-                Self::Map(MapRef { count, fields: inside })
-            }
+            Token::Array(_) => Self::Array(ArrayRef(start.up_to(reader))),
+            Token::Map(_) => Self::Map(MapRef(start.up_to(reader))),
         }
     }
 
@@ -86,49 +82,64 @@ impl<'a> ValueRef<'a> {
             Self::Float(float) => Value::Float(float),
             Self::Text(text) => Value::from(text),
             Self::Bytes(bytes) => Value::from(bytes),
-            Self::Uuid(uuid) => Value::Uuid(uuid),
+            Self::Uuid(uuid) => Value::Uuid(*uuid),
             Self::Timestamp(timestamp) => Value::Timestamp(timestamp),
-            Self::Array(ArrayRef { count, mut values }) => {
-                Value::Array(read_values(&mut values, count, 1).expect(CHECKED))
-            }
-            Self::Map(MapRef { count, mut fields }) => {
-                Value::Map(read_fields(&mut fields, count, 1).expect(CHECKED))
+            Self::Array(ArrayRef(bytes)) | Self::Map(MapRef(bytes)) => {
+                read_value(&mut Reader::new(bytes), 0).expect(CHECKED)
             }
         }
     }
 }
 
 impl<'a> ArrayRef<'a> {
+    /// How many values there are, and where they begin.
+    fn open(&self) -> (usize, Reader<'a>) {
+        let mut reader = Reader::new(self.0);
+        match read_token(&mut reader) {
+            Ok(Token::Array(count)) => (count, reader),
+            _ => unreachable!("{CHECKED}"),
+        }
+    }
+
     /// The values in their order.
     ///
     /// # Panics
     ///
     /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ValueRef<'a>> {
-        let mut values = self.values;
-        (0..self.count).map(move |_| ValueRef::read(&mut values))
+        let (count, mut values) = self.open();
+        (0..count).map(move |_| ValueRef::read(&mut values))
     }
 
     /// How many values there are.
-    pub const fn len(&self) -> usize {
-        self.count
+    pub fn len(&self) -> usize {
+        self.open().0
     }
 
     /// Whether there is no value.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 impl<'a> MapRef<'a> {
+    /// How many fields there are, and where they begin.
+    fn open(&self) -> (usize, Reader<'a>) {
+        let mut reader = Reader::new(self.0);
+        match read_token(&mut reader) {
+            Ok(Token::Map(count)) => (count, reader),
+            _ => unreachable!("{CHECKED}"),
+        }
+    }
+
     /// The names with their values, in the order of the names.
     ///
     /// # Panics
     ///
     /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> {
-        let mut fields = self.fields;
-        (0..self.count).map(move |_| {
+        let (count, mut fields) = self.open();
+        (0..count).map(move |_| {
             let name = fields.name().expect(CHECKED);
             (name, ValueRef::read(&mut fields))
         })
@@ -140,12 +151,12 @@ impl<'a> MapRef<'a> {
     }
 
     /// How many names there are.
-    pub const fn len(&self) -> usize {
-        self.count
+    pub fn len(&self) -> usize {
+        self.open().0
     }
 
     /// Whether there is no name.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

@@ -67,23 +67,28 @@ impl<'a> Packed<'a> {
     #[inline]
     pub(super) fn get(&self, place: usize) -> u64 {
         let bit = place * self.width;
-        let bytes = &self.bytes[bit / 8..];
         let shift = bit % 8;
         if self.width > 56 {
-            return halves(u128::from_le_bytes(first(bytes)) >> shift)[0] & self.mask;
+            let bytes = self.at(bit / 8).unwrap_or_else(|| self.last(bit / 8));
+            return halves(u128::from_le_bytes(bytes) >> shift)[0] & self.mask;
         }
-        (u64::from_le_bytes(first(bytes)) >> shift) & self.mask
+        let bytes = self.at(bit / 8).unwrap_or_else(|| self.last(bit / 8));
+        (u64::from_le_bytes(bytes) >> shift) & self.mask
     }
-}
 
-/// The first bytes; those that aren't there are zero.
-#[inline]
-fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    bytes.first_chunk().copied().unwrap_or_else(|| {
+    #[inline]
+    fn at<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.bytes.get(at..)?.first_chunk().copied()
+    }
+
+    /// The last bytes, and zeros for those that aren't there.
+    #[cold]
+    fn last<const N: usize>(&self, at: usize) -> [u8; N] {
+        let bytes = self.bytes.get(at..).unwrap_or_default();
         let mut padded = [0; N];
         padded[..bytes.len()].copy_from_slice(bytes);
         padded
-    })
+    }
 }
 
 #[cfg(test)]

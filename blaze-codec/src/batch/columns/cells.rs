@@ -1,12 +1,10 @@
 //! Columns of values: what the operations of one shape have in one field.
 
-use std::ops::Range;
-
 use super::bits::Packed;
 use super::floats::{self, decimals};
 use super::ints::Ints;
 use super::stamps::width_of_places;
-use crate::batch::shape::FirstUses;
+use crate::batch::shape::{FirstUses, all_differ};
 use crate::binary::{REMOVED, kind_of_next, skip_value};
 use crate::limits::{self, RECORD_BYTES_MAX, what};
 use crate::reader::Reader;
@@ -36,15 +34,15 @@ pub(super) const SAMPLE: usize = 16;
 
 /// What a batch's columns are read into where they can't be used in place.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
+pub(super) struct Lists<'a> {
     pub(super) ints: Vec<i64>,
-    /// Where texts end in the heap, and before the first of a column, where that begins.
-    pub(super) texts: Vec<u32>,
-    /// The same of bytes and tagged values within their columns; and where the value of
-    /// a row is that may be null, counted from 1.
+    pub(super) texts: Vec<&'a str>,
+    /// Bytes, and values with their tags.
+    pub(super) blobs: Vec<&'a [u8]>,
+    /// Where the value of a row is that may be null, counted from 1.
     pub(super) places: Vec<u32>,
-    /// How long the heap is.
-    pub(super) heap: usize,
+    /// The texts of the columns that are still to be read.
+    pub(super) heap: &'a str,
 }
 
 /// A column of values.
@@ -53,8 +51,6 @@ pub(super) struct Column<'a> {
     cells: Cells<'a>,
     /// Where the list of the rows begins that aren't null, if some are.
     rows: Option<usize>,
-    /// How many aren't null.
-    count: usize,
     /// At most so many bytes takes a value with its tag.
     pub(super) bytes_max: usize,
     /// At most so many values are in one.
@@ -71,14 +67,11 @@ enum Cells<'a> {
     Texts(usize),
     /// Where the entries begin, how many there are, and which of them each is.
     Dictionary(usize, usize, Packed<'a>),
-    Bytes(&'a [u8], usize),
+    Bytes(usize),
     Uuids(&'a [[u8; 16]]),
     Timestamps(Ints),
-    Any(Reader<'a>, usize),
+    Any(usize),
 }
-
-/// An entry of a column: a value, unless the field is removed.
-pub(super) type Cell<'a> = Option<ValueRef<'a>>;
 
 impl<'a> Column<'a> {
     /// Reads a column of at least one row; only updates remove fields.
@@ -86,7 +79,7 @@ impl<'a> Column<'a> {
         reader: &mut Reader<'a>,
         rows: usize,
         updates: bool,
-        lists: &mut Lists,
+        lists: &mut Lists<'a>,
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let tag = reader.byte()?;
@@ -104,8 +97,7 @@ impl<'a> Column<'a> {
                 return Reader::malformed("which values are null", at);
             }
         }
-        let mut column =
-            Self { cells: Cells::Nulls, rows: places, count, bytes_max: 11, values_max: 1 };
+        let mut column = Self { cells: Cells::Nulls, rows: places, bytes_max: 11, values_max: 1 };
         let tag = tag & !SOME_NULL;
         if places.is_some() && (tag == NULLS || tag == ANY) {
             return Reader::malformed("kind of column", at);
@@ -124,6 +116,9 @@ impl<'a> Column<'a> {
             TEXTS => {
                 let start = lists.texts.len();
                 column.bytes_max += read_texts(reader, count, RECORD, lists)?;
+                if pays(lists.texts[start..].iter().copied()) {
+                    return Reader::malformed("texts without a dictionary", at);
+                }
                 Cells::Texts(start)
             }
             DICTIONARY => {
@@ -134,18 +129,13 @@ impl<'a> Column<'a> {
                 let start = lists.texts.len();
                 column.bytes_max += read_texts(reader, entries, RECORD, lists)?;
                 let places = Packed::read(reader, count, width_of_places(entries))?;
-                let mut uses = FirstUses::new("use of texts", entries);
-                for row in 0..count {
-                    uses.add(places.get(row), at)?;
-                }
-                uses.check(at)?;
+                check_dictionary(&lists.texts[start..], &places, count, at)?;
                 Cells::Dictionary(start, entries, places)
             }
             BYTES => {
-                let start = lists.places.len();
-                let (bytes, max) = read_bytes(reader, count, RECORD, lists)?;
-                column.bytes_max += max;
-                Cells::Bytes(bytes, start)
+                let start = lists.blobs.len();
+                column.bytes_max += read_bytes(reader, count, RECORD, lists)?;
+                Cells::Bytes(start)
             }
             ANY => column.read_any(reader, count, updates, lists)?,
             _ => return Reader::malformed("kind of column", at),
@@ -158,58 +148,33 @@ impl<'a> Column<'a> {
         reader: &mut Reader<'a>,
         count: usize,
         updates: bool,
-        lists: &mut Lists,
+        lists: &mut Lists<'a>,
     ) -> Result<Cells<'a>, DecodeError> {
-        let (start, all, at) = (lists.places.len(), *reader, reader.at());
+        let (start, at) = (lists.blobs.len(), reader.at());
         let (mut kind, mut needed) = (None, false);
         for _ in 0..count {
-            let before = reader.at();
-            lists.places.push(place(before)?);
+            let before = *reader;
             reader.values = 0;
             if updates && reader.skip_byte(REMOVED) {
                 needed = true;
-                continue;
+            } else {
+                // One kind of plain values, and null, has a column of its own.
+                let found = kind_of_next(reader);
+                let null = found == Some("null");
+                needed |= found.is_none() || (!null && kind.is_some() && kind != found);
+                kind = if null { kind } else { found };
+                skip_value(reader, 0)?;
             }
-            // One kind of plain values, and null, has a column of its own.
-            let found = kind_of_next(reader);
-            needed |= found.is_none() || (found != Some("null") && kind.is_some() && kind != found);
-            kind = if found == Some("null") { kind } else { found };
-            skip_value(reader, 0)?;
-            self.bytes_max = self.bytes_max.max(reader.at() - before);
+            let value = before.up_to(reader);
+            self.bytes_max = self.bytes_max.max(value.len());
             self.values_max = self.values_max.max(reader.values);
+            lists.blobs.push(value);
         }
         reader.values = 0;
         if !needed {
             return Reader::malformed("kind of column", at);
         }
-        Ok(Cells::Any(all, start))
-    }
-
-    /// Checks what needs the texts: that they have a dictionary where they are to have one.
-    pub(super) fn check_texts(&self, heap: &str, lists: &Lists) -> Result<(), DecodeError> {
-        let text = |start: usize, place: usize| &heap[span(&lists.texts, start + place)];
-        match self.cells {
-            Cells::Texts(start) => {
-                let sample = (0..self.count.min(SAMPLE)).map(|place| text(start, place));
-                if pays(sample) {
-                    return Reader::malformed("texts without a dictionary", 0);
-                }
-            }
-            Cells::Dictionary(start, entries, places) => {
-                let entry = |row: usize| usize::try_from(places.get(row)).unwrap_or(0);
-                let sample = (0..self.count.min(SAMPLE)).map(|row| text(start, entry(row)));
-                if !pays(sample) {
-                    return Reader::malformed("dictionary of texts", 0);
-                }
-                let mut texts: Vec<&str> = (0..entries).map(|place| text(start, place)).collect();
-                texts.sort_unstable();
-                if !texts.is_sorted_by(|a, b| a < b) {
-                    return Reader::malformed("text used twice", 0);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
+        Ok(Cells::Any(start))
     }
 
     /// The texts that the column has once each, in the order of their first use.
@@ -221,23 +186,31 @@ impl<'a> Column<'a> {
     }
 
     /// Which text of the dictionary a row has, if it has one.
-    pub(super) fn entry(&self, row: usize, lists: &Lists) -> Option<usize> {
-        let Cells::Dictionary(_, _, places) = self.cells else { return None };
+    #[inline]
+    pub(super) fn entry(&self, row: usize, lists: &Lists<'_>) -> Option<usize> {
+        let Cells::Dictionary(_, _, places) = &self.cells else { return None };
         usize::try_from(places.get(self.place(row, lists)?)).ok()
     }
 
-    fn place(&self, row: usize, lists: &Lists) -> Option<usize> {
+    #[inline]
+    fn place(&self, row: usize, lists: &Lists<'_>) -> Option<usize> {
         match self.rows {
             None => Some(row),
             Some(start) => (lists.places[start + row] as usize).checked_sub(1),
         }
     }
 
-    /// The value of a row.
+    /// Whether the field of a row is removed.
     #[inline]
-    pub(super) fn get(&self, row: usize, heap: &'a str, lists: &Lists) -> Cell<'a> {
-        let Some(place) = self.place(row, lists) else { return Some(ValueRef::Null) };
-        Some(match &self.cells {
+    pub(super) fn is_removed(&self, row: usize, lists: &Lists<'a>) -> bool {
+        matches!(self.cells, Cells::Any(start) if lists.blobs[start + row] == [REMOVED])
+    }
+
+    /// The value of a row whose field isn't removed.
+    #[inline(always)]
+    pub(super) fn get(&self, row: usize, lists: &Lists<'a>) -> ValueRef<'a> {
+        let Some(place) = self.place(row, lists) else { return ValueRef::Null };
+        match &self.cells {
             Cells::Nulls => ValueRef::Null,
             Cells::Bools(bools) => ValueRef::Bool(bools.get(place) == 1),
             Cells::Ints(ints) => ValueRef::Int(ints.get(place, &lists.ints)),
@@ -245,30 +218,17 @@ impl<'a> Column<'a> {
             Cells::Decimals(ints, scale) => {
                 ValueRef::Float(floats::float(ints.get(place, &lists.ints), *scale))
             }
-            Cells::Texts(start) => ValueRef::Text(&heap[span(&lists.texts, start + place)]),
+            Cells::Texts(start) => ValueRef::Text(lists.texts[start + place]),
             Cells::Dictionary(start, _, places) => {
                 let entry = usize::try_from(places.get(place)).unwrap_or(0);
-                ValueRef::Text(&heap[span(&lists.texts, start + entry)])
+                ValueRef::Text(lists.texts[start + entry])
             }
-            Cells::Bytes(bytes, start) => {
-                ValueRef::Bytes(&bytes[span(&lists.places, start + place)])
-            }
-            Cells::Uuids(uuids) => ValueRef::Uuid(Uuid::from_bytes(uuids[place])),
+            Cells::Bytes(start) => ValueRef::Bytes(lists.blobs[start + place]),
+            Cells::Uuids(uuids) => ValueRef::Uuid(Uuid::from_bytes_ref(&uuids[place])),
             Cells::Timestamps(ints) => ValueRef::Timestamp(Timestamp(ints.get(place, &lists.ints))),
-            Cells::Any(reader, start) => {
-                let mut reader = reader.jump(lists.places[start + place] as usize);
-                if reader.skip_byte(REMOVED) {
-                    return None;
-                }
-                ValueRef::read(&mut reader)
-            }
-        })
+            Cells::Any(start) => ValueRef::whole(lists.blobs[start + place]),
+        }
     }
-}
-
-/// The bytes from one place of a list to the next.
-pub(super) fn span(places: &[u32], place: usize) -> Range<usize> {
-    places[place] as usize..places[place + 1] as usize
 }
 
 fn place(at: usize) -> Result<u32, DecodeError> {
@@ -291,6 +251,29 @@ pub(super) fn pays<'t>(sample: impl Iterator<Item = &'t str>) -> bool {
         }
     }
     8 * different_bytes + count * width_of_places(different) < 8 * bytes
+}
+
+/// Checks that a column has a dictionary because it is to have one, that its texts differ
+/// and stand in the order of their first use, and that all of them are used.
+fn check_dictionary(
+    texts: &[&str],
+    places: &Packed<'_>,
+    count: usize,
+    at: usize,
+) -> Result<(), DecodeError> {
+    let mut uses = FirstUses::new("use of texts", texts.len());
+    for row in 0..count {
+        uses.add(places.get(row), at)?;
+    }
+    uses.check(at)?;
+    let entry = |row: usize| usize::try_from(places.get(row)).unwrap_or(0);
+    if !pays((0..count).map(|row| texts[entry(row)])) {
+        return Reader::malformed("dictionary of texts", at);
+    }
+    if !all_differ(texts, |text| *text) {
+        return Reader::malformed("text used twice", at);
+    }
+    Ok(())
 }
 
 fn chunks<'a, const N: usize>(
@@ -341,50 +324,57 @@ pub(super) fn read_texts(
     reader: &mut Reader<'_>,
     count: usize,
     limit: (&'static str, usize),
-    lists: &mut Lists,
+    lists: &mut Lists<'_>,
 ) -> Result<usize, DecodeError> {
-    let mut end = lists.heap;
-    let greatest = read_lengths(reader, count, limit, &mut end, &mut lists.ints, &mut lists.texts)?;
-    lists.heap = end;
+    let (at, before) = (reader.at(), lists.ints.len());
+    let (lengths, greatest) = read_lengths(reader, count, limit, &mut lists.ints)?;
+    lists.texts.reserve(count);
+    for row in 0..count {
+        let parts = lists.heap.split_at_checked(length(lengths, row, &lists.ints));
+        let Some((text, rest)) = parts else {
+            return Reader::malformed("lengths of texts", at);
+        };
+        lists.heap = rest;
+        lists.texts.push(text);
+    }
+    lists.ints.truncate(before);
     Ok(greatest)
 }
 
-/// Reads the lengths of bytes, and the bytes behind them.
+/// Reads the lengths of bytes, and the bytes behind them; returns the greatest length.
 pub(super) fn read_bytes<'a>(
     reader: &mut Reader<'a>,
     count: usize,
     limit: (&'static str, usize),
-    lists: &mut Lists,
-) -> Result<(&'a [u8], usize), DecodeError> {
-    let mut end = 0;
-    let greatest =
-        read_lengths(reader, count, limit, &mut end, &mut lists.ints, &mut lists.places)?;
-    Ok((reader.take(end)?, greatest))
+    lists: &mut Lists<'a>,
+) -> Result<usize, DecodeError> {
+    let before = lists.ints.len();
+    let (lengths, greatest) = read_lengths(reader, count, limit, &mut lists.ints)?;
+    lists.blobs.reserve(count);
+    for row in 0..count {
+        lists.blobs.push(reader.take(length(lengths, row, &lists.ints))?);
+    }
+    lists.ints.truncate(before);
+    Ok(greatest)
 }
 
+fn length(lengths: Ints, row: usize, list: &[i64]) -> usize {
+    usize::try_from(lengths.get(row, list)).unwrap_or(usize::MAX)
+}
+
+/// Reads lengths, none of which is negative, and the greatest of them.
 fn read_lengths(
     reader: &mut Reader<'_>,
     count: usize,
     (what, max): (&'static str, usize),
-    end: &mut usize,
     list: &mut Vec<i64>,
-    ends: &mut Vec<u32>,
-) -> Result<usize, DecodeError> {
-    let (at, length) = (reader.at(), list.len());
+) -> Result<(Ints, usize), DecodeError> {
+    let at = reader.at();
     let lengths = Ints::read(reader, count, list)?;
-    let (least, found) = lengths.ends();
-    let Ok(greatest) = usize::try_from(found) else {
+    let (least, greatest) = lengths.ends();
+    let (Ok(_), Ok(greatest)) = (usize::try_from(least), usize::try_from(greatest)) else {
         return Reader::malformed("length", at);
     };
-    if least < 0 {
-        return Reader::malformed("length", at);
-    }
     limits::check(what, greatest, max)?;
-    ends.push(place(*end)?);
-    for row in 0..count {
-        *end += usize::try_from(lengths.get(row, list)).unwrap_or(0);
-        ends.push(place(*end)?);
-    }
-    list.truncate(length);
-    Ok(greatest)
+    Ok((lengths, greatest))
 }

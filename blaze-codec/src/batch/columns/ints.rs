@@ -11,6 +11,8 @@ const STEPS: u8 = 0x80;
 /// Columns of at most so many bits a number are never told by steps: there is little
 /// to win, and much to check.
 const PLAIN_WIDTH_MAX: usize = 8;
+/// How many numbers are looked at before steps may be given up.
+const STEPS_AT_ONCE: usize = 64;
 
 /// A column of integers.
 #[derive(Debug, Clone, Copy)]
@@ -28,30 +30,41 @@ struct Spread {
     width: usize,
 }
 
-impl Spread {
-    fn of(numbers: impl Iterator<Item = i64>) -> Self {
-        let (least, greatest) = numbers.fold(NOTHING, wider);
-        if least > greatest {
-            return Self { least: 0, width: 0 };
-        }
-        Self { least, width: width_of(above(least, greatest)) }
+/// The least and the greatest of some numbers.
+#[derive(Clone, Copy)]
+struct Ends {
+    least: i64,
+    greatest: i64,
+}
+
+impl Ends {
+    const fn at(number: i64) -> Self {
+        Self { least: number, greatest: number }
+    }
+
+    #[inline]
+    fn take(&mut self, number: i64) {
+        self.least = self.least.min(number);
+        self.greatest = self.greatest.max(number);
+    }
+
+    const fn spread(self) -> Spread {
+        Spread { least: self.least, width: width_of(above(self.least, self.greatest)) }
     }
 }
 
-/// The least and the greatest of no numbers.
-const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
-
-fn wider((least, greatest): (i64, i64), number: i64) -> (i64, i64) {
-    (least.min(number), greatest.max(number))
-}
-
-fn ends(numbers: &[i64]) -> (i64, i64) {
-    numbers.iter().copied().fold(NOTHING, wider)
-}
-
 /// How far a number lies above another one that isn't greater.
+#[inline]
 const fn above(least: i64, number: i64) -> u64 {
     number.wrapping_sub(least).cast_unsigned()
+}
+
+/// The least and the greatest of a column; zero of none.
+fn ends(numbers: &[i64]) -> Ends {
+    let Some((first, others)) = numbers.split_first() else { return Ends::at(0) };
+    let mut ends = Ends::at(*first);
+    others.iter().for_each(|number| ends.take(*number));
+    ends
 }
 
 fn steps(numbers: &[i64]) -> impl Iterator<Item = i64> {
@@ -63,12 +76,24 @@ fn by_steps(numbers: &[i64], plain: Spread) -> Option<Spread> {
     if plain.width <= PLAIN_WIDTH_MAX {
         return None;
     }
-    Some(Spread::of(steps(numbers))).filter(|steps| steps.width < plain.width)
+    let mut all = Ends::at(steps(numbers).next()?);
+    // Most columns that steps don't suit show that soon.
+    for some in numbers.chunks(STEPS_AT_ONCE) {
+        steps(some).for_each(|step| all.take(step));
+        if all.spread().width >= plain.width {
+            return None;
+        }
+    }
+    // What lies between the chunks.
+    for pair in numbers.windows(2).skip(STEPS_AT_ONCE - 1).step_by(STEPS_AT_ONCE) {
+        all.take(pair[1].wrapping_sub(pair[0]));
+    }
+    Some(all.spread()).filter(|steps| steps.width < plain.width)
 }
 
 /// Appends a column.
 pub(super) fn write(numbers: &[i64], out: &mut Vec<u8>) {
-    let plain = Spread::of(numbers.iter().copied());
+    let plain = ends(numbers).spread();
     let head = |width: usize| u8::try_from(width).expect("at most 64");
     if let Some(Spread { least, width }) = by_steps(numbers, plain) {
         out.push(STEPS | head(width));
@@ -113,13 +138,16 @@ impl Ints {
             return Some(Self { start: None, least, greatest: least });
         }
         let start = list.len();
-        list.extend((0..count).map(|place| least.wrapping_add(packed.get(place).cast_signed())));
-        let numbers = &list[start..];
-        let (lowest, greatest) = ends(numbers);
-        // What goes round beyond the greatest integer lies below the least.
-        let tight = lowest == least && width_of(above(least, greatest)) == width;
-        let steps_pay = || Spread::of(steps(numbers)).width < width;
-        let is_written_so = tight && (width <= PLAIN_WIDTH_MAX || !steps_pay());
+        let (mut lowest, mut highest) = (u64::MAX, 0);
+        list.extend((0..count).map(|place| {
+            let number = packed.get(place);
+            lowest = lowest.min(number);
+            highest = highest.max(number);
+            least.wrapping_add(number.cast_signed())
+        }));
+        let greatest = least.checked_add_unsigned(highest)?;
+        let tight = lowest == 0 && width_of(highest) == width;
+        let is_written_so = tight && by_steps(&list[start..], Spread { least, width }).is_none();
         is_written_so.then_some(Self { start: Some(start), least, greatest })
     }
 
@@ -131,17 +159,23 @@ impl Ints {
         list: &mut Vec<i64>,
     ) -> Option<Self> {
         let start = list.len();
-        let mut number = first;
+        let (mut number, mut ends) = (first, Ends::at(first));
+        let (mut lowest, mut highest) = (u64::MAX, 0);
         list.push(number);
         list.extend((0..count - 1).map(|place| {
-            number = number.wrapping_add(step).wrapping_add(packed.get(place).cast_signed());
+            let above = packed.get(place);
+            lowest = lowest.min(above);
+            highest = highest.max(above);
+            number = number.wrapping_add(step).wrapping_add(above.cast_signed());
+            ends.take(number);
             number
         }));
-        let numbers = &list[start..];
-        let (least, greatest) = ends(numbers);
-        let plain = Spread { least, width: width_of(above(least, greatest)) };
-        let told = Spread { least: step, width: packed.width };
-        let is_written_so = by_steps(numbers, plain) == Some(told);
+        // Without steps there is one number, and no bits for it.
+        let tight = lowest == 0 && width_of(highest) == packed.width;
+        step.checked_add_unsigned(highest)?;
+        let plain = ends.spread().width;
+        let is_written_so = tight && plain > PLAIN_WIDTH_MAX && packed.width < plain;
+        let Ends { least, greatest } = ends;
         is_written_so.then_some(Self { start: Some(start), least, greatest })
     }
 

@@ -36,27 +36,39 @@ pub(in crate::batch) fn write(
     let nodes = (&grouped.nodes_of[..], &grouped.base_nodes_of[..]);
     stamps::write(operations, nodes, grouped.nodes.len(), out);
     let mut writer = Writer::default();
+    let rows: Vec<Vec<&Operation>> =
+        (0..shapes).map(|shape| rows_of(operations, grouped, shape)).collect();
+    for rows in &rows {
+        writer.keys(rows, out);
+    }
     let mut values = 0;
-    for shape in 0..shapes {
-        let rows: Vec<&Operation> = if shapes == 1 {
-            operations.iter().collect()
-        } else {
-            let of_shape = |(_, of): &(&Operation, &u32)| **of as usize == shape;
-            let both = operations.iter().zip(&grouped.of);
-            both.filter(of_shape).map(|(operation, _)| operation).collect()
-        };
-        writer.keys(&rows, out);
+    let mut columns = Vec::new();
+    for rows in &rows {
         let fields = field_count(rows[0]);
         values += fields * rows.len();
         for field in 0..fields {
             writer.cells.clear();
             writer.cells.extend(rows.iter().map(|operation| cell(operation, field)));
-            writer.column(out);
+            writer.column(&mut columns);
         }
     }
+    encode_varint(writer.heap.len() as u64, out);
     out.extend_from_slice(&writer.heap);
+    out.extend_from_slice(&columns);
     let missing = bytes_min(operations.len(), values).saturating_sub(out.len() - start);
     out.resize(out.len() + missing, 0);
+}
+
+fn rows_of<'o>(
+    operations: &'o [Operation],
+    grouped: &Grouped<'_>,
+    shape: usize,
+) -> Vec<&'o Operation> {
+    if grouped.shapes.len() == 1 {
+        return operations.iter().collect();
+    }
+    let both = operations.iter().zip(&grouped.of);
+    both.filter(|(_, of)| **of as usize == shape).map(|(operation, _)| operation).collect()
 }
 
 fn field_count(operation: &Operation) -> usize {
@@ -124,7 +136,7 @@ impl<'o> Writer<'o> {
                     _ => &[],
                 });
                 lengths(texts.clone(), &mut self.ints, out);
-                texts.for_each(|text| self.heap.extend_from_slice(text));
+                texts.for_each(|text| out.extend_from_slice(text));
             }
             RecordKey::Bytes(_) => {
                 let all = keys.map(|key| match key {
