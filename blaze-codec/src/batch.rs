@@ -6,22 +6,32 @@
 
 mod columns;
 mod cursor;
+mod dictionary;
+mod grouped;
 mod shape;
 mod stamp;
 mod writer;
 
 pub(crate) use columns::{CellOf, CellsOf, Columns, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
-pub(crate) use shape::{ChangeKind, KeyKind, Shape, Tables};
+use shape::Tables;
+pub(crate) use shape::{ChangeKind, Shape};
+
+pub use dictionary::{Definitions, Entry};
+pub use writer::Encoder;
 
 use crate::reader::Reader;
-use crate::{Change, DecodeError, Operation, RecordKey};
+use crate::{DecodeError, Operation};
 
 /// The first byte of a batch that is written operation by operation.
 pub const ROWS: u8 = 1;
 /// The first byte of a batch that is written by columns: what the operations of one shape
 /// have in one field stands together. So are batches of at least four operations a shape.
 pub const COLUMNS: u8 = 2;
+/// As [`ROWS`], with numbers of a dictionary in place of tables.
+pub const ROWS_DEFINED: u8 = 3;
+/// As [`COLUMNS`], with numbers of a dictionary in place of tables.
+pub const COLUMNS_DEFINED: u8 = 4;
 
 /// Appends the batch of `operations` to `out`.
 ///
@@ -44,7 +54,7 @@ pub const COLUMNS: u8 = 2;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode(operations: &[Operation], out: &mut Vec<u8>) {
-    writer::write(operations, out);
+    Encoder::new().encode(operations, out);
 }
 
 /// Decodes a batch that fills `bytes`.
@@ -53,12 +63,28 @@ pub fn encode(operations: &[Operation], out: &mut Vec<u8>) {
 ///
 /// [`DecodeError`] if `bytes` are not a batch or break a limit.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Operation>, DecodeError> {
-    read(Reader::new(bytes))
+    decode_defined(bytes, Definitions::none())
+}
+
+/// Decodes a batch that fills `bytes`, and may have numbers of a dictionary; see [`Encoder`].
+///
+/// # Errors
+///
+/// [`DecodeError`] if `bytes` are not a batch, break a limit, or have a number that isn't
+/// defined.
+pub fn decode_defined(
+    bytes: &[u8],
+    definitions: &Definitions,
+) -> Result<Vec<Operation>, DecodeError> {
+    read(Reader::new(bytes), definitions)
 }
 
 /// Decodes a batch that fills the rest of what is read.
-pub(crate) fn read(reader: Reader<'_>) -> Result<Vec<Operation>, DecodeError> {
-    let (tables, reader) = match Layout::read(reader)? {
+pub(crate) fn read(
+    reader: Reader<'_>,
+    definitions: &Definitions,
+) -> Result<Vec<Operation>, DecodeError> {
+    let (tables, reader) = match Layout::read(reader, definitions)? {
         Layout::Columns(columns) => return Ok(columns.operations()),
         Layout::Rows(tables, reader) => (tables, reader),
     };
@@ -74,39 +100,34 @@ pub(crate) fn read(reader: Reader<'_>) -> Result<Vec<Operation>, DecodeError> {
 #[derive(Debug)]
 pub(crate) enum Layout<'a> {
     /// The tables, and what is behind them: its operations aren't checked yet.
-    Rows(Tables, Reader<'a>),
+    Rows(Common<'a>, Reader<'a>),
     Columns(Box<Columns<'a>>),
+}
+
+/// What operations in rows have in common.
+#[derive(Debug)]
+pub(crate) enum Common<'a> {
+    Told(Tables),
+    Defined(&'a Definitions),
 }
 
 impl<'a> Layout<'a> {
     /// Reads a batch that fills the rest of what is read.
-    pub(crate) fn read(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(
+        mut reader: Reader<'a>,
+        definitions: &'a Definitions,
+    ) -> Result<Self, DecodeError> {
         let start = reader.at();
-        match reader.byte()? {
-            ROWS => Ok(Self::Rows(Tables::read(&mut reader)?, reader)),
-            COLUMNS => Ok(Self::Columns(Box::new(Columns::read(reader, start)?))),
-            found => Err(DecodeError::UnknownVersion { found, known: COLUMNS }),
-        }
-    }
-}
-
-impl ChangeKind {
-    fn of(change: &Change) -> Self {
-        match change {
-            Change::Insert(_) => Self::Insert,
-            Change::Update(_) => Self::Update,
-            Change::Delete => Self::Delete,
-        }
-    }
-}
-
-impl KeyKind {
-    fn of(key: &RecordKey) -> Self {
-        match key {
-            RecordKey::Uuid(_) => Self::Uuid,
-            RecordKey::Int(_) => Self::Int,
-            RecordKey::Text(_) => Self::Text,
-            RecordKey::Bytes(_) => Self::Bytes,
-        }
+        let tables = match reader.byte()? {
+            ROWS => {
+                let tables = Tables::read(&mut reader)?;
+                return Ok(Self::Rows(Common::Told(tables), reader));
+            }
+            ROWS_DEFINED => return Ok(Self::Rows(Common::Defined(definitions), reader)),
+            COLUMNS => Tables::read(&mut reader)?,
+            COLUMNS_DEFINED => definitions.read_tables(&mut reader)?,
+            found => return Err(DecodeError::UnknownVersion { found, known: COLUMNS_DEFINED }),
+        };
+        Ok(Self::Columns(Box::new(Columns::read(reader, start, tables)?)))
     }
 }

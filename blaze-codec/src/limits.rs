@@ -29,6 +29,11 @@ pub const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many places changes may name where they were written first.
 pub const ROOTS_MAX: usize = 16;
 
+/// How many shapes a dictionary may have, and how many nodes.
+pub const DEFINITIONS_MAX: usize = 4 * 1024;
+/// How many bytes the definitions of a dictionary may take together: 256 KiB.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
 /// What errors call the limits.
 pub(crate) mod what {
     pub(crate) const DEPTH: &str = "nesting depth";
@@ -38,6 +43,8 @@ pub(crate) mod what {
     pub(crate) const KEY_BYTES: &str = "key bytes";
     pub(crate) const CONTROL_BYTES: &str = "control message bytes";
     pub(crate) const ROOTS: &str = "number of roots";
+    pub(crate) const DEFINITIONS: &str = "number of definitions";
+    pub(crate) const DEFINITION_BYTES: &str = "bytes of definitions";
 }
 
 /// Refuses what exceeds a limit.

@@ -93,8 +93,13 @@ impl Record {
         &self.values
     }
 
+    /// The list of names, to be shared.
+    pub(crate) const fn shared_names(&self) -> &Arc<Vec<Name>> {
+        &self.names
+    }
+
     /// Whether another record has the very same list of names.
-    pub(crate) fn shares_names(&self, other: &Self) -> bool {
+    fn shares_names(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.names, &other.names)
     }
 

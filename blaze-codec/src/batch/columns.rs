@@ -94,10 +94,13 @@ pub(crate) struct Places {
 }
 
 impl<'a> Columns<'a> {
-    /// Reads a batch from behind its version, which began at `start`, to its end.
-    pub(crate) fn read(mut reader: Reader<'a>, start: usize) -> Result<Self, DecodeError> {
+    /// Reads a batch, which began at `start`, from behind its tables to its end.
+    pub(super) fn read(
+        mut reader: Reader<'a>,
+        start: usize,
+        tables: Tables,
+    ) -> Result<Self, DecodeError> {
         let whole = reader.at() - start + reader.remaining();
-        let tables = Tables::read(&mut reader)?;
         let at = reader.at();
         let told = reader.varint()?;
         let Some(all) = u32::try_from(told).ok().filter(|told| *told as usize <= whole) else {

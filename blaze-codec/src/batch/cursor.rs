@@ -1,7 +1,8 @@
 //! Goes through the operations of a batch: the one parser under decoding and views.
 
+use super::Common;
 use super::columns::are_columns;
-use super::shape::{ChangeKind, FirstUses, KeyKind, Shape, Tables};
+use super::shape::{ChangeKind, FirstUses, KeyKind, Shape};
 use super::stamp::Stamp;
 use crate::binary::{REMOVED, read_value, skip_value};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
@@ -15,12 +16,15 @@ const OPERATION_BYTES_MIN: usize = 3;
 /// A place among the operations of a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
-    tables: &'a Tables,
+    common: &'a Common<'a>,
     reader: Reader<'a>,
     left: usize,
     shapes: FirstUses,
     nodes: FirstUses,
     previous: Option<Stamp>,
+    count: usize,
+    /// Of the shapes, if they come from a dictionary and their number matters.
+    numbers: Vec<u64>,
 }
 
 /// An operation whose values were not yet read.
@@ -35,19 +39,30 @@ pub(crate) struct Head<'a> {
 
 impl<'a> Cursor<'a> {
     /// A place before the first operation, given a reader that is behind the tables.
-    pub(crate) fn new(tables: &'a Tables, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn new(common: &'a Common<'a>, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
         let at = reader.at();
         let left = reader.count(OPERATION_BYTES_MIN)?;
-        if left > 0 && are_columns(left, tables.shapes.len()) {
+        let (shapes, nodes) = match common {
+            Common::Told(tables) => (tables.shapes.len(), tables.nodes.len()),
+            Common::Defined(_) => (0, 0),
+        };
+        let is_other = match common {
+            Common::Told(_) => left > 0 && are_columns(left, shapes),
+            // How many shapes they have is seen at the end.
+            Common::Defined(_) => left == 0,
+        };
+        if is_other {
             return Reader::malformed("layout of so many operations", at);
         }
         Ok(Self {
-            tables,
+            common,
             reader,
             left,
-            shapes: FirstUses::new("use of shapes", tables.shapes.len()),
-            nodes: FirstUses::new("use of nodes", tables.nodes.len()),
+            shapes: FirstUses::new("use of shapes", shapes),
+            nodes: FirstUses::new("use of nodes", nodes),
             previous: None,
+            count: left,
+            numbers: Vec::new(),
         })
     }
 
@@ -64,14 +79,33 @@ impl<'a> Cursor<'a> {
     /// the last one, checks that the batch is complete.
     pub(crate) fn next(&mut self) -> Result<Option<Head<'a>>, DecodeError> {
         if self.left == 0 {
+            self.numbers.sort_unstable();
+            self.numbers.dedup();
+            if !self.numbers.is_empty() && are_columns(self.count, self.numbers.len()) {
+                return Reader::malformed("layout of so many operations", self.reader.at());
+            }
             self.shapes.finish(&self.reader)?;
             self.nodes.finish(&self.reader)?;
             return self.reader.finish().map(|()| None);
         }
         self.left -= 1;
-        let shape = &self.tables.shapes[self.shapes.read(&mut self.reader)?];
         let previous = self.previous.as_ref();
-        let stamp = Stamp::read(&mut self.reader, previous, &self.tables.nodes, &mut self.nodes)?;
+        let (shape, stamp) = match self.common {
+            Common::Told(tables) => {
+                let shape = &tables.shapes[self.shapes.read(&mut self.reader)?];
+                let nodes = &mut self.nodes;
+                let node = |reader: &mut Reader<'a>| Ok(tables.nodes[nodes.read(reader)?]);
+                (shape, Stamp::read(&mut self.reader, previous, node)?)
+            }
+            Common::Defined(definitions) => {
+                let (number, shape) = definitions.shape(&mut self.reader)?;
+                if are_columns(self.count, 1) {
+                    self.numbers.push(number);
+                }
+                let node = |reader: &mut Reader<'a>| definitions.node(reader);
+                (shape, Stamp::read(&mut self.reader, previous, node)?)
+            }
+        };
         self.previous = Some(stamp);
         let key = read_key(&mut self.reader, shape.key)?;
         let bytes = if shape.names.is_empty() {

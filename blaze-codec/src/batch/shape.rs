@@ -1,11 +1,12 @@
 //! What operations have in common: the tables at the front of a batch.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::limits::{FIELDS_MAX, what};
 use crate::reader::{Reader, capacity, owned_name};
-use crate::{DecodeError, Name, NodeId};
+use crate::{Change, DecodeError, Name, NodeId, Operation, RecordKey, Value};
 
 /// The smallest name: its length and one byte.
 const NAME_BYTES_MIN: usize = 2;
@@ -28,13 +29,97 @@ pub(crate) enum KeyKind {
 }
 
 /// A collection, a kind of change, a kind of key, and fields.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) change: ChangeKind,
     pub(crate) key: KeyKind,
     pub(crate) collection: Name,
     /// The fields, which all records of this shape share.
     pub(crate) names: Arc<Vec<Name>>,
+}
+
+/// A shape where it is told by an operation, or in place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShapeRef<'a> {
+    change: ChangeKind,
+    key: KeyKind,
+    pub(super) collection: &'a Name,
+    fields: Fields<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fields<'a> {
+    Names(&'a Arc<Vec<Name>>),
+    Update(&'a [(Name, Option<Value>)]),
+    None,
+}
+
+impl<'a> ShapeRef<'a> {
+    pub(super) fn of(operation: &'a Operation) -> Self {
+        let key = match &operation.key {
+            RecordKey::Uuid(_) => KeyKind::Uuid,
+            RecordKey::Int(_) => KeyKind::Int,
+            RecordKey::Text(_) => KeyKind::Text,
+            RecordKey::Bytes(_) => KeyKind::Bytes,
+        };
+        let (change, fields) = match &operation.change {
+            Change::Insert(record) => (ChangeKind::Insert, Fields::Names(record.shared_names())),
+            Change::Update(fields) => (ChangeKind::Update, Fields::Update(fields)),
+            Change::Delete => (ChangeKind::Delete, Fields::None),
+        };
+        Self { change, key, collection: &operation.collection, fields }
+    }
+
+    pub(super) const fn kinds(self) -> u8 {
+        self.change.with_key(self.key)
+    }
+
+    pub(super) fn fields(self) -> impl ExactSizeIterator<Item = &'a Name> {
+        let count = match self.fields {
+            Fields::Names(names) => names.len(),
+            Fields::Update(fields) => fields.len(),
+            Fields::None => 0,
+        };
+        (0..count).map(move |at| match self.fields {
+            Fields::Names(names) => &names[at],
+            Fields::Update(fields) => &fields[at].0,
+            Fields::None => unreachable!("there are none"),
+        })
+    }
+
+    /// The shape for its own.
+    pub(super) fn to_shape(self) -> Shape {
+        let names = match self.fields {
+            Fields::Names(names) => names.clone(),
+            _ => Arc::new(self.fields().cloned().collect()),
+        };
+        Shape { change: self.change, key: self.key, collection: self.collection.clone(), names }
+    }
+}
+
+impl<'a> From<&'a Shape> for ShapeRef<'a> {
+    fn from(shape: &'a Shape) -> Self {
+        let Shape { change, key, collection, names } = shape;
+        Self { change: *change, key: *key, collection, fields: Fields::Names(names) }
+    }
+}
+
+impl PartialEq for ShapeRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let fields = || match (self.fields, other.fields) {
+            (Fields::Names(one), Fields::Names(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => self.fields().eq(other.fields()),
+        };
+        self.kinds() == other.kinds() && self.collection == other.collection && fields()
+    }
+}
+
+impl Hash for ShapeRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kinds().hash(state);
+        self.collection.hash(state);
+        self.fields().for_each(|name| name.hash(state));
+    }
 }
 
 /// Nodes and shapes: each once, in the order of their first use.
@@ -54,7 +139,7 @@ pub(super) struct FirstUses {
 
 impl ChangeKind {
     /// The byte that stands for a kind of change and a kind of key.
-    pub(super) const fn with_key(self, key: KeyKind) -> u8 {
+    const fn with_key(self, key: KeyKind) -> u8 {
         self as u8 | (key as u8) << 2
     }
 }
@@ -89,7 +174,7 @@ impl Shape {
     }
 }
 
-fn read_kinds(reader: &mut Reader<'_>) -> Result<(ChangeKind, KeyKind), DecodeError> {
+pub(super) fn read_kinds(reader: &mut Reader<'_>) -> Result<(ChangeKind, KeyKind), DecodeError> {
     let at = reader.at();
     let kinds = reader.byte()?;
     let change = match kinds & 0b11 {

@@ -1,6 +1,5 @@
 //! The versions of an operation, told against those of the operation before.
 
-use super::shape::FirstUses;
 use crate::binary::{encode_signed, encode_varint};
 use crate::reader::Reader;
 use crate::{DecodeError, Hlc, NodeId, Version};
@@ -100,11 +99,12 @@ impl Stamp {
         }
     }
 
-    pub(super) fn read(
-        reader: &mut Reader<'_>,
+    /// Reads a stamp; `node` reads which node is meant.
+    #[inline]
+    pub(super) fn read<'a>(
+        reader: &mut Reader<'a>,
         previous: Option<&Self>,
-        nodes: &[NodeId],
-        uses: &mut FirstUses,
+        mut node: impl FnMut(&mut Reader<'a>) -> Result<NodeId, DecodeError>,
     ) -> Result<Self, DecodeError> {
         let first = Self::default();
         let before = previous.unwrap_or(&first);
@@ -121,7 +121,7 @@ impl Stamp {
             _ => return Reader::malformed("flags", at),
         }
         if flags & NODE != 0 {
-            version.node = nodes[uses.read(reader)?];
+            version.node = node(reader)?;
         }
         let mut base = if flags & BASE == BASE_REPEATS { before.base } else { Version::ZERO };
         if tells_base(flags) {
@@ -134,7 +134,7 @@ impl Stamp {
             };
             base.node = version.node;
             if flags & BASE_NODE != 0 {
-                base.node = nodes[uses.read(reader)?];
+                base.node = node(reader)?;
             }
         }
         let stamp = Self { version, base };

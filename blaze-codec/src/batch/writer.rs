@@ -1,179 +1,182 @@
-//! Writes batches: gathers the tables while the operations are written.
-
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+//! Writes batches: gathers the tables, then the operations.
 
 use super::columns::{self, are_columns};
-use super::shape::{ChangeKind, KeyKind};
+use super::dictionary::{Dictionary, Entry};
+use super::grouped::Grouped;
+use super::shape::ShapeRef;
 use super::stamp::Stamp;
-use super::{COLUMNS, ROWS};
+use super::{COLUMNS, COLUMNS_DEFINED, ROWS, ROWS_DEFINED};
 use crate::binary::{REMOVED, encode_name, encode_signed, encode_value, encode_varint};
-use crate::{Change, Name, NodeId, Operation, Record, RecordKey, Version};
+use crate::{Change, Name, NodeId, Operation, RecordKey, Version};
 
 /// What to reserve for an operation's version, key and values.
 const OPERATION_BYTES_GUESS: usize = 64;
 
-pub(super) fn write(operations: &[Operation], out: &mut Vec<u8>) {
-    let grouped = Grouped::of(operations);
-    let start = out.len();
-    if are_columns(operations.len(), grouped.shapes.len()) && !operations.is_empty() {
-        out.push(COLUMNS);
-        write_tables(&grouped.shapes, &grouped.nodes, out);
-        return columns::write(operations, &grouped, start, out);
+/// Encodes batches, one after the other.
+///
+/// With a dictionary, what operations have in common (names and nodes) is given numbers
+/// once, and batches have these numbers instead. Whoever is to decode such a batch must
+/// have been told what they mean: see [`Self::needs`] and [`Self::define`]. One dictionary
+/// does for all receivers, so that a batch is encoded once.
+///
+/// ```
+/// use blaze_codec::batch::{Definitions, Encoder, decode_defined};
+/// use blaze_codec::{Change, Name, Operation, RecordKey, Version, record};
+///
+/// let operation = Operation {
+///     collection: Name::new("notes")?,
+///     key: RecordKey::from(7),
+///     version: Version::ZERO,
+///     base: Version::ZERO,
+///     change: Change::Insert(record! { "title" => "hello" }),
+/// };
+/// let mut encoder = Encoder::with_dictionary();
+/// let (mut batch, mut definitions) = (Vec::new(), Vec::new());
+/// encoder.encode(std::slice::from_ref(&operation), &mut batch);
+/// encoder.define(encoder.needs(), &mut definitions);
+///
+/// let mut known = Definitions::default();
+/// known.add(&definitions)?;
+/// assert_eq!(decode_defined(&batch, &known)?, [operation]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Encoder {
+    grouped: Grouped,
+    dictionary: Option<Dictionary>,
+    needs: Vec<Entry>,
+}
+
+impl Encoder {
+    /// An encoder of batches that stand for themselves.
+    pub fn new() -> Self {
+        Self::default()
     }
-    out.push(ROWS);
-    write_tables(&grouped.shapes, &grouped.nodes, out);
+
+    /// An encoder with a dictionary, in which nothing is yet.
+    pub fn with_dictionary() -> Self {
+        Self { dictionary: Some(Dictionary::default()), ..Self::default() }
+    }
+
+    /// Appends the batch of `operations` to `out`; see [`encode`](super::encode).
+    ///
+    /// A batch whose names and nodes have no room in the dictionary stands for itself.
+    pub fn encode(&mut self, operations: &[Operation], out: &mut Vec<u8>) {
+        self.grouped.fill(operations);
+        self.needs.clear();
+        let entries = self.dictionary.as_mut();
+        let defined = entries.is_some_and(|dictionary| {
+            !operations.is_empty()
+                && dictionary.number(&mut self.grouped, operations, &mut self.needs)
+        });
+        let grouped = &self.grouped;
+        let start = out.len();
+        let by_columns =
+            !operations.is_empty() && are_columns(operations.len(), grouped.shapes().len());
+        match (by_columns, defined) {
+            (true, true) => {
+                out.push(COLUMNS_DEFINED);
+                write_numbers(grouped.shape_numbers(), out);
+                write_numbers(grouped.node_numbers(), out);
+            }
+            (true, false) => {
+                out.push(COLUMNS);
+                write_tables(operations, grouped, out);
+            }
+            (false, true) => out.push(ROWS_DEFINED),
+            (false, false) => {
+                out.push(ROWS);
+                write_tables(operations, grouped, out);
+            }
+        }
+        if by_columns {
+            return columns::write(operations, grouped, start, out);
+        }
+        write_rows(operations, grouped, defined, out);
+    }
+
+    /// What the last batch needs to be defined where it is decoded: nothing, if it stands
+    /// for itself.
+    pub fn needs(&self) -> &[Entry] {
+        &self.needs
+    }
+
+    /// Appends the definitions of entries to `out`, for
+    /// [`Definitions::add`](super::Definitions::add).
+    ///
+    /// # Panics
+    ///
+    /// If an entry is of another encoder.
+    pub fn define(&self, entries: &[Entry], out: &mut Vec<u8>) {
+        let dictionary = self.dictionary.as_ref();
+        dictionary.expect("entries come from a dictionary").define(entries, out);
+    }
+}
+
+fn write_rows(operations: &[Operation], grouped: &Grouped, defined: bool, out: &mut Vec<u8>) {
     encode_varint(operations.len() as u64, out);
     out.reserve(operations.len() * OPERATION_BYTES_GUESS);
-    let (mut nodes, mut base_nodes) = (grouped.nodes_of.iter(), grouped.base_nodes_of.iter());
+    let node = |place: Option<&u32>| match place {
+        Some(place) if defined => grouped.node_numbers()[*place as usize],
+        place => place.copied().unwrap_or_default(),
+    };
+    let mut base_nodes = grouped.base_nodes_of().iter();
     let mut previous = None;
-    for (operation, shape) in operations.iter().zip(&grouped.of) {
-        encode_varint(u64::from(*shape), out);
+    for (at, operation) in operations.iter().enumerate() {
+        let shape = grouped.of()[at];
+        let number = if defined { grouped.shape_numbers()[shape as usize] } else { shape };
+        encode_varint(number.into(), out);
         let stamp = Stamp { version: operation.version, base: operation.base };
-        let (node, base_node) = (nodes.next(), base_nodes.as_slice().first());
-        if stamp.base != Version::ZERO {
-            base_nodes.next();
-        }
-        let places = [node, base_node].map(|place| place.copied().unwrap_or_default());
-        stamp.write(previous.as_ref(), places, out);
+        let base_node = if stamp.base == Version::ZERO { None } else { base_nodes.next() };
+        let nodes = [node(grouped.nodes_of().get(at)), node(base_node)];
+        stamp.write(previous.as_ref(), nodes, out);
         previous = Some(stamp);
         write_key(&operation.key, out);
         write_values(&operation.change, out);
     }
 }
 
-/// The tables of a batch, and which entries the operations use.
-pub(super) struct Grouped<'o> {
-    pub(super) shapes: Vec<Shaped<'o>>,
-    pub(super) nodes: Vec<NodeId>,
-    /// The shape of each operation.
-    pub(super) of: Vec<u32>,
-    /// The node of each version.
-    pub(super) nodes_of: Vec<u32>,
-    /// The node of each base that isn't zero.
-    pub(super) base_nodes_of: Vec<u32>,
-}
-
-impl<'o> Grouped<'o> {
-    fn of(operations: &'o [Operation]) -> Self {
-        let (mut shapes, mut nodes) = (Index::default(), Index::default());
-        let mut of = Vec::with_capacity(operations.len());
-        let mut nodes_of = Vec::with_capacity(operations.len());
-        let mut base_nodes_of = Vec::new();
-        for operation in operations {
-            of.push(shapes.of(Shaped(operation)));
-            nodes_of.push(nodes.of(operation.version.node));
-            if operation.base != Version::ZERO {
-                base_nodes_of.push(nodes.of(operation.base.node));
-            }
-        }
-        let (shapes, nodes) = (shapes.entries, nodes.entries);
-        Self { shapes, nodes, of, nodes_of, base_nodes_of }
+fn write_numbers(numbers: &[u32], out: &mut Vec<u8>) {
+    encode_varint(numbers.len() as u64, out);
+    for number in numbers {
+        encode_varint((*number).into(), out);
     }
 }
 
-/// Numbers entries in the order of their first use.
-struct Index<T> {
-    entries: Vec<T>,
-    numbers: HashMap<T, u32>,
-    /// The entry used last: in most batches, the next one too.
-    last: u32,
-}
-
-impl<T> Default for Index<T> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), numbers: HashMap::new(), last: 0 }
-    }
-}
-
-impl<T: Copy + Eq + Hash> Index<T> {
-    fn of(&mut self, entry: T) -> u32 {
-        if self.entries.get(self.last as usize) != Some(&entry) {
-            let next = u32::try_from(self.entries.len()).expect("memory holds fewer operations");
-            self.last = *self.numbers.entry(entry).or_insert(next);
-            if self.last == next {
-                self.entries.push(entry);
-            }
-        }
-        self.last
-    }
-}
-
-/// An operation in the place of its shape: equal if the shapes are.
-#[derive(Clone, Copy)]
-pub(super) struct Shaped<'a>(&'a Operation);
-
-impl<'a> Shaped<'a> {
-    fn kinds(self) -> u8 {
-        ChangeKind::of(&self.0.change).with_key(KeyKind::of(&self.0.key))
-    }
-
-    fn fields(self) -> impl Iterator<Item = &'a Name> {
-        let (record, update) = match &self.0.change {
-            Change::Insert(record) => (Some(record), None),
-            Change::Update(fields) => (None, Some(fields)),
-            Change::Delete => (None, None),
-        };
-        let record = record.into_iter().flat_map(Record::iter).map(|(name, _)| name);
-        record.chain(update.into_iter().flatten().map(|(name, _)| name))
-    }
-
-    fn shares_names(self, other: Self) -> bool {
-        match (&self.0.change, &other.0.change) {
-            (Change::Insert(one), Change::Insert(other)) => one.shares_names(other),
-            _ => false,
-        }
-    }
-
-    fn field_count(self) -> usize {
-        match &self.0.change {
-            Change::Insert(record) => record.len(),
-            Change::Update(fields) => fields.len(),
-            Change::Delete => 0,
-        }
-    }
-}
-
-impl PartialEq for Shaped<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.kinds() == other.kinds()
-            && self.field_count() == other.field_count()
-            && self.0.collection == other.0.collection
-            && (self.shares_names(*other) || self.fields().eq(other.fields()))
-    }
-}
-
-impl Eq for Shaped<'_> {}
-
-impl Hash for Shaped<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.kinds().hash(state);
-        self.0.collection.hash(state);
-        self.fields().for_each(|name| name.hash(state));
-    }
-}
-
-fn write_tables(shapes: &[Shaped<'_>], nodes: &[NodeId], out: &mut Vec<u8>) {
-    let mut names = Index::default();
+fn write_tables(operations: &[Operation], grouped: &Grouped, out: &mut Vec<u8>) {
+    let mut names: Vec<&Name> = Vec::new();
+    let mut numbers = std::collections::HashMap::new();
     let mut body = Vec::new();
-    for shape in shapes {
+    for first in grouped.shapes() {
+        let shape = ShapeRef::of(&operations[*first as usize]);
+        let mut write = |name, body: &mut Vec<u8>| {
+            let number = *numbers.entry(name).or_insert_with(|| {
+                names.push(name);
+                names.len() as u64 - 1
+            });
+            encode_varint(number, body);
+        };
         body.push(shape.kinds());
-        encode_varint(names.of(&shape.0.collection).into(), &mut body);
-        encode_varint(shape.field_count() as u64, &mut body);
+        write(shape.collection, &mut body);
+        encode_varint(shape.fields().len() as u64, &mut body);
         for field in shape.fields() {
-            encode_varint(names.of(field).into(), &mut body);
+            write(field, &mut body);
         }
     }
-    encode_varint(names.entries.len() as u64, out);
-    for name in names.entries {
+    encode_varint(names.len() as u64, out);
+    for name in names {
         encode_name(name, out);
     }
+    write_nodes(grouped.nodes(), out);
+    encode_varint(grouped.shapes().len() as u64, out);
+    out.extend_from_slice(&body);
+}
+
+fn write_nodes(nodes: &[NodeId], out: &mut Vec<u8>) {
     encode_varint(nodes.len() as u64, out);
     for node in nodes {
         out.extend_from_slice(node.as_bytes());
     }
-    encode_varint(shapes.len() as u64, out);
-    out.extend_from_slice(&body);
 }
 
 fn write_key(key: &RecordKey, out: &mut Vec<u8>) {
@@ -195,9 +198,11 @@ fn write_key(key: &RecordKey, out: &mut Vec<u8>) {
 /// there are no fields.
 fn write_values(change: &Change, out: &mut Vec<u8>) {
     let start = out.len();
+    // The length is known after the values; for most, a byte is enough.
+    out.push(0);
     match change {
         Change::Insert(record) => {
-            for (_, value) in record {
+            for value in record.values() {
                 encode_value(value, out);
             }
         }
@@ -211,13 +216,15 @@ fn write_values(change: &Change, out: &mut Vec<u8>) {
         }
         Change::Delete => {}
     }
-    let bytes = out.len() - start;
-    if bytes == 0 {
-        return;
+    let bytes = out.len() - start - 1;
+    match u8::try_from(bytes) {
+        Ok(0) => out.truncate(start),
+        Ok(short @ ..0x80) => out[start] = short,
+        _ => {
+            out.remove(start);
+            encode_varint(bytes as u64, out);
+            let length_bytes = out.len() - start - bytes;
+            out[start..].rotate_right(length_bytes);
+        }
     }
-    // The length stands before the values but is known after them: write it
-    // behind them and turn it to the front, which costs one move of the values.
-    encode_varint(bytes as u64, out);
-    let length_bytes = out.len() - start - bytes;
-    out[start..].rotate_right(length_bytes);
 }

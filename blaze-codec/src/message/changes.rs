@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::{CHANGES, FLAG_MORE, HEADER_BYTES, ROLL};
+use crate::batch::{self, Definitions, Encoder};
 use crate::limits::{self, BODY_BYTES_MAX, ROOTS_MAX};
 use crate::reader::Reader;
-use crate::{Checkpoint, DecodeError, Incarnation, Operation, Seq, batch};
+use crate::{Checkpoint, DecodeError, Incarnation, Operation, Seq};
 
 /// A frame of changes: a whole or a piece of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +64,16 @@ impl Range {
     /// The bodies of the frames that carry the range; more than one if they exceed
     /// [`BODY_BYTES_MAX`].
     pub fn encode(&self, operations: &[Operation]) -> Vec<Bytes> {
-        in_frames(self.body(CHANGES, operations))
+        self.encode_by(&mut Encoder::new(), operations)
     }
 
-    fn body(&self, kind: u8, operations: &[Operation]) -> Vec<u8> {
+    /// The same by an encoder that may have a dictionary: tell what
+    /// [`needs`](Encoder::needs) to be defined before.
+    pub fn encode_by(&self, encoder: &mut Encoder, operations: &[Operation]) -> Vec<Bytes> {
+        in_frames(self.body(CHANGES, encoder, operations))
+    }
+
+    fn body(&self, kind: u8, encoder: &mut Encoder, operations: &[Operation]) -> Vec<u8> {
         debug_assert!(self.roots.len() <= ROOTS_MAX, "more roots than a decoder takes");
         let mut body = vec![kind, 0];
         body.extend_from_slice(&self.after.0.to_le_bytes());
@@ -77,7 +84,7 @@ impl Range {
             body.extend_from_slice(&root.incarnation.0.to_le_bytes());
             body.extend_from_slice(&root.seq.0.to_le_bytes());
         }
-        batch::encode(operations, &mut body);
+        encoder.encode(operations, &mut body);
         body
     }
 
@@ -114,9 +121,19 @@ impl Changes {
     ///
     /// [`DecodeError`] if the range is empty, or it or the batch is malformed.
     pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_defined(payload, Definitions::none())
+    }
+
+    /// The same of a payload whose batch may have numbers of a dictionary.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] if the range is empty, it or the batch is malformed, or a number
+    /// isn't defined.
+    pub fn decode_defined(payload: &[u8], definitions: &Definitions) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let range = Range::decode(&mut reader)?;
-        Ok(Self { range, operations: batch::read(reader)? })
+        Ok(Self { range, operations: batch::read(reader, definitions)? })
     }
 }
 
@@ -140,7 +157,7 @@ fn in_frames(body: Vec<u8>) -> Vec<Bytes> {
 /// The body of a frame that carries a piece of a roll; `None` if it exceeds
 /// [`BODY_BYTES_MAX`] and must be made of fewer operations.
 pub fn encode_roll(after: Seq, through: Seq, operations: &[Operation]) -> Option<Bytes> {
-    let body = Range::new(after, through).body(ROLL, operations);
+    let body = Range::new(after, through).body(ROLL, &mut Encoder::new(), operations);
     (body.len() <= BODY_BYTES_MAX).then(|| body.into())
 }
 

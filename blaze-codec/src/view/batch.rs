@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::value::{CHECKED, ValueRef};
-use crate::batch::{CellOf, CellsOf, ChangeKind, Columns, Cursor, Head, Layout, Place, Places, Shape};
+use crate::batch::{
+    CellOf, CellsOf, ChangeKind, Columns, Cursor, Definitions, Head, Layout, Place, Places, Shape,
+};
 use crate::binary::REMOVED;
 use crate::reader::Reader;
 use crate::{DecodeError, Name, Operation, RecordKey, Version};
@@ -46,7 +48,17 @@ impl<'a> BatchRef<'a> {
     ///
     /// [`DecodeError`], exactly where [`batch::decode`](crate::batch::decode) fails.
     pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let layout = Layout::read(Reader::new(bytes))?;
+        Self::defined(bytes, Definitions::none())
+    }
+
+    /// The same of a batch that may have numbers of a dictionary.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], exactly where
+    /// [`batch::decode_defined`](crate::batch::decode_defined) fails.
+    pub fn defined(bytes: &'a [u8], definitions: &'a Definitions) -> Result<Self, DecodeError> {
+        let layout = Layout::read(Reader::new(bytes), definitions)?;
         let count = match &layout {
             Layout::Columns(columns) => columns.len(),
             Layout::Rows(tables, reader) => {

@@ -10,7 +10,7 @@ use super::cells::{
 use super::floats::decimals;
 use super::stamps::{self, width_of_places};
 use super::{bytes_min, ints};
-use crate::batch::writer::Grouped;
+use crate::batch::grouped::Grouped;
 use crate::binary::{REMOVED, encode_value, encode_varint};
 use crate::{Change, Operation, RecordKey, Value};
 
@@ -25,16 +25,16 @@ struct Writer<'o> {
 /// Appends a batch from behind its tables; it began at `start`.
 pub(in crate::batch) fn write(
     operations: &[Operation],
-    grouped: &Grouped<'_>,
+    grouped: &Grouped,
     start: usize,
     out: &mut Vec<u8>,
 ) {
-    let shapes = grouped.shapes.len();
+    let shapes = grouped.shapes().len();
     encode_varint(operations.len() as u64, out);
-    let of = grouped.of.iter().map(|shape| u64::from(*shape));
+    let of = grouped.of().iter().map(|shape| u64::from(*shape));
     pack(of, width_of_places(shapes), out);
-    let nodes = (&grouped.nodes_of[..], &grouped.base_nodes_of[..]);
-    stamps::write(operations, nodes, grouped.nodes.len(), out);
+    let nodes = (grouped.nodes_of(), grouped.base_nodes_of());
+    stamps::write(operations, nodes, grouped.nodes().len(), out);
     let mut writer = Writer::default();
     let rows: Vec<Vec<&Operation>> =
         (0..shapes).map(|shape| rows_of(operations, grouped, shape)).collect();
@@ -59,15 +59,11 @@ pub(in crate::batch) fn write(
     out.resize(out.len() + missing, 0);
 }
 
-fn rows_of<'o>(
-    operations: &'o [Operation],
-    grouped: &Grouped<'_>,
-    shape: usize,
-) -> Vec<&'o Operation> {
-    if grouped.shapes.len() == 1 {
+fn rows_of<'o>(operations: &'o [Operation], grouped: &Grouped, shape: usize) -> Vec<&'o Operation> {
+    if grouped.shapes().len() == 1 {
         return operations.iter().collect();
     }
-    let both = operations.iter().zip(&grouped.of);
+    let both = operations.iter().zip(grouped.of());
     both.filter(|(_, of)| **of as usize == shape).map(|(operation, _)| operation).collect()
 }
 
