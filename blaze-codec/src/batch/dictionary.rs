@@ -1,9 +1,9 @@
 //! What batches have in common over time: shapes and nodes by numbers.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::grouped::Grouped;
 use super::shape::{ChangeKind, Shape, ShapeRef, Tables, all_differ, read_kinds};
@@ -34,7 +34,7 @@ pub(super) struct Dictionary {
     nodes: Vec<NodeId>,
     shape_table: HashTable<u32>,
     node_table: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     /// How much it takes to define all of them.
     bytes: usize,
     /// What was looked up last: in most batches, the next one too.

@@ -1,8 +1,8 @@
 //! Which of a batch's operations have a shape or a node in common.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::shape::ShapeRef;
 use crate::{NodeId, Operation, Version};
@@ -26,7 +26,7 @@ pub(super) struct Grouped {
     /// The shapes and the nodes by their hashes, once they are more than [`FEW`].
     shape_table: HashTable<u32>,
     node_table: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl Grouped {
