@@ -12,6 +12,9 @@ use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, w
 use crate::reader::{Reader, capacity, owned_name};
 use crate::{DecodeError, Name, Record, Timestamp, Value};
 
+/// The version of the format, of which this is the newest that is known.
+pub const FORMAT_VERSION: u8 = 1;
+
 const NULL: u8 = 0x00;
 const FALSE: u8 = 0x01;
 const TRUE: u8 = 0x02;
@@ -23,6 +26,8 @@ const UUID: u8 = 0x07;
 const TIMESTAMP: u8 = 0x08;
 const ARRAY: u8 = 0x09;
 const MAP: u8 = 0x0a;
+/// A value that this version of the format doesn't have.
+const LATER: u8 = 0x0b;
 /// Stands in an update for the value of a field that is removed.
 pub(crate) const REMOVED: u8 = 0x0f;
 
@@ -323,8 +328,21 @@ pub(crate) fn read_token<'a>(reader: &mut Reader<'a>) -> Result<Token<'a>, Decod
             let count = read_length(MAPS, reader, what::FIELDS, FIELDS_MAX)?;
             Token::Map(reader.proven(count, MAP_FIELD_BYTES_MIN)?)
         }
-        _ => return Reader::malformed("value tag", at),
+        LATER => return read_later(reader, at),
+        _ => return Err(DecodeError::UnknownTag { tag, at }),
     })
+}
+
+/// Reads a value of a later version to its end, for what is malformed is no reason to
+/// update.
+fn read_later<T>(reader: &mut Reader<'_>, at: usize) -> Result<T, DecodeError> {
+    let needed = reader.byte()?;
+    if needed <= FORMAT_VERSION {
+        return Reader::malformed("version of a value", at);
+    }
+    let length = reader.bounded(what::RECORD_BYTES, RECORD_BYTES_MAX)?;
+    reader.take(length)?;
+    Err(DecodeError::LaterFormat { needed, known: FORMAT_VERSION })
 }
 
 /// What kind of value comes next, as [`Value::kind`] calls it; `None` if it holds others,

@@ -29,7 +29,7 @@
 //! What would come back as something else is an error instead: an integer that
 //! doesn't fit (keep a large `u64` as a text, as bytes, or by its bits as an `i64`),
 //! `Some(None)`, a field that is given twice. So is what breaks a limit of
-//! [`limits`](crate::limits), while it is written.
+//! [`limits`], while it is written.
 //!
 //! A UUID is known by what it does: it asks whether the format is for people
 //! and then writes 36 characters. Where serde itself goes through a
