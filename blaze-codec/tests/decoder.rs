@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::message::{Goodbye, Hello, Message, Reason};
 use blaze_codec::{
     Change, DecodeError, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq,
@@ -43,9 +44,11 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
+/// The entries of a part in all versions.
 fn golden(part: &str) -> Vec<Entry> {
-    let path = tests().join("golden").join(part).with_extension("txt");
-    let text = std::fs::read_to_string(path).unwrap();
+    let path = |version| tests().join(format!("golden/v{version}/{part}.txt"));
+    let texts = (1..=FORMAT_VERSION).map(|version| std::fs::read_to_string(path(version)).unwrap());
+    let text = texts.collect::<Vec<_>>().join("\n");
     let entry = |entry: &str| {
         let mut lines = entry.lines();
         let name = lines.next().unwrap().trim_start_matches("# ");
