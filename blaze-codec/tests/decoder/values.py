@@ -254,8 +254,9 @@ def to_json(value):
     if isinstance(value, list):
         return [to_json(inner) for inner in value]
     if isinstance(value, dict):
-        fields = {name: to_json(inner) for name, inner in value.items()}
-        return {"$map": fields} if any(name.startswith("$") for name in fields) else fields
+        escape = {True: "$", False: ""}
+        fields = value.items()
+        return {escape[name.startswith("$")] + name: to_json(inner) for name, inner in fields}
     return value
 
 
