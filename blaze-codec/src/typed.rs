@@ -56,9 +56,10 @@ use self::source::InRecord;
 use self::writer::{Level, RECORD, VALUE, Writer};
 use crate::binary::{Token, check_all, decode_all, decode_fields, read_token};
 use crate::form::Form;
+use crate::limits::{self, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::Reader;
 use crate::view::{RecordRef, ValueRef};
-use crate::{Record, Value, limits};
+use crate::{Record, Value};
 
 /// Makes a record of a struct or map.
 ///
@@ -217,7 +218,8 @@ pub fn from_bytes<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Typed
 fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, TypedError> {
     let mut reader = Reader::new(bytes);
     let made = source::read(&mut reader, 0, PhantomData)?;
-    limits::check(limits::what::RECORD_BYTES, reader.at(), limits::RECORD_BYTES_MAX)?;
+    limits::check(what::VALUES, reader.values, VALUES_MAX)?;
+    limits::check(what::RECORD_BYTES, reader.at(), RECORD_BYTES_MAX)?;
     reader.finish()?;
     Ok(made)
 }

@@ -1,5 +1,7 @@
 //! Values to a user's types.
 
+use std::borrow::Cow;
+
 use serde::de::value::{BorrowedStrDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected,
@@ -10,8 +12,9 @@ use uuid::Uuid;
 
 use super::error::TypedError;
 use super::source::{Fields, Source, Values};
-use crate::binary::Token;
+use crate::binary::{Token, read_token};
 use crate::form::{RECORD, VALUE};
+use crate::reader::Reader;
 
 type Result<T> = std::result::Result<T, TypedError>;
 
@@ -21,8 +24,9 @@ pub(super) struct Node<S>(pub(super) S);
 impl<'de, S: Source<'de>> Deserializer<'de> for Node<S> {
     type Error = TypedError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visit(self.0.open()?, visitor)
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let token = self.0.token()?;
+        self.visit(token, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -37,27 +41,36 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Node<S> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
-        match (name, self.0.kind()) {
-            (VALUE, _) | (RECORD, "map") => visitor.visit_newtype_struct(Encoded(self.0.encode()?)),
-            (RECORD, kind) => Err(Error::custom(format_args!("expected a record, found {kind}"))),
-            _ => visitor.visit_newtype_struct(self),
+        if name != VALUE && name != RECORD {
+            return visitor.visit_newtype_struct(self);
         }
+        let bytes = self.0.encode()?;
+        if name == RECORD {
+            let token = read_token(&mut Reader::new(&bytes))?;
+            if !matches!(token, Token::Map(_)) {
+                return Err(Error::custom(format_args!(
+                    "expected a record, found {}",
+                    token.kind()
+                )));
+            }
+        }
+        visitor.visit_newtype_struct(Encoded(bytes))
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.0.open()? {
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.0.token()? {
             Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
-            other => visit(other, visitor),
+            other => self.visit(other, visitor),
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        match self.0.open()? {
+    fn deserialize_tuple<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value> {
+        match self.0.token()? {
             Token::Bytes(bytes) if bytes.len() != len => {
                 Err(Error::invalid_length(bytes.len(), &visitor))
             }
             Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
-            other => visit(other, visitor),
+            other => self.visit(other, visitor),
         }
     }
 
@@ -71,14 +84,14 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Node<S> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.0.open()? {
+        match self.0.token()? {
             Token::Text(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
-            Token::Map(fields) => visit_variant(fields, visitor),
+            Token::Map(map) => visit_variant(self.0.fields(map)?, visitor),
             other => {
                 let expected = "a variant's name, or a map with it alone";
                 Err(Error::custom(format_args!("expected {expected}, found {}", other.kind())))
@@ -97,26 +110,30 @@ impl<'de, S: Source<'de>> Deserializer<'de> for Node<S> {
     }
 }
 
-fn visit<'de, V: Visitor<'de>>(
-    token: Token<'de, impl Values<'de>, impl Fields<'de>>,
-    visitor: V,
-) -> Result<V::Value> {
-    match token {
-        Token::Null => visitor.visit_unit(),
-        Token::Bool(bool) => visitor.visit_bool(bool),
-        Token::Int(int) => visitor.visit_i64(int),
-        Token::Float(float) => visitor.visit_f64(float),
-        Token::Text(text) => visitor.visit_borrowed_str(text),
-        Token::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
-        Token::Uuid(uuid) => {
-            visitor.visit_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+impl<'de, S: Source<'de>> Node<S> {
+    /// Hands on what the token says.
+    fn visit<V: Visitor<'de>>(
+        self,
+        token: Token<'de, S::Array, S::Map>,
+        visitor: V,
+    ) -> Result<V::Value> {
+        match token {
+            Token::Null => visitor.visit_unit(),
+            Token::Bool(bool) => visitor.visit_bool(bool),
+            Token::Int(int) => visitor.visit_i64(int),
+            Token::Float(float) => visitor.visit_f64(float),
+            Token::Text(text) => visitor.visit_borrowed_str(text),
+            Token::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Token::Uuid(uuid) => {
+                visitor.visit_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+            // As in formats for people, which is what serde's own copies pose as.
+            Token::Timestamp(timestamp) => {
+                visitor.visit_map(MapDeserializer::new([("$timestamp", timestamp.0)].into_iter()))
+            }
+            Token::Array(array) => visit_array(self.0.values(array)?, visitor),
+            Token::Map(map) => visit_map(self.0.fields(map)?, visitor),
         }
-        // As in formats for people, which is what serde's own copies pose as.
-        Token::Timestamp(timestamp) => {
-            visitor.visit_map(MapDeserializer::new([("$timestamp", timestamp.0)].into_iter()))
-        }
-        Token::Array(values) => visit_array(values, visitor),
-        Token::Map(fields) => visit_map(fields, visitor),
     }
 }
 
@@ -324,9 +341,9 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Content<V> {
 }
 
 /// A value of our own as its BlazeBinary.
-struct Encoded(Vec<u8>);
+struct Encoded<'de>(Cow<'de, [u8]>);
 
-impl<'de> Deserializer<'de> for Encoded {
+impl<'de> Deserializer<'de> for Encoded<'de> {
     type Error = TypedError;
 
     fn is_human_readable(&self) -> bool {
@@ -334,7 +351,10 @@ impl<'de> Deserializer<'de> for Encoded {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_byte_buf(self.0)
+        match self.0 {
+            Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
+        }
     }
 
     forward_to_deserialize_any! {

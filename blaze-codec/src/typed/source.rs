@@ -1,31 +1,42 @@
 //! Where the values are that a user's types are made of: a tree, or bytes.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
+
 use serde::de::DeserializeSeed;
 
 use super::deserialize::Node;
 use super::error::TypedError;
 use crate::binary::{
-    Token, deeper, encode_name, read_map_name, read_token, skip_fields, skip_value, skip_values,
+    Token, deeper, encode_name, is_null_next, read_map_name, read_token, skip_fields, skip_value,
+    skip_values,
 };
 use crate::form::Form;
+use crate::limits::VALUES_MAX;
 use crate::reader::Reader;
 use crate::view::ValueRef;
-use crate::{Name, Record, RecordIter, Value};
+use crate::{DecodeError, Name, Record, RecordIter, Value};
 
 type Result<T> = std::result::Result<T, TypedError>;
 
 /// A value that is to be read.
 pub(super) trait Source<'de>: Sized {
-    /// What an array holds.
-    type Array: Values<'de>;
-    /// What a map holds.
-    type Map: Fields<'de>;
+    /// What its token says of an array.
+    type Array;
+    /// What its token says of a map.
+    type Map;
+    type Values: Values<'de>;
+    type Fields: Fields<'de>;
 
     fn is_null(&self) -> bool;
-    fn kind(&self) -> &'static str;
-    fn open(self) -> Result<Token<'de, Self::Array, Self::Map>>;
-    /// The value in BlazeBinary.
-    fn encode(self) -> Result<Vec<u8>>;
+    /// Reads the token, once.
+    fn token(&mut self) -> Result<Token<'de, Self::Array, Self::Map>>;
+    /// The values of an array whose token was read.
+    fn values(self, array: Self::Array) -> Result<Self::Values>;
+    /// The fields of a map whose token was read.
+    fn fields(self, map: Self::Map) -> Result<Self::Fields>;
+    /// The value in BlazeBinary, in place of all that.
+    fn encode(self) -> Result<Cow<'de, [u8]>>;
 }
 
 /// The values of an array.
@@ -47,8 +58,10 @@ pub(super) trait Fields<'de> {
 }
 
 impl<'de> Source<'de> for Form<'de> {
-    type Array = std::slice::Iter<'de, Value>;
-    type Map = InTree<'de>;
+    type Array = &'de [Value];
+    type Map = &'de Record;
+    type Values = std::slice::Iter<'de, Value>;
+    type Fields = InTree<'de>;
 
     #[inline]
     fn is_null(&self) -> bool {
@@ -56,18 +69,10 @@ impl<'de> Source<'de> for Form<'de> {
     }
 
     #[inline]
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Value(value) => value.kind(),
-            Self::Fields(_) => "map",
-        }
-    }
-
-    #[inline]
-    fn open(self) -> Result<Token<'de, Self::Array, Self::Map>> {
-        let value = match self {
+    fn token(&mut self) -> Result<Token<'de, &'de [Value], &'de Record>> {
+        let value = match *self {
             Self::Value(value) => value,
-            Self::Fields(fields) => return Ok(Token::Map(InTree::new(fields))),
+            Self::Fields(fields) => return Ok(Token::Map(fields)),
         };
         Ok(match value {
             Value::Null => Token::Null,
@@ -78,13 +83,23 @@ impl<'de> Source<'de> for Form<'de> {
             Value::Bytes(bytes) => Token::Bytes(bytes),
             Value::Uuid(uuid) => Token::Uuid(*uuid),
             Value::Timestamp(timestamp) => Token::Timestamp(*timestamp),
-            Value::Array(values) => Token::Array(values.iter()),
-            Value::Map(fields) => Token::Map(InTree::new(fields)),
+            Value::Array(values) => Token::Array(values),
+            Value::Map(fields) => Token::Map(fields),
         })
     }
 
-    fn encode(self) -> Result<Vec<u8>> {
-        Ok(Form::encode(self))
+    #[inline]
+    fn values(self, values: &'de [Value]) -> Result<std::slice::Iter<'de, Value>> {
+        Ok(values.iter())
+    }
+
+    #[inline]
+    fn fields(self, fields: &'de Record) -> Result<InTree<'de>> {
+        Ok(InTree { fields: fields.iter(), value: None })
+    }
+
+    fn encode(self) -> Result<Cow<'de, [u8]>> {
+        Ok(Form::encode(self).into())
     }
 }
 
@@ -105,12 +120,6 @@ impl<'de> Values<'de> for std::slice::Iter<'de, Value> {
 pub(super) struct InTree<'de> {
     fields: RecordIter<'de>,
     value: Option<&'de Value>,
-}
-
-impl<'de> InTree<'de> {
-    fn new(fields: &'de Record) -> Self {
-        Self { fields: fields.iter(), value: None }
-    }
 }
 
 impl<'de> Fields<'de> for InTree<'de> {
@@ -135,10 +144,8 @@ impl<'de> Fields<'de> for InTree<'de> {
 
 const NAME_FIRST: &str = "a name comes before its value, which is read once";
 
-/// A value in bytes, whose token was read.
+/// A value in bytes.
 pub(super) struct InBytes<'r, 'de> {
-    token: Token<'de>,
-    /// Where its contents begin.
     reader: &'r mut Reader<'de>,
     /// How many arrays and maps it lies within.
     depth: usize,
@@ -151,16 +158,65 @@ pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value> {
     let before = *reader;
-    let token = read_token(reader)?;
-    let holds = matches!(token, Token::Array(1..) | Token::Map(1..));
-    let inside = reader.at();
-    let made = seed.deserialize(Node(InBytes { token, reader, depth }));
-    // A type may do without what a value holds, or go on after an error.
-    if made.is_err() || (holds && reader.at() == inside) {
+    let made = seed.deserialize(Node(InBytes { reader, depth }));
+    // A type may leave a value unread, or go on after an error.
+    if made.is_err() || reader.at() == before.at() {
         *reader = before;
-        skip_value(reader, depth)?;
+        step(reader, |reader| skip_value(reader, depth))?;
     }
     made
+}
+
+/// Steps on in the bytes, unless they are no value: then nothing more can be read, so that
+/// no type hides it by going on. That is told by more values than there can be.
+fn step<'de, T>(
+    reader: &mut Reader<'de>,
+    step: impl FnOnce(&mut Reader<'de>) -> std::result::Result<T, DecodeError>,
+) -> Result<T> {
+    step(reader).map_err(|error| {
+        reader.values = VALUES_MAX + 1;
+        error.into()
+    })
+}
+
+impl<'r, 'de> Source<'de> for InBytes<'r, 'de> {
+    type Array = usize;
+    type Map = usize;
+    type Values = Contents<'r, 'de>;
+    type Fields = Contents<'r, 'de>;
+
+    #[inline]
+    fn is_null(&self) -> bool {
+        is_null_next(self.reader)
+    }
+
+    #[inline]
+    fn token(&mut self) -> Result<Token<'de>> {
+        Ok(read_token(self.reader)?)
+    }
+
+    #[inline]
+    fn values(self, count: usize) -> Result<Contents<'r, 'de>> {
+        Contents::new(count, self.reader, self.depth)
+    }
+
+    #[inline]
+    fn fields(self, count: usize) -> Result<Contents<'r, 'de>> {
+        Contents::new(count, self.reader, self.depth)
+    }
+
+    fn encode(self) -> Result<Cow<'de, [u8]>> {
+        let (rest, start) = (self.reader.rest(), self.reader.at());
+        skip_value(self.reader, self.depth)?;
+        Ok(Cow::Borrowed(&rest[..self.reader.at() - start]))
+    }
+}
+
+/// A value in place.
+pub(super) struct InView<'r, 'de> {
+    token: Token<'de>,
+    /// Where its contents begin.
+    reader: &'r mut Reader<'de>,
 }
 
 /// Reads a value in place.
@@ -169,12 +225,14 @@ pub(super) fn read_ref<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value> {
     let (token, mut reader) = value.parts();
-    seed.deserialize(Node(InBytes { token, reader: &mut reader, depth: 0 }))
+    seed.deserialize(Node(InView { token, reader: &mut reader }))
 }
 
-impl<'r, 'de> Source<'de> for InBytes<'r, 'de> {
-    type Array = Contents<'r, 'de>;
-    type Map = Contents<'r, 'de>;
+impl<'r, 'de> Source<'de> for InView<'r, 'de> {
+    type Array = usize;
+    type Map = usize;
+    type Values = Contents<'r, 'de>;
+    type Fields = Contents<'r, 'de>;
 
     #[inline]
     fn is_null(&self) -> bool {
@@ -182,39 +240,32 @@ impl<'r, 'de> Source<'de> for InBytes<'r, 'de> {
     }
 
     #[inline]
-    fn kind(&self) -> &'static str {
-        self.token.kind()
+    fn token(&mut self) -> Result<Token<'de>> {
+        Ok(self.token)
     }
 
     #[inline]
-    fn open(self) -> Result<Token<'de, Self::Array, Self::Map>> {
-        let Self { token, reader, depth } = self;
-        Ok(match token {
-            Token::Null => Token::Null,
-            Token::Bool(bool) => Token::Bool(bool),
-            Token::Int(int) => Token::Int(int),
-            Token::Float(float) => Token::Float(float),
-            Token::Text(text) => Token::Text(text),
-            Token::Bytes(bytes) => Token::Bytes(bytes),
-            Token::Uuid(uuid) => Token::Uuid(uuid),
-            Token::Timestamp(timestamp) => Token::Timestamp(timestamp),
-            Token::Array(count) => Token::Array(Contents::new(count, reader, depth)?),
-            Token::Map(count) => Token::Map(Contents::new(count, reader, depth)?),
-        })
+    fn values(self, count: usize) -> Result<Contents<'r, 'de>> {
+        Contents::new(count, self.reader, 0)
     }
 
-    fn encode(self) -> Result<Vec<u8>> {
-        let Self { token, reader, depth } = self;
+    #[inline]
+    fn fields(self, count: usize) -> Result<Contents<'r, 'de>> {
+        Contents::new(count, self.reader, 0)
+    }
+
+    fn encode(self) -> Result<Cow<'de, [u8]>> {
+        let Self { token, reader } = self;
         let mut bytes = Vec::new();
         token.encode(&mut bytes);
         let (rest, start) = (reader.rest(), reader.at());
         match token {
-            Token::Array(count) => skip_values(reader, count, deeper(depth)?)?,
-            Token::Map(count) => skip_fields(reader, count, deeper(depth)?)?,
+            Token::Array(count) => skip_values(reader, count, 1)?,
+            Token::Map(count) => skip_fields(reader, count, 1)?,
             _ => {}
         }
         bytes.extend_from_slice(&rest[..reader.at() - start]);
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 
@@ -258,14 +309,14 @@ impl<'de> Fields<'de> for Contents<'_, 'de> {
     #[inline]
     fn name(&mut self) -> Result<Option<&'de str>> {
         if std::mem::take(&mut self.unread) {
-            skip_value(self.reader, self.depth)?;
+            step(self.reader, |reader| skip_value(reader, self.depth))?;
         }
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
         self.unread = true;
-        Ok(Some(read_map_name(self.reader, &mut self.previous)?))
+        step(self.reader, |reader| read_map_name(reader, &mut self.previous)).map(Some)
     }
 
     #[inline]
@@ -292,33 +343,36 @@ where
     I: ExactSizeIterator<Item = (&'de Name, ValueRef<'de>)>,
 {
     /// A record is no array.
-    type Array = Contents<'de, 'de>;
-    type Map = Self;
+    type Array = Infallible;
+    type Map = ();
+    type Values = Contents<'de, 'de>;
+    type Fields = Self;
 
-    #[inline]
     fn is_null(&self) -> bool {
         false
     }
 
-    #[inline]
-    fn kind(&self) -> &'static str {
-        "map"
+    fn token(&mut self) -> Result<Token<'de, Infallible, ()>> {
+        Ok(Token::Map(()))
     }
 
-    #[inline]
-    fn open(self) -> Result<Token<'de, Self::Array, Self>> {
-        Ok(Token::Map(self))
+    fn values(self, array: Infallible) -> Result<Contents<'de, 'de>> {
+        match array {}
     }
 
-    fn encode(self) -> Result<Vec<u8>> {
+    fn fields(self, (): ()) -> Result<Self> {
+        Ok(self)
+    }
+
+    fn encode(self) -> Result<Cow<'de, [u8]>> {
         let mut bytes = Vec::new();
         Token::Map(self.fields.len()).encode(&mut bytes);
         for (name, value) in self.fields {
             encode_name(name, &mut bytes);
             let (token, mut reader) = value.parts();
-            bytes.extend(InBytes { token, reader: &mut reader, depth: 0 }.encode()?);
+            bytes.extend_from_slice(&InView { token, reader: &mut reader }.encode()?);
         }
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::{TypedError, TypedErrorKind};
-use crate::binary::{Token, encode_name, kind_of_next, read_map_name, read_token, skip_value};
+use crate::binary::{Token, encode_name, is_null_next, read_map_name, read_token, skip_value};
 use crate::check::within;
 use crate::limits::{DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::Reader;
@@ -81,7 +81,7 @@ impl<'o> Writer<'o> {
 
     /// Whether the value that was written since is null.
     pub(super) fn is_null(&self, mark: Mark) -> bool {
-        kind_of_next(&self.since(mark)) == Some("null")
+        is_null_next(&self.since(mark))
     }
 
     /// The text that the value becomes as a map's key which was written since.

@@ -273,8 +273,29 @@ proptest! {
             let expected = through_value(bytes).map_err(Into::into);
             let mixed = expected.clone().and_then(|value| from_value::<Mixed>(&value));
             prop_assert_eq!(from_bytes::<Mixed>(bytes), mixed);
+            let forgiving = expected.clone().and_then(|value| from_value::<Forgiving>(&value));
+            prop_assert_eq!(from_bytes::<Forgiving>(bytes), forgiving);
+            let unread = expected.clone().map(|_| Unread);
+            prop_assert_eq!(from_bytes::<Unread>(bytes), unread);
             prop_assert_eq!(from_bytes::<Value>(bytes), expected);
         }
+    }
+}
+
+#[test]
+fn what_is_no_value_is_not_hidden_by_a_type_that_goes_on() {
+    let cases: [&[u8]; 4] = [
+        // A text that isn't UTF-8, with values behind it and at the end.
+        &[0x13, 0x41, 0xff, 0x00, 0x00],
+        &[0x11, 0x11, 0x41, 0xff],
+        // An array of two that has one.
+        &[0x12, 0x12, 0x00, 0x00],
+        // Names that don't ascend, and whose values aren't asked for.
+        &[0x22, 2, b'b', b'b', 0, 2, b'a', b'a', 0],
+    ];
+    for bytes in cases {
+        let expected = binary::decode_value(bytes).unwrap_err();
+        assert_eq!(from_bytes::<Forgiving>(bytes), Err(expected.into()));
     }
 }
 
