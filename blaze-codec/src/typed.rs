@@ -32,12 +32,12 @@
 //! [`limits`], while it is written.
 //!
 //! A UUID is known by what it does: it asks whether the format is for people
-//! and then writes 36 characters. Where serde itself goes through a
-//! self-describing copy (`#[serde(flatten)]`, `#[serde(untagged)]`), it is read
-//! as a text: fine for a field of type `Uuid`, but a `Value` there becomes text. Names
-//! that begin with `$` have no place in a `Value` there: it would take them for the forms
-//! that values have in JSON.
-//! Enums whose tag stands among or beside their fields are read by such a copy, too.
+//! and then writes 36 characters.
+//!
+//! Where serde itself goes through a self-describing copy (`#[serde(flatten)]`,
+//! `untagged`, `tag`), a UUID is read as a text: fine for a field of type `Uuid`, but a
+//! `Value` there becomes text. Nor has a `Value` there a place for names that begin with
+//! `$`, which it takes for the forms of values in JSON.
 
 mod deserialize;
 mod error;
