@@ -129,7 +129,8 @@ impl Meter {
     }
 }
 
-fn within(what: &'static str, found: usize, max: usize) -> Result<(), ValueError> {
+/// Refuses what exceeds a limit.
+pub(crate) fn within(what: &'static str, found: usize, max: usize) -> Result<(), ValueError> {
     if found > max {
         return Err(ValueError::Limit { what, found, max });
     }

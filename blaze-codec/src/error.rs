@@ -26,6 +26,22 @@ pub enum DecodeError {
         /// Where it starts.
         at: usize,
     },
+    /// A tag that no value has.
+    #[error("no value has the tag {tag:02x}, which is at byte {at}")]
+    UnknownTag {
+        /// What was read.
+        tag: u8,
+        /// Where it is.
+        at: usize,
+    },
+    /// A value of a kind that a later version of the format added.
+    #[error("a value needs format version {needed}, but {known} is the newest known; update Blaze")]
+    LaterFormat {
+        /// The version that knows it.
+        needed: u8,
+        /// The newest that is known here.
+        known: u8,
+    },
     /// The checksum doesn't match: bytes were changed on the way.
     #[error("checksum mismatch: {found:08x} found, {expected:08x} computed")]
     Checksum {

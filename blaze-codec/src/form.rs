@@ -17,11 +17,10 @@ pub(crate) const VALUE: &str = "$blaze::Value";
 /// The newtype that tells a [`Record`](crate::Record).
 pub(crate) const RECORD: &str = "$blaze::Record";
 
-/// What the names of reserved keys begin with.
+/// What reserved keys begin with. A name that begins so has one more.
 const RESERVED: char = '$';
 const FLOAT: &str = "$float";
 const HEX: &str = "$hex";
-const MAP: &str = "$map";
 const TIMESTAMP: &str = "$timestamp";
 const UUID: &str = "$uuid";
 

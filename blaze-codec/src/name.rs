@@ -49,13 +49,17 @@ impl Name {
     ///
     /// [`NameError`] if `text` is empty or longer than [`Self::BYTES_MAX`].
     pub fn new(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.len() > Self::BYTES_MAX {
-            return Err(NameError::TooLong { found: text.len(), max: Self::BYTES_MAX });
-        }
+        Self::check(text)?;
         Ok(Self(SmolStr::new(text)))
+    }
+
+    /// Whether a text can be a name.
+    pub(crate) const fn check(text: &str) -> Result<(), NameError> {
+        match text.len() {
+            0 => Err(NameError::Empty),
+            1..=Self::BYTES_MAX => Ok(()),
+            found => Err(NameError::TooLong { found, max: Self::BYTES_MAX }),
+        }
     }
 
     /// The name as text.

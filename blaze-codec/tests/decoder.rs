@@ -13,10 +13,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::message::{Goodbye, Hello, Message, Reason};
 use blaze_codec::{
-    Change, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq, Value, Version,
-    batch, binary,
+    Change, DecodeError, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq,
+    Value, Version, batch, binary,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -43,9 +44,11 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
+/// The entries of a part in all versions.
 fn golden(part: &str) -> Vec<Entry> {
-    let path = tests().join("golden").join(part).with_extension("txt");
-    let text = std::fs::read_to_string(path).unwrap();
+    let path = |version| tests().join(format!("golden/v{version}/{part}.txt"));
+    let texts = (1..=FORMAT_VERSION).map(|version| std::fs::read_to_string(path(version)).unwrap());
+    let text = texts.collect::<Vec<_>>().join("\n");
     let entry = |entry: &str| {
         let mut lines = entry.lines();
         let name = lines.next().unwrap().trim_start_matches("# ");
@@ -243,6 +246,30 @@ fn edges_are_judged_alike() {
         (format!("{values} values"), bytes)
     };
     assert_eq!(compare("values", ours::value, &[value(1_048_575), value(1_048_576)]), Ok(()));
+}
+
+#[test]
+fn later_formats_are_named_alike() {
+    let bytes: [&[u8]; 9] = [
+        &[0x0b, 2, 0],
+        &[0x0b, 0xff, 2, 1, 2],
+        &[0x21, 1, b'a', 0x11, 0x0b, 7, 1, 0],
+        &[0x0b, 0, 0],
+        &[0x0b, 1, 0],
+        &[0x0b, 2, 0x80, 0],
+        &[0x0b, 2, 1],
+        &[0x0b, 2],
+        &[0x0c],
+    ];
+    let entries: Vec<_> = bytes.map(|bytes| (hex(bytes), bytes.to_vec())).into();
+    assert_eq!(compare("values", ours::value, &entries), Ok(()));
+    for (line, (name, bytes)) in run(&["values"], &entries).iter().flatten().zip(&entries) {
+        let needs = match ours::value(bytes) {
+            Err(DecodeError::LaterFormat { needed, .. }) => json!(needed),
+            _ => Json::Null,
+        };
+        assert_eq!(line["error"]["needs"], needs, "{name}: {line}");
+    }
 }
 
 /// A number in as many bytes.

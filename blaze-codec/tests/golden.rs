@@ -1,15 +1,21 @@
 //! The bytes of the format, as files: whatever changes them fails here.
 //!
-//! A file of `tests/golden` holds entries of three lines: `# name`, the bytes in
-//! hexadecimal, and what they decode to. To add one, add a sample below and run
-//! this test: it fails and prints the entry. Check it by hand against
-//! `FORMAT.md`, then paste it at the end of the file. An entry that exists is
-//! never changed: other bytes are another format version.
+//! Each version of the format has a directory in `tests/golden`: what is written is compared
+//! with the newest one, and all of them are decoded, for ever. A file holds entries of three
+//! lines: `# name`, the bytes in hexadecimal, and the JSON of what they decode to.
+//!
+//! To add an entry, add a sample below and run this test: it fails and prints the entry.
+//! Check it by hand against `FORMAT.md`, then paste it at the end of the newest version's
+//! file. An entry that was released is never changed: other bytes are another version.
+
+#[path = "decoder/ours.rs"]
+mod ours;
 
 use std::fmt::Debug;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
+use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{
     Ack, Changes, Goodbye, Hello, Message, Range, Reason, Resume, Start, encode_roll,
@@ -20,7 +26,10 @@ use blaze_codec::{
     RecordKey, Role, Seq, Span, Timestamp, Uuid, Value, Version, batch, binary, record,
 };
 use bytes::{Bytes, BytesMut};
+use serde_json::{Value as Json, json};
 use tokio_util::codec::{Decoder, Encoder};
+
+use self::ours::PARTS;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -35,31 +44,93 @@ fn unhex(text: &str) -> Vec<u8> {
     pairs.iter().map(|pair| byte(pair)).collect()
 }
 
-/// Compares a file's entries, in their order, with the samples, both ways.
+/// The file of a part of the format in a version.
+fn file(version: u8, part: &str) -> PathBuf {
+    let directory = format!("{}/tests/golden/v{version}", env!("CARGO_MANIFEST_DIR"));
+    PathBuf::from(directory).join(part).with_extension("txt")
+}
+
+/// The JSON of what bytes of a part decode to.
+fn decoded(part: &str, bytes: &[u8]) -> Json {
+    let (_, decode) = PARTS.into_iter().find(|(name, _)| *name == part).unwrap();
+    decode(bytes).unwrap()
+}
+
+/// Whether something decoded says all that was expected. Versions may know more of it, such
+/// as another field of a message.
+fn says(found: &Json, expected: &Json) -> bool {
+    match (found, expected) {
+        (Json::Object(found), Json::Object(expected)) => expected
+            .iter()
+            .all(|(name, expected)| found.get(name).is_some_and(|found| says(found, expected))),
+        (Json::Array(found), Json::Array(expected)) => {
+            found.len() == expected.len()
+                && found.iter().zip(expected).all(|(found, expected)| says(found, expected))
+        }
+        // As text, for -0.0 equals 0.0 otherwise.
+        _ => {
+            let [found, expected] = [found, expected].map(Json::to_string);
+            found == expected
+        }
+    }
+}
+
+#[test]
+fn every_version_decodes() {
+    for version in 1..=FORMAT_VERSION {
+        for (part, _) in PARTS {
+            let text = std::fs::read_to_string(file(version, part)).unwrap();
+            assert!(!text.is_empty(), "version {version}, {part}");
+            for entry in text.split_terminator("\n\n") {
+                let lines: Vec<_> = entry.lines().collect();
+                let [name, bytes, expected] = lines[..] else { panic!("{part}: {entry}") };
+                let found = decoded(part, &unhex(bytes));
+                let expected = serde_json::from_str(expected).unwrap();
+                assert!(says(&found, &expected), "version {version}, {part}, {name}: {found}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_says_less_or_something_else_is_told() {
+    let expected = json!({ "a": [1, { "b": -0.0 }] });
+    assert!(says(&json!({ "a": [1, { "b": -0.0, "later": 1 }], "later": 1 }), &expected));
+    let others = [
+        json!({}),
+        json!({ "a": [1] }),
+        json!({ "a": [1, { "b": -0.0 }, 2] }),
+        json!({ "a": [1, { "b": 0.0 }] }),
+        json!({ "a": [2, { "b": -0.0 }] }),
+        json!({ "a": {} }),
+    ];
+    for other in others {
+        assert!(!says(&other, &expected), "{other}");
+    }
+}
+
+/// Compares the newest version's entries, in their order, with the samples, both ways.
 fn check<T: Debug + PartialEq>(
-    file: &str,
+    part: &str,
     samples: Vec<(&str, T)>,
     encode: impl Fn(&T) -> Vec<u8>,
     decode: impl Fn(&[u8]) -> T,
 ) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = std::fs::read_to_string(file(FORMAT_VERSION, part)).unwrap_or_default();
     let mut entries = text.split_terminator("\n\n");
     let mut missing = String::new();
     for (name, sample) in samples {
-        let expected = format!("# {name}\n{}\n{sample:?}", hex(&encode(&sample)));
+        let bytes = encode(&sample);
+        let expected = format!("# {name}\n{}\n{}", hex(&bytes), decoded(part, &bytes));
         let Some(entry) = entries.next() else {
             write!(missing, "{expected}\n\n").unwrap();
             continue;
         };
-        assert_eq!(entry.trim_end(), expected, "{file}");
-        let bytes = unhex(entry.lines().nth(1).unwrap());
-        let decoded = decode(&bytes);
-        assert_eq!(decoded, sample, "{name}");
-        assert_eq!(encode(&decoded), bytes, "{name}");
+        assert_eq!(entry.trim_end(), expected, "{part}");
+        assert_eq!(decode(&bytes), sample, "{name}");
     }
-    assert!(missing.is_empty(), "{file} lacks these entries:\n{missing}");
-    assert_eq!(entries.next(), None, "{file} has entries without a sample");
+    assert!(missing.is_empty(), "{part} lack these entries:\n{missing}");
+    assert_eq!(entries.next(), None, "{part} have entries without a sample");
 }
 
 fn name(name: &str) -> Name {
@@ -116,7 +187,7 @@ fn values() {
         binary::encode_value(value, &mut bytes);
         bytes
     };
-    check("values.txt", samples, encode, |bytes| binary::decode_value(bytes).unwrap().0);
+    check("values", samples, encode, |bytes| binary::decode_value(bytes).unwrap().0);
 }
 
 fn operation(key: impl Into<RecordKey>, stamps: [Version; 2], change: Change) -> Operation {
@@ -262,7 +333,7 @@ fn batches() {
         batch::encode(operations, &mut bytes);
         bytes
     };
-    check("batches.txt", samples, encode, |bytes| {
+    check("batches", samples, encode, |bytes| {
         let views = BatchRef::new(bytes).unwrap();
         let decoded = batch::decode(bytes).unwrap();
         assert!(views.iter().map(|view| view.to_operation()).eq(decoded.iter().cloned()));
@@ -327,7 +398,7 @@ fn messages() {
         ("roll", Message::decode(encode_roll(Seq(4), Seq(5), &[named]).unwrap()).unwrap()),
     ]);
     check(
-        "messages.txt",
+        "messages",
         samples,
         |message| message.encode().to_vec(),
         |bytes| {
@@ -348,7 +419,7 @@ fn frames() {
         FrameCodec::new().encode(body.clone(), &mut stream).unwrap();
         stream.to_vec()
     };
-    check("frames.txt", samples, encode, |bytes| {
+    check("frames", samples, encode, |bytes| {
         FrameCodec::new().decode(&mut BytesMut::from(bytes)).unwrap().unwrap()
     });
 }

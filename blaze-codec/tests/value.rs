@@ -2,7 +2,9 @@
 
 mod common;
 
-use blaze_codec::binary::{decode_value, decode_varint, encode_value, encode_varint};
+use blaze_codec::binary::{
+    FORMAT_VERSION, decode_value, decode_varint, encode_value, encode_varint,
+};
 use blaze_codec::limits::{DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX};
 use blaze_codec::{
     Change, DecodeError, Name, Operation, Record, RecordKey, Value, ValueError, Version,
@@ -66,6 +68,34 @@ fn long_forms_of_short_things_are_refused() {
     for (at, bytes) in cases.into_iter().enumerate() {
         let error = if at < 2 { decode_varint(bytes).err() } else { decode_value(bytes).err() };
         assert!(matches!(error, Some(DecodeError::Malformed { .. })), "{bytes:x?}: {error:?}");
+    }
+}
+
+#[test]
+fn a_value_of_a_later_format_is_named() {
+    let error = |bytes: &[u8]| decode_value(bytes).unwrap_err();
+    let later = DecodeError::LaterFormat { needed: 2, known: FORMAT_VERSION };
+    assert_eq!(error(&[0x0b, 2, 0]), later);
+    assert_eq!(error(&[0x11, 0x0b, 2, 3, 1, 2, 3]), later);
+    assert_eq!(
+        later.to_string(),
+        "a value needs format version 2, but 1 is the newest known; update Blaze"
+    );
+    // Of a version that is known it has a tag of its own.
+    for version in 0..=FORMAT_VERSION {
+        assert!(matches!(error(&[0x0b, version, 0]), DecodeError::Malformed { .. }));
+    }
+    for cut in [&[0x0b][..], &[0x0b, 2], &[0x0b, 2, 1]] {
+        assert!(matches!(error(cut), DecodeError::Truncated { .. }));
+    }
+    assert!(matches!(error(&[0x0b, 2, 0x80, 0]), DecodeError::Malformed { .. }));
+    assert!(matches!(error(&[0x0b, 2, 0xff, 0xff, 0xff, 0x7f]), DecodeError::Limit { .. }));
+}
+
+#[test]
+fn an_unknown_tag_is_named() {
+    for tag in 0x0c..=0x0f {
+        assert_eq!(decode_value(&[0x11, tag]), Err(DecodeError::UnknownTag { tag, at: 1 }));
     }
 }
 

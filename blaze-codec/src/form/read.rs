@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use uuid::Uuid;
 
-use super::{FLOAT, HEX, MAP, RECORD, RESERVED, TIMESTAMP, UUID, VALUE};
+use super::{FLOAT, HEX, RECORD, RESERVED, TIMESTAMP, UUID, VALUE};
 use crate::binary::{decode_all, decode_fields};
+use crate::limits::{self, DEPTH_MAX, what};
 use crate::{DecodeError, Name, Record, RecordKey, Timestamp, Value};
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(VALUE, ValueVisitor)
+        Within(VALUE_LEVEL).deserialize(deserializer)
     }
 }
 
@@ -69,7 +72,31 @@ impl Visitor<'_> for NameVisitor {
     }
 }
 
-struct ValueVisitor;
+/// Reads a value within as many arrays and maps, a record included.
+struct Within(usize);
+
+const RECORD_LEVEL: usize = 0;
+const VALUE_LEVEL: usize = 1;
+
+impl<'de> DeserializeSeed<'de> for Within {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_newtype_struct(VALUE, ValueVisitor { level: self.0 })
+    }
+}
+
+struct ValueVisitor {
+    level: usize,
+}
+
+impl ValueVisitor {
+    /// What an array or map here holds.
+    fn inside<E: Error>(&self) -> Result<Within, E> {
+        limits::check(what::DEPTH, self.level, DEPTH_MAX).map_err(E::custom)?;
+        Ok(Within(self.level + 1))
+    }
+}
 
 impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
@@ -135,7 +162,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element()? {
+        while let Some(value) = seq.next_element_seed(self.inside()?)? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -144,37 +171,36 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = BTreeMap::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !key.starts_with(RESERVED) {
-                read_field(&key, &mut map, &mut fields)?;
-                continue;
+            let name = match key.strip_prefix(RESERVED) {
+                None => &key,
+                Some(name) if name.starts_with(RESERVED) => name,
+                Some(_) => {
+                    let value = read_reserved(&key, &mut map)?;
+                    if !fields.is_empty() || map.next_key::<String>()?.is_some() {
+                        return Err(A::Error::custom(format_args!(
+                            "the reserved key {key:?} must be the only one of its object; {ESCAPE}"
+                        )));
+                    }
+                    return Ok(value);
+                }
+            };
+            let field = Name::new(name).map_err(A::Error::custom)?;
+            let value = map.next_value_seed(self.inside()?)?;
+            if fields.insert(field, value).is_some() {
+                return Err(A::Error::custom(format_args!("field {name:?} is given twice")));
             }
-            let value = read_reserved(&key, &mut map)?;
-            if !fields.is_empty() || map.next_key::<String>()?.is_some() {
-                return Err(A::Error::custom(format_args!(
-                    "the reserved key {key:?} must be the only one of its object; \
-                     write a map with such a name as {{\"$map\": {{…}}}}"
-                )));
-            }
-            return Ok(value);
         }
+        // An empty map is one, too.
+        self.inside()?;
         Ok(Value::from(fields))
     }
 }
 
+/// What to do with a name that looks like a reserved key.
+const ESCAPE: &str = "write a name that begins with $ with another $ in front";
+
 fn beyond_64_bits<E: Error>(int: impl fmt::Display) -> E {
     E::custom(format_args!("integer {int} doesn't fit into 64 signed bits; write it as a text"))
-}
-
-fn read_field<'de, A: MapAccess<'de>>(
-    key: &str,
-    map: &mut A,
-    fields: &mut BTreeMap<Name, Value>,
-) -> Result<(), A::Error> {
-    let name = Name::new(key).map_err(A::Error::custom)?;
-    if fields.insert(name, map.next_value()?).is_some() {
-        return Err(A::Error::custom(format_args!("field {key:?} is given twice")));
-    }
-    Ok(())
 }
 
 fn read_reserved<'de, A: MapAccess<'de>>(key: &str, map: &mut A) -> Result<Value, A::Error> {
@@ -197,10 +223,7 @@ fn read_reserved<'de, A: MapAccess<'de>>(key: &str, map: &mut A) -> Result<Value
             Uuid::try_parse(&text).map(Value::Uuid).map_err(A::Error::custom)
         }
         TIMESTAMP => Ok(Value::Timestamp(Timestamp(map.next_value()?))),
-        MAP => map.next_value().map(|Literal(fields)| Value::from(fields)),
-        _ => Err(A::Error::custom(format_args!(
-            "the key {key:?} is reserved; write a map with such a name as {{\"$map\": {{…}}}}"
-        ))),
+        _ => Err(A::Error::custom(format_args!("the key {key:?} is reserved; {ESCAPE}"))),
     }
 }
 
@@ -224,32 +247,8 @@ fn read_hex(text: &str) -> Option<Vec<u8>> {
     bytes.collect()
 }
 
-/// A map whose names stand for themselves.
-struct Literal(BTreeMap<Name, Value>);
-
-impl<'de> Deserialize<'de> for Literal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LiteralVisitor)
-    }
-}
-
-struct LiteralVisitor;
-
-impl<'de> Visitor<'de> for LiteralVisitor {
-    type Value = Literal;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Literal, A::Error> {
-        let mut fields = BTreeMap::new();
-        while let Some(key) = map.next_key::<String>()? {
-            read_field(&key, &mut map, &mut fields)?;
-        }
-        Ok(Literal(fields))
-    }
-}
+/// As the visitor of a map that isn't within another.
+const RECORD_VISITOR: ValueVisitor = ValueVisitor { level: RECORD_LEVEL };
 
 struct RecordVisitor;
 
@@ -262,13 +261,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Record, D::Error> {
         if inner.is_human_readable() {
-            return inner.deserialize_any(ValueVisitor).and_then(record_of);
+            return inner.deserialize_any(RECORD_VISITOR).and_then(record_of);
         }
         inner.deserialize_bytes(BinaryVisitor(decode_fields))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Record, A::Error> {
-        ValueVisitor.visit_map(map).and_then(record_of)
+        RECORD_VISITOR.visit_map(map).and_then(record_of)
     }
 }
 

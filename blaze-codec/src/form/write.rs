@@ -1,10 +1,11 @@
 //! Values to other formats.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{FLOAT, Form, HEX, MAP, RECORD, RESERVED, TIMESTAMP, UUID, VALUE};
+use super::{FLOAT, Form, HEX, RECORD, RESERVED, TIMESTAMP, UUID, VALUE};
 use crate::binary::{encode_fields, encode_value};
 use crate::{Name, Record, RecordKey, Timestamp, Value};
 
@@ -85,10 +86,15 @@ fn serialize_value<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok,
 }
 
 fn serialize_fields<S: Serializer>(fields: &Record, serializer: S) -> Result<S::Ok, S::Error> {
-    if fields.names().iter().any(|name| name.starts_with(RESERVED)) {
-        return serialize_reserved(MAP, &Literal(fields), serializer);
+    serializer.collect_map(fields.iter().map(|(name, value)| (key_of(name), value)))
+}
+
+/// The key of a name.
+fn key_of(name: &Name) -> Cow<'_, str> {
+    if name.starts_with(RESERVED) {
+        return Cow::Owned(format!("{RESERVED}{name}"));
     }
-    serializer.collect_map(fields)
+    Cow::Borrowed(name)
 }
 
 fn serialize_reserved<S: Serializer, T: Serialize + ?Sized>(
@@ -99,15 +105,6 @@ fn serialize_reserved<S: Serializer, T: Serialize + ?Sized>(
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(key, content)?;
     map.end()
-}
-
-/// A map whose names stand for themselves.
-struct Literal<'a>(&'a Record);
-
-impl Serialize for Literal<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0)
-    }
 }
 
 fn float_name(float: f64) -> String {

@@ -68,6 +68,16 @@ fn every_reason_comes_back() {
 }
 
 #[test]
+fn every_kind_of_control_message_is_tested() {
+    let mut kinds: Vec<_> = controls().iter().map(|message| message.encode()[0]).collect();
+    kinds.dedup();
+    assert_eq!(kinds.len(), 7);
+    kinds.extend([CHANGES, ROLL]);
+    kinds.sort_unstable();
+    assert!(kinds.into_iter().eq(HELLO..=ROLL));
+}
+
+#[test]
 fn fields_of_later_versions_are_skipped() {
     for message in controls() {
         let mut body = message.encode().to_vec();

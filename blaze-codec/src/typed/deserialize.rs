@@ -1,60 +1,39 @@
 //! Values to a user's types.
 
-use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
+use std::borrow::Cow;
+
+use serde::de::value::{BorrowedStrDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use uuid::Uuid;
 
 use super::error::TypedError;
-use crate::form::{Form, RECORD, VALUE};
-use crate::{Name, RecordIter, Value};
+use super::source::{Fields, Source, Values};
+use crate::binary::{Token, read_token};
+use crate::form::{RECORD, VALUE};
+use crate::reader::Reader;
 
 type Result<T> = std::result::Result<T, TypedError>;
 
-impl Form<'_> {
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::Value(value) => value.kind(),
-            Self::Fields(_) => "map",
-        }
-    }
-}
+/// A value, wherever it is.
+pub(super) struct Node<S>(pub(super) S);
 
-impl<'de> Deserializer<'de> for Form<'de> {
+impl<'de, S: Source<'de>> Deserializer<'de> for Node<S> {
     type Error = TypedError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let value = match self {
-            Self::Value(value) => value,
-            Self::Fields(fields) => return visitor.visit_map(Fields::new(fields.iter())),
-        };
-        match value {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(bool) => visitor.visit_bool(*bool),
-            Value::Int(int) => visitor.visit_i64(*int),
-            Value::Float(float) => visitor.visit_f64(*float),
-            Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Value::Uuid(uuid) => {
-                visitor.visit_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-            }
-            // As in formats for people, which is what serde's own copies pose as.
-            Value::Timestamp(timestamp) => {
-                visitor.visit_map(MapDeserializer::new([("$timestamp", timestamp.0)].into_iter()))
-            }
-            Value::Array(values) => visit_array(values, visitor),
-            Value::Map(fields) => visitor.visit_map(Fields::new(fields.iter())),
-        }
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let token = self.0.token()?;
+        self.visit(token, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self {
-            Self::Value(Value::Null) => visitor.visit_none(),
-            some => visitor.visit_some(some),
+        if self.0.is_null() {
+            return visitor.visit_none();
         }
+        visitor.visit_some(self)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -62,33 +41,37 @@ impl<'de> Deserializer<'de> for Form<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
-        match (name, self) {
-            (VALUE, _) | (RECORD, Self::Fields(_)) => {
-                visitor.visit_newtype_struct(Encoded(self.encode()))
+        if name != VALUE && name != RECORD {
+            return visitor.visit_newtype_struct(self);
+        }
+        let bytes = self.0.encode()?;
+        if name == RECORD {
+            let token = read_token(&mut Reader::new(&bytes))?;
+            if !matches!(token, Token::Map(_)) {
+                return Err(Error::custom(format_args!(
+                    "expected a record, found {}",
+                    token.kind()
+                )));
             }
-            (RECORD, other) => {
-                Err(Error::custom(format_args!("expected a record, found {}", other.kind())))
-            }
-            _ => visitor.visit_newtype_struct(self),
+        }
+        visitor.visit_newtype_struct(Encoded(bytes))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.0.token()? {
+            Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            other => self.visit(other, visitor),
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self {
-            Self::Value(Value::Bytes(bytes)) => {
-                visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied()))
+    fn deserialize_tuple<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value> {
+        match self.0.token()? {
+            Token::Bytes(bytes) if bytes.len() != len => {
+                Err(Error::invalid_length(bytes.len(), &visitor))
             }
-            other => other.deserialize_any(visitor),
+            Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            other => self.visit(other, visitor),
         }
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        if let Self::Value(Value::Bytes(bytes)) = self
-            && bytes.len() != len
-        {
-            return Err(Error::invalid_length(bytes.len(), &visitor));
-        }
-        self.deserialize_seq(visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -101,101 +84,140 @@ impl<'de> Deserializer<'de> for Form<'de> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self {
-            Self::Value(Value::Text(name)) => visitor.visit_enum(Variant { name, content: None }),
-            Self::Fields(fields) => match fields.iter().next() {
-                Some((name, content)) if fields.len() == 1 => {
-                    visitor.visit_enum(Variant { name, content: Some(content) })
-                }
-                _ => Err(Error::custom(format_args!(
-                    "expected a map with the variant's name alone, found {} fields",
-                    fields.len()
-                ))),
-            },
-            Self::Value(other) => {
+        match self.0.token()? {
+            Token::Text(name) => visitor.visit_enum(BorrowedStrDeserializer::new(name)),
+            Token::Map(map) => visit_variant(self.0.fields(map)?, visitor),
+            other => {
                 let expected = "a variant's name, or a map with it alone";
                 Err(Error::custom(format_args!("expected {expected}, found {}", other.kind())))
             }
         }
     }
 
+    /// Nothing is read: who holds the source steps over it.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct map struct identifier ignored_any
+        unit unit_struct map struct identifier
     }
 }
 
-fn visit_array<'de, V: Visitor<'de>>(values: &'de [Value], visitor: V) -> Result<V::Value> {
-    let mut elements = Elements { values: values.iter(), index: 0 };
+impl<'de, S: Source<'de>> Node<S> {
+    /// Hands on what the token says.
+    fn visit<V: Visitor<'de>>(
+        self,
+        token: Token<'de, S::Array, S::Map>,
+        visitor: V,
+    ) -> Result<V::Value> {
+        match token {
+            Token::Null => visitor.visit_unit(),
+            Token::Bool(bool) => visitor.visit_bool(bool),
+            Token::Int(int) => visitor.visit_i64(int),
+            Token::Float(float) => visitor.visit_f64(float),
+            Token::Text(text) => visitor.visit_borrowed_str(text),
+            Token::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Token::Uuid(uuid) => {
+                visitor.visit_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+            // As in formats for people, which is what serde's own copies pose as.
+            Token::Timestamp(timestamp) => {
+                visitor.visit_map(MapDeserializer::new([("$timestamp", timestamp.0)].into_iter()))
+            }
+            Token::Array(array) => visit_array(self.0.values(array)?, visitor),
+            Token::Map(map) => visit_map(self.0.fields(map)?, visitor),
+        }
+    }
+}
+
+fn visit_array<'de, V: Visitor<'de>>(values: impl Values<'de>, visitor: V) -> Result<V::Value> {
+    let found = values.left();
+    let mut elements = Elements { values, index: 0 };
     let made = visitor.visit_seq(&mut elements)?;
-    if elements.values.len() > 0 {
-        return Err(Error::custom(format_args!(
-            "expected {} elements, found {}",
-            elements.index,
-            values.len()
-        )));
+    if elements.values.left() > 0 {
+        let expected = elements.index;
+        return Err(Error::custom(format_args!("expected {expected} elements, found {found}")));
     }
     Ok(made)
 }
 
-struct Elements<'de> {
-    values: std::slice::Iter<'de, Value>,
+fn visit_map<'de, V: Visitor<'de>>(mut fields: impl Fields<'de>, visitor: V) -> Result<V::Value> {
+    let made = visitor.visit_map(Pairs { fields: &mut fields, name: None })?;
+    while fields.name()?.is_some() {}
+    Ok(made)
+}
+
+fn visit_variant<'de, V: Visitor<'de>>(
+    mut fields: impl Fields<'de>,
+    visitor: V,
+) -> Result<V::Value> {
+    let count = fields.left();
+    let Some(name) = fields.name()?.filter(|_| count == 1) else {
+        return Err(Error::custom(format_args!(
+            "expected a map with the variant's name alone, found {count} fields"
+        )));
+    };
+    let made = visitor.visit_enum(Variant { name, fields: &mut fields })?;
+    while fields.name()?.is_some() {}
+    Ok(made)
+}
+
+struct Elements<F> {
+    values: F,
     index: usize,
 }
 
-impl<'de> SeqAccess<'de> for &mut Elements<'de> {
+impl<'de, F: Values<'de>> SeqAccess<'de> for &mut Elements<F> {
     type Error = TypedError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        let Some(value) = self.values.next() else { return Ok(None) };
+        if self.values.left() == 0 {
+            return Ok(None);
+        }
         let index = self.index;
         self.index += 1;
-        seed.deserialize(Form::of(value)).map(Some).map_err(|error| error.in_element(index))
+        self.values.next(seed).map(Some).map_err(|error| error.in_element(index))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.values.len())
+        Some(self.values.left())
     }
 }
 
-struct Fields<'de> {
-    fields: RecordIter<'de>,
-    /// The field whose name was asked for.
-    field: Option<(&'de Name, &'de Value)>,
+struct Pairs<'f, 'de, F> {
+    fields: &'f mut F,
+    /// The name that was read last.
+    name: Option<&'de str>,
 }
 
-impl<'de> Fields<'de> {
-    const fn new(fields: RecordIter<'de>) -> Self {
-        Self { fields, field: None }
-    }
-}
-
-impl<'de> MapAccess<'de> for Fields<'de> {
+impl<'de, F: Fields<'de>> MapAccess<'de> for Pairs<'_, 'de, F> {
     type Error = TypedError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        self.field = self.fields.next();
-        let Some((name, _)) = self.field else { return Ok(None) };
+        self.name = self.fields.name()?;
+        let Some(name) = self.name else { return Ok(None) };
         seed.deserialize(Key(name)).map(Some).map_err(|error| error.in_field(name))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        let (name, value) = self.field.take().expect("serde asks for a key before its value");
-        seed.deserialize(Form::of(value)).map_err(|error| error.in_field(name))
+        let name = self.name.take().expect("serde asks for a key before its value");
+        self.fields.value(seed).map_err(|error| error.in_field(name))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
+        Some(self.fields.left())
     }
 }
 
 /// A map's key: a text that may have been a number or a boolean.
-struct Key<'de>(&'de Name);
+struct Key<'de>(&'de str);
 
 /// Reads a key back as what it was, or lets the visitor refuse the text.
 macro_rules! parsed_keys {
@@ -242,7 +264,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        visitor.visit_enum(Variant { name: self.0, content: None })
+        visitor.visit_enum(BorrowedStrDeserializer::new(self.0))
     }
 
     forward_to_deserialize_any! {
@@ -251,49 +273,42 @@ impl<'de> Deserializer<'de> for Key<'de> {
     }
 }
 
-struct Variant<'de> {
+/// A variant with content.
+struct Variant<'f, 'de, F> {
     name: &'de str,
-    content: Option<&'de Value>,
+    fields: &'f mut F,
 }
 
-impl<'de> Variant<'de> {
-    fn content(self) -> Result<Form<'de>> {
-        let missing = || Error::custom(format_args!("the variant {:?} has no content", self.name));
-        self.content.map(Form::of).ok_or_else(missing)
+impl<'de, F: Fields<'de>> Variant<'_, 'de, F> {
+    fn content<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
+        self.fields.value(seed).map_err(|error| error.in_field(self.name))
     }
 }
 
-impl<'de> EnumAccess<'de> for Variant<'de> {
+impl<'de, F: Fields<'de>> EnumAccess<'de> for Variant<'_, 'de, F> {
     type Error = TypedError;
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
-        let name: StrDeserializer<'_, TypedError> = self.name.into_deserializer();
+        let name = BorrowedStrDeserializer::<TypedError>::new(self.name);
         Ok((seed.deserialize(name)?, self))
     }
 }
 
-impl<'de> VariantAccess<'de> for Variant<'de> {
+impl<'de, F: Fields<'de>> VariantAccess<'de> for Variant<'_, 'de, F> {
     type Error = TypedError;
 
     fn unit_variant(self) -> Result<()> {
-        match self.content {
-            None => Ok(()),
-            Some(_) => Err(Error::custom(format_args!(
-                "the variant {:?} is written without content",
-                self.name
-            ))),
-        }
+        let name = self.name;
+        Err(Error::custom(format_args!("the variant {name:?} is written without content")))
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
-        let name = self.name;
-        seed.deserialize(self.content()?).map_err(|error| error.in_field(name))
+        self.content(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
-        let name = self.name;
-        self.content()?.deserialize_seq(visitor).map_err(|error| error.in_field(name))
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.content(Content::Tuple(len, visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -301,15 +316,34 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        let name = self.name;
-        self.content()?.deserialize_map(visitor).map_err(|error| error.in_field(name))
+        self.content(Content::Struct(visitor))
+    }
+}
+
+/// What a variant holds, for its visitor.
+enum Content<V> {
+    Tuple(usize, V),
+    Struct(V),
+}
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Content<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<V::Value, D::Error> {
+        match self {
+            Self::Tuple(len, visitor) => deserializer.deserialize_tuple(len, visitor),
+            Self::Struct(visitor) => deserializer.deserialize_map(visitor),
+        }
     }
 }
 
 /// A value of our own as its BlazeBinary.
-struct Encoded(Vec<u8>);
+struct Encoded<'de>(Cow<'de, [u8]>);
 
-impl<'de> Deserializer<'de> for Encoded {
+impl<'de> Deserializer<'de> for Encoded<'de> {
     type Error = TypedError;
 
     fn is_human_readable(&self) -> bool {
@@ -317,7 +351,10 @@ impl<'de> Deserializer<'de> for Encoded {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_byte_buf(self.0)
+        match self.0 {
+            Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
+        }
     }
 
     forward_to_deserialize_any! {

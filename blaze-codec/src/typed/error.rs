@@ -4,9 +4,13 @@ use std::fmt::{self, Display};
 
 use crate::{DecodeError, NameError, ValueError};
 
-/// Why a type can't be made a record, or a record a type. Nothing was changed.
+/// Why a type can't be made a record or value, or one of these a type. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct TypedError {
+pub struct TypedError(Box<Located>);
+
+/// Boxed, for each step of reading and writing returns one, or rather none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Located {
     path: String,
     kind: TypedErrorKind,
 }
@@ -42,10 +46,10 @@ pub enum TypedErrorKind {
         /// What kind of value it is.
         found: &'static str,
     },
-    /// A value that breaks a limit.
+    /// What was written breaks a limit.
     #[error(transparent)]
     Value(#[from] ValueError),
-    /// A nested value that breaks a limit.
+    /// Bytes that aren't a value.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// What a type's own implementation says.
@@ -54,21 +58,22 @@ pub enum TypedErrorKind {
 }
 
 impl TypedError {
-    /// The path of the field, such as `authors[2].name`; empty for the record itself.
+    /// The path of the field, such as `authors[2].name`; empty for the whole.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// What is wrong.
     pub const fn kind(&self) -> &TypedErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The error, one field further out.
     pub(super) fn in_field(mut self, name: &str) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path.insert_str(0, separator);
-        self.path.insert_str(0, name);
+        let separator =
+            if self.0.path.is_empty() || self.0.path.starts_with('[') { "" } else { "." };
+        self.0.path.insert_str(0, separator);
+        self.0.path.insert_str(0, name);
         self
     }
 
@@ -80,16 +85,16 @@ impl TypedError {
 
 impl Display for TypedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            write!(f, "field `{}`: ", self.path)?;
+        if !self.0.path.is_empty() {
+            write!(f, "field `{}`: ", self.0.path)?;
         }
-        self.kind.fmt(f)
+        self.0.kind.fmt(f)
     }
 }
 
 impl<K: Into<TypedErrorKind>> From<K> for TypedError {
     fn from(kind: K) -> Self {
-        Self { path: String::new(), kind: kind.into() }
+        Self(Box::new(Located { path: String::new(), kind: kind.into() }))
     }
 }
 

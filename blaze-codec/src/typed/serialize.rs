@@ -1,7 +1,6 @@
-//! A user's types to values.
+//! A user's types to bytes.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::ser::{
@@ -11,190 +10,194 @@ use serde::ser::{
 use uuid::Uuid;
 
 use super::error::{TypedError, TypedErrorKind};
-use crate::binary::{decode_all, decode_fields};
-use crate::form::{RECORD, VALUE};
-use crate::limits::{DEPTH_MAX, what};
-use crate::{Name, Value, ValueError};
+use super::writer::{Level, Mark, Open, RECORD, Writer};
+use crate::binary::Token;
+use crate::form;
 
 type Result<T> = std::result::Result<T, TypedError>;
 
-/// Makes a value of what is serialised.
-pub(super) struct ValueSerializer {
-    /// How many arrays and maps this lies within, the record itself included.
-    depth: usize,
-    readable: bool,
+/// Writes what is serialised.
+pub(super) struct ValueSerializer<'w, 'o> {
+    writer: &'w mut Writer<'o>,
+    level: Level,
+    /// Whether a value of our own is to write its BlazeBinary.
+    encoded: bool,
     /// Whether the type asked if the format is for people, as a UUID does.
     asked: Cell<bool>,
 }
 
-impl ValueSerializer {
-    pub(super) const fn root() -> Self {
-        Self::within(0)
+impl<'w, 'o> ValueSerializer<'w, 'o> {
+    pub(super) const fn new(writer: &'w mut Writer<'o>, level: Level) -> Self {
+        Self { writer, level, encoded: false, asked: Cell::new(false) }
     }
 
-    const fn within(depth: usize) -> Self {
-        Self { depth, readable: true, asked: Cell::new(false) }
+    fn write(self, token: &Token<'_>) -> Result<()> {
+        self.writer.write(self.level, token)
     }
 
-    /// Has a value of our own write its BlazeBinary.
-    fn bytes_of<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
-        value.serialize(Self { depth: 0, readable: false, asked: Cell::new(false) })
+    fn int(self, number: impl TryInto<i64> + Display + Copy) -> Result<()> {
+        let too_large = |_| TypedErrorKind::Integer { number: number.to_string() };
+        self.write(&Token::Int(number.try_into().map_err(too_large)?))
     }
 
-    /// The depth of what an array or map here holds.
-    fn deeper(&self) -> Result<usize> {
-        // One more than values may have, for the record around them.
-        let (found, max) = (self.depth + 1, DEPTH_MAX + 1);
-        if found > max {
-            let limit = ValueError::Limit { what: what::DEPTH, found: found - 1, max: DEPTH_MAX };
-            return Err(TypedErrorKind::from(limit).into());
-        }
-        Ok(found)
+    /// Begins the map of a variant's name to its content.
+    fn variant(self, name: &'static str) -> Result<Self> {
+        let open = self.writer.open(self.level, Some(1), Token::Map)?;
+        self.writer.begin_field(&open, name)?;
+        let level = open.inside();
+        self.writer.leave(&open);
+        Ok(Self::new(self.writer, level))
     }
 
-    fn array(&self, variant: Option<&'static str>) -> Result<ArraySerializer> {
-        Ok(ArraySerializer { depth: self.deeper()?, variant, values: Vec::new() })
+    fn array(
+        self,
+        count: Option<usize>,
+        variant: Option<&'static str>,
+    ) -> Result<ArraySerializer<'w, 'o>> {
+        let open = self.writer.open(self.level, count, Token::Array)?;
+        Ok(ArraySerializer { writer: self.writer, open, count: 0, variant })
     }
 
-    fn map(&self, variant: Option<&'static str>) -> Result<MapSerializer> {
-        Ok(MapSerializer { depth: self.deeper()?, variant, key: None, fields: BTreeMap::new() })
+    fn map(
+        self,
+        count: Option<usize>,
+        variant: Option<&'static str>,
+    ) -> Result<MapSerializer<'w, 'o>> {
+        let open = self.writer.open(self.level, count, Token::Map)?;
+        Ok(MapSerializer { writer: self.writer, open, variant, key: None })
     }
 }
 
-fn int(number: impl TryInto<i64> + Display + Copy) -> Result<Value> {
-    let too_large = |_| TypedErrorKind::Integer { number: number.to_string() }.into();
-    number.try_into().map(Value::Int).map_err(too_large)
+/// The error, one variant further out.
+fn within(variant: Option<&'static str>, error: TypedError) -> TypedError {
+    match variant {
+        Some(variant) => error.in_field(variant),
+        None => error,
+    }
 }
 
-/// Wraps the content of a variant with the variant's name.
-fn variant_of(variant: Option<&'static str>, content: Value) -> Result<Value> {
-    let Some(variant) = variant else { return Ok(content) };
-    let name = Name::new(variant).map_err(TypedErrorKind::from)?;
-    Ok(Value::Map([(name, content)].into()))
-}
-
-impl Serializer for ValueSerializer {
-    type Ok = Value;
+impl<'w, 'o> Serializer for ValueSerializer<'w, 'o> {
+    type Ok = ();
     type Error = TypedError;
-    type SerializeSeq = ArraySerializer;
-    type SerializeTuple = ArraySerializer;
-    type SerializeTupleStruct = ArraySerializer;
-    type SerializeTupleVariant = ArraySerializer;
-    type SerializeMap = MapSerializer;
-    type SerializeStruct = MapSerializer;
-    type SerializeStructVariant = MapSerializer;
+    type SerializeSeq = ArraySerializer<'w, 'o>;
+    type SerializeTuple = ArraySerializer<'w, 'o>;
+    type SerializeTupleStruct = ArraySerializer<'w, 'o>;
+    type SerializeTupleVariant = ArraySerializer<'w, 'o>;
+    type SerializeMap = MapSerializer<'w, 'o>;
+    type SerializeStruct = MapSerializer<'w, 'o>;
+    type SerializeStructVariant = MapSerializer<'w, 'o>;
 
     fn is_human_readable(&self) -> bool {
         self.asked.set(true);
-        self.readable
+        !self.encoded
     }
 
-    fn serialize_bool(self, bool: bool) -> Result<Value> {
-        Ok(Value::Bool(bool))
+    fn serialize_bool(self, bool: bool) -> Result<()> {
+        self.write(&Token::Bool(bool))
     }
 
-    fn serialize_i8(self, number: i8) -> Result<Value> {
-        int(number)
+    fn serialize_i8(self, number: i8) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_i16(self, number: i16) -> Result<Value> {
-        int(number)
+    fn serialize_i16(self, number: i16) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_i32(self, number: i32) -> Result<Value> {
-        int(number)
+    fn serialize_i32(self, number: i32) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_i64(self, number: i64) -> Result<Value> {
-        int(number)
+    fn serialize_i64(self, number: i64) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_i128(self, number: i128) -> Result<Value> {
-        int(number)
+    fn serialize_i128(self, number: i128) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_u8(self, number: u8) -> Result<Value> {
-        int(number)
+    fn serialize_u8(self, number: u8) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_u16(self, number: u16) -> Result<Value> {
-        int(number)
+    fn serialize_u16(self, number: u16) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_u32(self, number: u32) -> Result<Value> {
-        int(number)
+    fn serialize_u32(self, number: u32) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_u64(self, number: u64) -> Result<Value> {
-        int(number)
+    fn serialize_u64(self, number: u64) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_u128(self, number: u128) -> Result<Value> {
-        int(number)
+    fn serialize_u128(self, number: u128) -> Result<()> {
+        self.int(number)
     }
 
-    fn serialize_f32(self, float: f32) -> Result<Value> {
-        Ok(Value::Float(float.into()))
+    fn serialize_f32(self, float: f32) -> Result<()> {
+        self.write(&Token::Float(float.into()))
     }
 
-    fn serialize_f64(self, float: f64) -> Result<Value> {
-        Ok(Value::Float(float))
+    fn serialize_f64(self, float: f64) -> Result<()> {
+        self.write(&Token::Float(float))
     }
 
-    fn serialize_char(self, char: char) -> Result<Value> {
-        Ok(Value::from(char.to_string()))
+    fn serialize_char(self, char: char) -> Result<()> {
+        self.write(&Token::Text(char.encode_utf8(&mut [0; 4])))
     }
 
-    fn serialize_str(self, text: &str) -> Result<Value> {
+    fn serialize_str(self, text: &str) -> Result<()> {
         if self.asked.get()
             && let Ok(uuid) = Uuid::try_parse(text)
             && uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text
         {
-            return Ok(Value::Uuid(uuid));
+            return self.write(&Token::Uuid(uuid));
         }
-        Ok(Value::from(text))
+        self.write(&Token::Text(text))
     }
 
-    fn serialize_bytes(self, bytes: &[u8]) -> Result<Value> {
-        Ok(Value::from(bytes))
-    }
-
-    fn serialize_none(self) -> Result<Value> {
-        Ok(Value::Null)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value> {
-        match value.serialize(self)? {
-            Value::Null => Err(TypedErrorKind::NestedNone.into()),
-            value => Ok(value),
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<()> {
+        if self.encoded {
+            return self.writer.write_encoded(self.level, bytes);
         }
+        self.write(&Token::Bytes(bytes))
     }
 
-    fn serialize_unit(self) -> Result<Value> {
-        Ok(Value::Null)
+    fn serialize_none(self) -> Result<()> {
+        self.write(&Token::Null)
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<Value> {
-        Ok(Value::Null)
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
+        let Self { writer, level, encoded, asked } = self;
+        let mark = writer.mark();
+        value.serialize(ValueSerializer { writer, level, encoded, asked })?;
+        if writer.is_null(mark) {
+            return Err(TypedErrorKind::NestedNone.into());
+        }
+        Ok(())
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<Value> {
-        Ok(Value::from(name))
+    fn serialize_unit(self) -> Result<()> {
+        self.write(&Token::Null)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
+        self.write(&Token::Null)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, name: &'static str) -> Result<()> {
+        self.write(&Token::Text(name))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         name: &'static str,
         inner: &T,
-    ) -> Result<Value> {
-        let decode: fn(&[u8]) -> _ = match name {
-            VALUE => decode_all,
-            RECORD => |bytes| decode_fields(bytes).map(Value::Map),
-            _ => return inner.serialize(self),
-        };
-        let bytes = Self::bytes_of(inner)?;
-        let Value::Bytes(bytes) = bytes else { return Ok(bytes) };
-        decode(&bytes).map_err(|error| TypedErrorKind::from(error).into())
+    ) -> Result<()> {
+        let encoded = name == form::VALUE || name == form::RECORD;
+        inner.serialize(Self { encoded, ..self })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -203,21 +206,25 @@ impl Serializer for ValueSerializer {
         _: u32,
         variant: &'static str,
         content: &T,
-    ) -> Result<Value> {
-        let content = content.serialize(Self::within(self.deeper()?));
-        variant_of(Some(variant), content.map_err(|error| error.in_field(variant))?)
+    ) -> Result<()> {
+        let inside = self.variant(variant)?;
+        content.serialize(inside).map_err(|error| error.in_field(variant))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<ArraySerializer> {
-        self.array(None)
+    fn serialize_seq(self, count: Option<usize>) -> Result<ArraySerializer<'w, 'o>> {
+        self.array(count, None)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<ArraySerializer> {
-        self.array(None)
+    fn serialize_tuple(self, count: usize) -> Result<ArraySerializer<'w, 'o>> {
+        self.array(Some(count), None)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ArraySerializer> {
-        self.array(None)
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        count: usize,
+    ) -> Result<ArraySerializer<'w, 'o>> {
+        self.array(Some(count), None)
     }
 
     fn serialize_tuple_variant(
@@ -225,17 +232,17 @@ impl Serializer for ValueSerializer {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
-    ) -> Result<ArraySerializer> {
-        self.array(Some(variant))
+        count: usize,
+    ) -> Result<ArraySerializer<'w, 'o>> {
+        self.variant(variant)?.array(Some(count), Some(variant))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<MapSerializer> {
-        self.map(None)
+    fn serialize_map(self, count: Option<usize>) -> Result<MapSerializer<'w, 'o>> {
+        self.map(count, None)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapSerializer> {
-        self.map(None)
+    fn serialize_struct(self, _: &'static str, count: usize) -> Result<MapSerializer<'w, 'o>> {
+        self.map(Some(count), None)
     }
 
     fn serialize_struct_variant(
@@ -243,81 +250,101 @@ impl Serializer for ValueSerializer {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
-    ) -> Result<MapSerializer> {
-        self.map(Some(variant))
+        count: usize,
+    ) -> Result<MapSerializer<'w, 'o>> {
+        self.variant(variant)?.map(Some(count), Some(variant))
     }
 }
 
-/// Gathers the elements of an array.
-pub(super) struct ArraySerializer {
-    depth: usize,
+/// Writes the elements of an array.
+pub(super) struct ArraySerializer<'w, 'o> {
+    writer: &'w mut Writer<'o>,
+    open: Open,
+    count: usize,
     variant: Option<&'static str>,
-    values: Vec<Value>,
 }
 
-impl ArraySerializer {
+impl ArraySerializer<'_, '_> {
     fn push<T: Serialize + ?Sized>(&mut self, element: &T) -> Result<()> {
-        let value = element.serialize(ValueSerializer::within(self.depth));
-        self.values.push(value.map_err(|error| error.in_element(self.values.len()))?);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Value> {
-        variant_of(self.variant, Value::Array(self.values))
-    }
-}
-
-/// Gathers the fields of a map.
-pub(super) struct MapSerializer {
-    depth: usize,
-    variant: Option<&'static str>,
-    key: Option<String>,
-    fields: BTreeMap<Name, Value>,
-}
-
-impl MapSerializer {
-    fn insert<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<()> {
-        let within = |error: TypedError| error.in_field(key);
-        let name = Name::new(key).map_err(|error| within(TypedErrorKind::from(error).into()))?;
-        let value = value.serialize(ValueSerializer::within(self.depth)).map_err(within)?;
-        if self.fields.insert(name, value).is_some() {
-            return Err(within(TypedErrorKind::Twice.into()));
+        let mark = self.writer.mark();
+        if let Err(error) = element.serialize(ValueSerializer::new(self.writer, self.open.inside()))
+        {
+            // A type may go on without what failed.
+            self.writer.back_to(mark);
+            return Err(within(self.variant, error.in_element(self.count)));
         }
+        self.count += 1;
         Ok(())
     }
 
-    fn finish(self) -> Result<Value> {
-        variant_of(self.variant, Value::from(self.fields))
+    fn finish(self) -> Result<()> {
+        let closed = self.writer.close(self.open, self.count);
+        closed.map_err(|error| within(self.variant, error))
     }
 }
 
-/// The text that a map's key becomes.
-fn key_text(key: Value) -> Result<String> {
-    match key {
-        Value::Text(text) => Ok(text.into()),
-        Value::Int(int) => Ok(int.to_string()),
-        Value::Bool(bool) => Ok(bool.to_string()),
-        Value::Uuid(uuid) => Ok(uuid.to_string()),
-        other => Err(TypedErrorKind::Key { found: other.kind() }.into()),
+/// Writes the fields of a map.
+pub(super) struct MapSerializer<'w, 'o> {
+    writer: &'w mut Writer<'o>,
+    open: Open,
+    variant: Option<&'static str>,
+    /// Where the field begins whose name was written, but not its value.
+    key: Option<Mark>,
+}
+
+impl MapSerializer<'_, '_> {
+    fn name(&mut self, before: Mark, name: &str) -> Result<()> {
+        self.key = Some(before);
+        let begun = self.writer.begin_field(&self.open, name);
+        begun.map_err(|error| self.failed(error.in_field(name)))
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let mark = self.key.expect("serde gives a key before its value");
+        let level = self.open.inside();
+        if let Err(error) = value.serialize(ValueSerializer::new(self.writer, level)) {
+            let error = error.in_field(self.writer.field_name(mark));
+            return Err(self.failed(error));
+        }
+        self.writer.end_field();
+        self.key = None;
+        Ok(())
+    }
+
+    /// Takes the field back: a type may go on without what failed.
+    fn failed(&mut self, error: TypedError) -> TypedError {
+        if let Some(mark) = self.key.take() {
+            self.writer.back_to(mark);
+        }
+        within(self.variant, error)
+    }
+
+    fn finish(self) -> Result<()> {
+        assert!(self.key.is_none(), "serde gives a value after its key");
+        self.writer.close_map(self.open).map_err(|error| within(self.variant, error))
     }
 }
 
-impl SerializeMap for MapSerializer {
-    type Ok = Value;
+impl SerializeMap for MapSerializer<'_, '_> {
+    type Ok = ();
     type Error = TypedError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.key = Some(key_text(key.serialize(ValueSerializer::within(self.depth))?)?);
-        Ok(())
+        assert!(self.key.is_none(), "serde gives a value after its key");
+        let mark = self.writer.mark();
+        let written = key.serialize(ValueSerializer::new(self.writer, RECORD));
+        let text = written.and_then(|()| self.writer.key_text(mark));
+        // A field's name is no value, and takes other bytes.
+        self.writer.back_to(mark);
+        let text = text.map_err(|error| within(self.variant, error))?;
+        self.name(mark, &text)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let key = self.key.take().expect("serde gives a key before its value");
-        self.insert(&key, value)
+        self.value(value)
     }
 
-    fn end(self) -> Result<Value> {
+    fn end(self) -> Result<()> {
         self.finish()
     }
 }
@@ -325,15 +352,15 @@ impl SerializeMap for MapSerializer {
 /// Implements traits that give one element after the other.
 macro_rules! gather_elements {
     ($($trait:ident::$function:ident),*) => {
-        $(impl $trait for ArraySerializer {
-            type Ok = Value;
+        $(impl $trait for ArraySerializer<'_, '_> {
+            type Ok = ();
             type Error = TypedError;
 
             fn $function<T: Serialize + ?Sized>(&mut self, element: &T) -> Result<()> {
                 self.push(element)
             }
 
-            fn end(self) -> Result<Value> {
+            fn end(self) -> Result<()> {
                 self.finish()
             }
         })*
@@ -348,8 +375,8 @@ gather_elements! {
 /// Implements traits that give one named field after the other.
 macro_rules! gather_fields {
     ($($trait:ident),*) => {
-        $(impl $trait for MapSerializer {
-            type Ok = Value;
+        $(impl $trait for MapSerializer<'_, '_> {
+            type Ok = ();
             type Error = TypedError;
 
             fn serialize_field<T: Serialize + ?Sized>(
@@ -357,10 +384,11 @@ macro_rules! gather_fields {
                 name: &'static str,
                 value: &T,
             ) -> Result<()> {
-                self.insert(name, value)
+                self.name(self.writer.mark(), name)?;
+                self.value(value)
             }
 
-            fn end(self) -> Result<Value> {
+            fn end(self) -> Result<()> {
                 self.finish()
             }
         })*

@@ -160,3 +160,22 @@ impl<'a> MapRef<'a> {
         self.len() == 0
     }
 }
+
+impl<'a> ValueRef<'a> {
+    /// What the value begins with, and where what it holds lies.
+    pub(crate) const fn parts(self) -> (Token<'a>, Reader<'a>) {
+        let nowhere = Reader::new(&[]);
+        match self {
+            Self::Null => (Token::Null, nowhere),
+            Self::Bool(bool) => (Token::Bool(bool), nowhere),
+            Self::Int(int) => (Token::Int(int), nowhere),
+            Self::Float(float) => (Token::Float(float), nowhere),
+            Self::Text(text) => (Token::Text(text), nowhere),
+            Self::Bytes(bytes) => (Token::Bytes(bytes), nowhere),
+            Self::Uuid(uuid) => (Token::Uuid(uuid), nowhere),
+            Self::Timestamp(timestamp) => (Token::Timestamp(timestamp), nowhere),
+            Self::Array(ArrayRef { count, values }) => (Token::Array(count), values),
+            Self::Map(MapRef { count, fields }) => (Token::Map(count), fields),
+        }
+    }
+}

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 
 from batches import decode_batch  # noqa: E402
 from messages import decode_frames, decode_message  # noqa: E402
-from values import Malformed, decode_value  # noqa: E402
+from values import Later, Malformed, decode_value  # noqa: E402
 
 DECODERS = {
     "values": decode_value,
@@ -72,7 +72,8 @@ def outcome(decode, data):
     try:
         return {"decoded": decode(data)}
     except Malformed as error:
-        return {"error": {"offset": error.offset, "what": error.what}}
+        needs = {"needs": error.needs} if isinstance(error, Later) else {}
+        return {"error": {"offset": error.offset, "what": error.what, **needs}}
 
 
 def mutated(decode, data):

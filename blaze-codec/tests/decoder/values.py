@@ -5,6 +5,7 @@ import struct
 import uuid
 from typing import NamedTuple
 
+FORMAT_VERSION = 1
 VALUES_MAX = 1_048_576
 VALUES_BYTES_MAX = 16 << 20
 DEPTH_MAX = 64
@@ -17,6 +18,15 @@ class Malformed(Exception):
     def __init__(self, offset, what):
         super().__init__(f"at byte {offset}: {what}")
         self.offset, self.what = offset, what
+
+
+class Later(Malformed):
+    """A value that a later version of the format has, which may be well-formed in that."""
+
+    def __init__(self, offset, needs):
+        known = f"version {FORMAT_VERSION} is the newest that this decoder knows"
+        super().__init__(offset, f"a value needs format version {needs}, and {known}")
+        self.needs = needs
 
 
 class Timestamp(NamedTuple):
@@ -142,6 +152,11 @@ class Reader:
             return self.array(at, self.length(at, 16), depth)
         if tag == 0x0A:
             return self.map(at, self.length(at, 16, 3), depth)
+        if tag == 0x0B:
+            needs, _ = self.u8(), self.take(self.count(1, VALUES_BYTES_MAX, "bytes"))
+            if needs <= FORMAT_VERSION:
+                raise Malformed(at, f"a value of version {needs} has a tag of its own")
+            raise Later(at, needs)
         if tag == 0x0F and removed:
             return REMOVED
         raise Malformed(at, f"no value has the tag {tag:02x} here")
@@ -239,8 +254,9 @@ def to_json(value):
     if isinstance(value, list):
         return [to_json(inner) for inner in value]
     if isinstance(value, dict):
-        fields = {name: to_json(inner) for name, inner in value.items()}
-        return {"$map": fields} if any(name.startswith("$") for name in fields) else fields
+        escape = {True: "$", False: ""}
+        fields = value.items()
+        return {escape[name.startswith("$")] + name: to_json(inner) for name, inner in fields}
     return value
 
 
