@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
-use crate::reader::{Reader, capacity, owned_name, utf8};
+use crate::reader::{Reader, capacity, owned_name};
 use crate::{DecodeError, Name, Record, Timestamp, Value};
 
 /// The version of the format, of which this is the newest that is known.
@@ -249,7 +249,7 @@ pub(crate) enum Token<'a, A = usize, M = usize> {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Text(Chars<'a>),
+    Text(&'a str),
     Bytes(&'a [u8]),
     Uuid(&'a Uuid),
     Timestamp(Timestamp),
@@ -287,29 +287,11 @@ impl Token<'_> {
             Self::Float(float) => encode_float(float, out),
             Self::Text(text) => encode_text(text, out),
             Self::Bytes(bytes) => encode_bytes(bytes, out),
-            Self::Uuid(uuid) => encode_uuid(uuid, out),
+            Self::Uuid(uuid) => encode_uuid(*uuid, out),
             Self::Timestamp(timestamp) => encode_timestamp(timestamp, out),
             Self::Array(count) => encode_length(ARRAYS, count, out),
             Self::Map(count) => encode_length(MAPS, count, out),
         }
-    }
-}
-
-/// Bytes that are to be UTF-8, which costs more to check than all else of a token.
-#[derive(Clone, Copy)]
-pub(crate) struct Chars<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Chars<'a> {
-    fn read(reader: &mut Reader<'a>, bytes: usize) -> Result<Self, DecodeError> {
-        let at = reader.at();
-        Ok(Self { bytes: reader.take(bytes)?, at })
-    }
-
-    pub(crate) fn text(self) -> Result<&'a str, DecodeError> {
-        utf8(self.bytes, self.at)
     }
 }
 
@@ -331,10 +313,10 @@ pub(crate) fn read_token<'a>(reader: &mut Reader<'a>) -> Result<Token<'a>, Decod
         FLOAT => Token::Float(f64::from_bits(u64::from_le_bytes(reader.array()?))),
         UUID => Token::Uuid(Uuid::from_bytes_ref(reader.array_ref()?)),
         TIMESTAMP => Token::Timestamp(Timestamp(reader.signed()?)),
-        0x40..=0x7f => Token::Text(Chars::read(reader, (tag & TEXTS.max).into())?),
+        0x40..=0x7f => Token::Text(reader.text((tag & TEXTS.max).into())?),
         TEXT => {
             let length = read_length(TEXTS, reader, what::RECORD_BYTES, RECORD_BYTES_MAX)?;
-            Token::Text(Chars::read(reader, length)?)
+            Token::Text(reader.text(length)?)
         }
         0x30..=0x3f => Token::Bytes(reader.take((tag & BLOBS.max).into())?),
         BYTES => {
@@ -429,7 +411,7 @@ pub(crate) fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value,
         Token::Bool(bool) => Value::Bool(bool),
         Token::Int(int) => Value::Int(int),
         Token::Float(float) => Value::Float(float),
-        Token::Text(text) => Value::from(text.text()?),
+        Token::Text(text) => Value::from(text),
         Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
         Token::Uuid(uuid) => Value::Uuid(*uuid),
         Token::Timestamp(timestamp) => Value::Timestamp(timestamp),
@@ -473,7 +455,6 @@ pub(crate) fn skip_value(reader: &mut Reader<'_>, depth: usize) -> Result<(), De
     match read_token(reader)? {
         Token::Array(count) => skip_values(reader, count, deeper(depth)?),
         Token::Map(count) => skip_fields(reader, count, deeper(depth)?),
-        Token::Text(text) => text.text().map(drop),
         _ => Ok(()),
     }
 }
@@ -490,8 +471,11 @@ pub(crate) fn pass(token: &Token<'_>, reader: &mut Reader<'_>) -> Result<(), Dec
             let bytes = reader.byte()?;
             reader.take(bytes.into())?;
         }
-        let inner = read_token(reader)?;
-        pass(&inner, reader)
+        // What takes the most time of a text is the check that it is one.
+        match reader.rest().first() {
+            Some(tag @ 0x40..=0x7f) => reader.take(1 + usize::from(tag & TEXTS.max)).map(drop),
+            _ => pass(&read_token(reader)?, reader),
+        }
     })
 }
 

@@ -35,6 +35,7 @@ const PONG: u8 = 6;
 const GOODBYE: u8 = 7;
 const START: u8 = 8;
 const ROLL: u8 = 9;
+const DEFINITIONS: u8 = 10;
 
 /// One message.
 ///
@@ -67,6 +68,9 @@ pub enum Message {
     /// A piece of the roll that was asked for: a payload as that of changes, in one frame,
     /// whose operations are updates without values.
     Roll(Bytes),
+    /// What numbers in the batches that follow mean; for
+    /// [`Definitions::add`](crate::batch::Definitions::add).
+    Definitions(Bytes),
 }
 
 impl Message {
@@ -88,6 +92,7 @@ impl Message {
             Self::Goodbye(goodbye) => (GOODBYE, postcard::to_stdvec(goodbye)),
             Self::Start(start) => (START, postcard::to_stdvec(start)),
             Self::Roll(payload) => return [&[ROLL, 0], &payload[..]].concat().into(),
+            Self::Definitions(payload) => return [&[DEFINITIONS, 0], &payload[..]].concat().into(),
             Self::Changes(frame) => return changes::frame_body(frame.more, &frame.payload).into(),
         };
         let payload = payload.expect("control messages have known lengths");
@@ -118,6 +123,9 @@ impl Message {
         }
         if kind == ROLL {
             return Ok(Self::Roll(payload));
+        }
+        if kind == DEFINITIONS {
+            return Ok(Self::Definitions(payload));
         }
         limits::check(limits::what::CONTROL_BYTES, payload.len(), CONTROL_BYTES_MAX)?;
         match kind {

@@ -16,6 +16,10 @@ use crate::{DecodeError, NodeId, Operation};
 const SHAPE_BYTES_MIN: usize = 5;
 /// The smallest definition of a node: its number, and the node.
 const NODE_BYTES_MIN: usize = 17;
+/// What definitions take beside names and nodes at most, even if each is told by itself:
+/// numbers, kinds, lengths and counts.
+const SHAPE_HEAD_BYTES_MAX: usize = 9;
+const NODE_HEAD_BYTES_MAX: usize = 4;
 
 /// An entry of the dictionary of an [`Encoder`](super::Encoder).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,9 +92,9 @@ impl Dictionary {
             self.last_shape = *number;
             return Some(*number);
         }
-        let names: usize = shape.fields().map(|name| 1 + name.len()).sum();
-        let number =
-            self.room(self.shapes.len(), SHAPE_BYTES_MIN + 8 + shape.collection.len() + names)?;
+        let names = shape.fields().map(|name| 1 + name.len());
+        let bytes = SHAPE_HEAD_BYTES_MAX + shape.collection.len() + names.sum::<usize>();
+        let number = self.room(self.shapes.len(), bytes)?;
         let Self { shapes, shape_table, hasher, .. } = self;
         shape_table.insert_unique(hash, number, |number| {
             hasher.hash_one(ShapeRef::from(&shapes[*number as usize]))
@@ -110,7 +114,7 @@ impl Dictionary {
             self.last_node = *number;
             return Some(*number);
         }
-        let number = self.room(self.nodes.len(), NODE_BYTES_MIN + 1)?;
+        let number = self.room(self.nodes.len(), NODE_HEAD_BYTES_MAX + size_of::<NodeId>())?;
         let Self { nodes, node_table, hasher, .. } = self;
         node_table.insert_unique(hash, number, |number| hasher.hash_one(nodes[*number as usize]));
         nodes.push(node);

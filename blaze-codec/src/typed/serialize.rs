@@ -153,7 +153,7 @@ impl<'w, 'o> Serializer for ValueSerializer<'w, 'o> {
             && let Ok(uuid) = Uuid::try_parse(text)
             && uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text
         {
-            return self.write(&Token::Uuid(uuid));
+            return self.write(&Token::Uuid(&uuid));
         }
         self.write(&Token::Text(text))
     }

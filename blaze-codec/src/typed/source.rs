@@ -81,7 +81,7 @@ impl<'de> Source<'de> for Form<'de> {
             Value::Float(float) => Token::Float(*float),
             Value::Text(text) => Token::Text(text),
             Value::Bytes(bytes) => Token::Bytes(bytes),
-            Value::Uuid(uuid) => Token::Uuid(*uuid),
+            Value::Uuid(uuid) => Token::Uuid(uuid),
             Value::Timestamp(timestamp) => Token::Timestamp(*timestamp),
             Value::Array(values) => Token::Array(values),
             Value::Map(fields) => Token::Map(fields),

@@ -60,7 +60,7 @@ impl<'a> ValueRef<'a> {
             Token::Bool(bool) => Self::Bool(bool),
             Token::Int(int) => Self::Int(int),
             Token::Float(float) => Self::Float(float),
-            Token::Text(text) => Self::Text(text.text().expect(CHECKED)),
+            Token::Text(text) => Self::Text(text),
             Token::Bytes(bytes) => Self::Bytes(bytes),
             Token::Uuid(uuid) => Self::Uuid(uuid),
             Token::Timestamp(timestamp) => Self::Timestamp(timestamp),
@@ -163,7 +163,7 @@ impl<'a> MapRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// What the value begins with, and where what it holds lies.
-    pub(crate) const fn parts(self) -> (Token<'a>, Reader<'a>) {
+    pub(crate) fn parts(self) -> (Token<'a>, Reader<'a>) {
         let nowhere = Reader::new(&[]);
         match self {
             Self::Null => (Token::Null, nowhere),
@@ -174,8 +174,14 @@ impl<'a> ValueRef<'a> {
             Self::Bytes(bytes) => (Token::Bytes(bytes), nowhere),
             Self::Uuid(uuid) => (Token::Uuid(uuid), nowhere),
             Self::Timestamp(timestamp) => (Token::Timestamp(timestamp), nowhere),
-            Self::Array(ArrayRef { count, values }) => (Token::Array(count), values),
-            Self::Map(MapRef { count, fields }) => (Token::Map(count), fields),
+            Self::Array(array) => {
+                let (count, values) = array.open();
+                (Token::Array(count), values)
+            }
+            Self::Map(map) => {
+                let (count, fields) = map.open();
+                (Token::Map(count), fields)
+            }
         }
     }
 }
