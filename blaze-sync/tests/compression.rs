@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blaze_sync::{
-    Compression, Database, Mode, NodeOptions, Record, RecordKey, Role, TcpTransport, Topology,
-    record,
+    Compression, Database, LinkStatus, Mode, NodeOptions, Record, RecordKey, Role, TcpTransport,
+    Topology, record,
 };
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -60,7 +60,7 @@ async fn carried(sends: Compression, receives: Compression, expected: Compressio
     let (address, relayed) = relay(endpoint.address().to_owned()).await;
     let mut link =
         there.connect(follows, &format!("tcp://{address}"), Mode::ReadOnly).await.unwrap();
-    within(link.wait_for(|status| status.is_connected())).await.unwrap();
+    within(link.wait_for(LinkStatus::is_connected)).await.unwrap();
 
     let links = here.links(serves).unwrap().borrow().clone();
     let told: Vec<_> = links.values().filter_map(|status| status.peer.clone()).collect();

@@ -232,9 +232,9 @@ fn what_is_sent_over_tcp_is_compressed_as_it_is_told_to() {
         let args = ["connect", "b", endpoint, "--json", "--compression", compression];
         let mut b = bench.start(&args);
         assert_eq!(b.object(is_live)["peer"]["compression"], compression);
-        end(b, Signal::TERM);
         // Each side decides for itself.
         assert_eq!(a.object(is_live)["peer"]["compression"], "lz4");
+        end(b, Signal::TERM);
     }
     end(a, Signal::TERM);
 

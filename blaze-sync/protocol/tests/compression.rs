@@ -38,8 +38,12 @@ fn sent(a: &mut End, b: &mut End) -> [usize; 2] {
         for (bytes, frame) in sent.iter_mut().zip([&from_a, &from_b]) {
             *bytes += frame.as_ref().map_or(0, Bytes::len);
         }
-        from_a.map(|frame| b.input(at(1), Input::Frame(frame)).unwrap());
-        from_b.map(|frame| a.input(at(1), Input::Frame(frame)).unwrap());
+        if let Some(frame) = from_a {
+            b.input(at(1), Input::Frame(frame)).unwrap();
+        }
+        if let Some(frame) = from_b {
+            a.input(at(1), Input::Frame(frame)).unwrap();
+        }
     }
 }
 

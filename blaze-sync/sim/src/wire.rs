@@ -82,9 +82,9 @@ impl World {
                 hello.protocol_min = protocol_min;
                 hello.protocol_max = protocol_max;
                 // Later fields come behind what it reads, though that be nothing.
-                let none: &[u8] = if hello.reads == CompressionSet::EMPTY { &[0] } else { &[] };
+                let nothing: &[u8] = if hello.reads == CompressionSet::EMPTY { &[0] } else { &[] };
                 let body = Message::Hello(hello).encode();
-                later_fields([&body[..], none].concat().into())
+                later_fields([&body[..], nothing].concat().into())
             }
             Ok(Message::Changes(_) | Message::Roll(_)) | Err(_) => frame,
             Ok(_) => later_fields(frame),
