@@ -14,6 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from batches import decode_batch  # noqa: E402
+from compressed import expand  # noqa: E402
 from messages import decode_frames, decode_message  # noqa: E402
 from values import Later, Malformed, decode_value  # noqa: E402
 
@@ -22,6 +23,7 @@ DECODERS = {
     "batches": decode_batch,
     "messages": decode_message,
     "frames": decode_frames,
+    "compressed": lambda data: expand(data).hex(),
 }
 
 
