@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use blaze_codec::message::Range;
+use blaze_codec::message::{Body, Range};
 use blaze_codec::{Checkpoint, NodeId, Operation, Seq};
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::size;
@@ -33,7 +32,7 @@ pub struct Committed {
     roots: Vec<Checkpoint>,
     operations: Vec<Operation>,
     bytes_max: usize,
-    frames: OnceLock<Vec<Bytes>>,
+    frames: OnceLock<Vec<Body>>,
 }
 
 impl Committed {
@@ -73,12 +72,13 @@ impl Committed {
     }
 
     /// The frames' bodies that carry it, encoded when first asked for, once for
-    /// all sessions; none if nothing changed.
-    pub fn frames(&self) -> &[Bytes] {
+    /// all sessions, and so is each compressed; none if nothing changed.
+    pub fn frames(&self) -> &[Body] {
         self.frames.get_or_init(|| match self.seq.0.checked_sub(1) {
             Some(after) if !self.operations.is_empty() => {
                 let range = Range::new(Seq(after), self.seq);
-                Range { roots: self.roots.clone(), ..range }.encode(&self.operations)
+                let range = Range { roots: self.roots.clone(), ..range };
+                range.encode(&self.operations).into_iter().map(Body::from).collect()
             }
             _ => Vec::new(),
         })
@@ -106,8 +106,9 @@ struct Ring {
 }
 
 impl LiveFeed {
-    /// The most bytes of changes that the ring holds: 8 MiB. A commit larger than
-    /// that is read from the database.
+    /// The most bytes of changes that the ring holds: 8 MiB, as encoded; each compression
+    /// that is in use adds what it makes of them. A commit larger than that is read from
+    /// the database.
     pub const BYTES_MAX: usize = 8 * 1024 * 1024;
 
     /// A feed whose latest commit is `head`, with nothing in the ring.

@@ -110,5 +110,5 @@ fn the_frames_of_a_commit_are_encoded_once() {
     let commit = commit(7, 10);
     let (first, second) = (commit.frames(), commit.frames());
     assert_eq!(first.len(), 1);
-    assert_eq!(first[0].as_ptr(), second[0].as_ptr());
+    assert_eq!(first[0].bytes().as_ptr(), second[0].bytes().as_ptr());
 }

@@ -47,6 +47,8 @@ pub enum Canary {
     RollOfEverything,
     /// A peer that missed tombstones is sent changes before its roll is merged.
     SentBeforeRoll,
+    /// Changes are compressed for a peer that can't read it.
+    CompressionUnasked,
 }
 
 thread_local! {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use blaze_codec::message::{Ack, Start, encode_changes};
+use blaze_codec::message::{Ack, Body, Compression, Start, encode_changes};
 use blaze_codec::{Checkpoint, History, Seq};
 use bytes::Bytes;
 
@@ -37,7 +37,8 @@ pub(crate) struct Outbound {
     /// The head when the session began: the peer waits to reach it.
     announced: Seq,
     credit: u64,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Body>,
+    compression: Compression,
     /// What was read last and isn't queued yet: the peer may be about to get it by another
     /// way, and what follows keeps its place. Nothing more is read until it is empty.
     kept: VecDeque<OutgoingItem>,
@@ -84,6 +85,7 @@ impl Outbound {
             announced,
             credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
+            compression: Compression::None,
             kept: VecDeque::new(),
             kept_ms: 0,
             first,
@@ -96,6 +98,11 @@ impl Outbound {
             begun: false,
             roll: None,
         })
+    }
+
+    /// Compresses what is sent from now on.
+    pub(crate) fn compress(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// The peer lets this side send, its roll first if it asks for that.
@@ -261,7 +268,7 @@ impl Outbound {
         if canary::is(Canary::UntoldNeverTold) {
             return;
         }
-        self.queue.extend(encode_changes(self.told, through, &[]));
+        self.queue.extend(encode_changes(self.told, through, &[]).into_iter().map(Body::from));
         self.told = through;
     }
 
@@ -271,18 +278,17 @@ impl Outbound {
         if canary::is(Canary::CreditIgnored) {
             return !self.queue.is_empty();
         }
-        self.queue.front().is_some_and(|frame| frame.len() as u64 <= self.credit)
+        self.queue.front().is_some_and(|frame| frame.bytes().len() as u64 <= self.credit)
     }
 
-    /// The next frame, if credit allows it.
+    /// The next frame, if credit allows it: for what the peer makes of it, however few bytes
+    /// are sent.
     pub(crate) fn poll_frame(&mut self) -> Option<Bytes> {
+        let bytes = self.queue.front()?.bytes().len() as u64;
         #[cfg(feature = "canary")]
-        if canary::is(Canary::CreditIgnored) {
-            return self.queue.pop_front();
-        }
-        let bytes = self.queue.front()?.len() as u64;
+        let bytes = if canary::is(Canary::CreditIgnored) { 0 } else { bytes };
         self.credit = self.credit.checked_sub(bytes)?;
-        self.queue.pop_front()
+        Some(self.queue.pop_front()?.compressed(self.compression))
     }
 
     /// Takes an ack.

@@ -13,7 +13,7 @@ fn ack(through: u64, credit: u64) -> Ack {
 }
 
 fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
-    let frames = vec![Bytes::from(vec![0; bytes])];
+    let frames = vec![Bytes::from(vec![0; bytes]).into()];
     OutgoingItem { after: Seq(after), through: Seq(through), frames, roots: Vec::new() }
 }
 

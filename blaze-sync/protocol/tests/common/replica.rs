@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use blaze_codec::message::{Range, encode_roll};
+use blaze_codec::message::{Body, Range, encode_roll};
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq,
     Span, Version, record,
@@ -129,7 +129,7 @@ impl Replica {
             ..operation.clone()
         };
         let named: Vec<_> = commits.iter().flat_map(|commit| &commit.1).map(named).collect();
-        let frames = vec![encode_roll(after, reached, &named).unwrap()];
+        let frames = vec![encode_roll(after, reached, &named).unwrap().into()];
         let items = vec![OutgoingItem { after, through: reached, frames, roots: Vec::new() }];
         Outgoing { items, behind: false }
     }
@@ -143,6 +143,7 @@ impl Replica {
                 origin.is_some_and(|reached| known.covers(reached)) || known.covers_all(&roots);
             let range = Range { roots: roots.clone(), ..range };
             let frames = if skip { Vec::new() } else { range.encode(operations) };
+            let frames = frames.into_iter().map(Body::from).collect();
             OutgoingItem { after, through, frames, roots }
         };
         Outgoing { items: commits.take(3).map(item).collect(), behind: false }
