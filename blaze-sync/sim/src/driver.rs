@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::Reason;
-use blaze_codec::message::encode_changes;
+use blaze_codec::message::{Body, Reason, encode_changes};
 use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};
@@ -39,7 +38,8 @@ impl World {
             head,
         };
         let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
-        let config = SessionConfig { local, side: kind, limits, versions };
+        let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
+        let config = SessionConfig { local, side: kind, limits, versions, compression, reads };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),
@@ -211,7 +211,7 @@ impl World {
         }
         if self.config.has(Driver::RingGapSkipped) && lost {
             let through = database.feed().head();
-            let frames = encode_changes(after, through, &[]);
+            let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
             let items = vec![OutgoingItem { after, through, frames, roots: Vec::new() }];
             return Some(Input::Changes(Outgoing { items, behind: false }));
         }
