@@ -7,6 +7,7 @@
 mod changes;
 mod compression;
 mod control;
+mod feed;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 pub use self::changes::{Changes, ChangesFrame, Range, encode_changes, encode_roll};
 pub use self::compression::{Body, COMPRESSED_BYTES_MIN, Compression, CompressionSet, expand};
 pub use self::control::{Ack, Goodbye, Hello, Reason, Resume, Start};
+pub use self::feed::{Definition, Encoded, FeedEncoder};
 use crate::DecodeError;
 use crate::limits;
 pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, ROOTS_MAX, TRANSACTION_BYTES_MAX};

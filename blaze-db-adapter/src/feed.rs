@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use blaze_codec::message::{Body, Range};
+use blaze_codec::message::{Encoded, FeedEncoder, Range};
 use blaze_codec::{Checkpoint, NodeId, Operation, Seq};
 use tokio::sync::watch;
 
@@ -32,7 +32,7 @@ pub struct Committed {
     roots: Vec<Checkpoint>,
     operations: Vec<Operation>,
     bytes_max: usize,
-    frames: OnceLock<Vec<Body>>,
+    encoded: OnceLock<Encoded>,
 }
 
 impl Committed {
@@ -40,7 +40,7 @@ impl Committed {
     pub fn new(seq: Seq, origin: Origin, operations: Vec<Operation>) -> Self {
         let bytes_max = operations.iter().map(size::bytes_max).sum();
         let roots = Vec::new();
-        Self { seq, origin, roots, operations, bytes_max, frames: OnceLock::new() }
+        Self { seq, origin, roots, operations, bytes_max, encoded: OnceLock::new() }
     }
 
     /// The same, with the roots of what was merged. Default: none.
@@ -70,19 +70,6 @@ impl Committed {
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
-
-    /// The frames' bodies that carry it, encoded when first asked for, once for
-    /// all sessions, and so is each compressed; none if nothing changed.
-    pub fn frames(&self) -> &[Body] {
-        self.frames.get_or_init(|| match self.seq.0.checked_sub(1) {
-            Some(after) if !self.operations.is_empty() => {
-                let range = Range::new(Seq(after), self.seq);
-                let range = Range { roots: self.roots.clone(), ..range };
-                range.encode(&self.operations).into_iter().map(Body::from).collect()
-            }
-            _ => Vec::new(),
-        })
-    }
 }
 
 /// A bounded ring of the latest commits, and the head of the feed.
@@ -92,6 +79,7 @@ impl Committed {
 #[derive(Debug)]
 pub struct LiveFeed {
     ring: Mutex<Ring>,
+    encoder: Mutex<FeedEncoder>,
     /// Tells the watchers of the head; kept by them, so that it ends when the
     /// database closes.
     watched: watch::Receiver<Seq>,
@@ -115,7 +103,7 @@ impl LiveFeed {
     pub fn new(head: Seq) -> Self {
         let (sender, watched) = watch::channel(head);
         let ring = Ring { head: Some(sender), commits: VecDeque::new(), bytes: 0 };
-        Self { ring: Mutex::new(ring), watched }
+        Self { ring: Mutex::new(ring), encoder: Mutex::default(), watched }
     }
 
     /// The latest seq that is durable.
@@ -166,6 +154,21 @@ impl LiveFeed {
         let skip = seq.next().0.checked_sub(first.0)?;
         let skip = usize::try_from(skip).ok()?;
         Some(ring.commits.iter().skip(skip).take(count).cloned().collect())
+    }
+
+    /// A commit for peers, encoded when first asked for, once for all sessions; nothing if
+    /// nothing changed.
+    pub fn encoded<'c>(&self, commit: &'c Committed) -> &'c Encoded {
+        commit.encoded.get_or_init(|| match commit.seq.0.checked_sub(1) {
+            Some(after) if !commit.operations.is_empty() => {
+                let range = Range::new(Seq(after), commit.seq);
+                let range = Range { roots: commit.roots.clone(), ..range };
+                // What it has given numbers to stays, whatever panics.
+                let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+                encoder.encode(&range, &commit.operations)
+            }
+            _ => Encoded::default(),
+        })
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

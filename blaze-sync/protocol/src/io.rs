@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blaze_codec::message::{Body, Compression};
+use blaze_codec::message::{Compression, Encoded};
 use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
 use bytes::Bytes;
 
@@ -162,9 +162,9 @@ pub struct OutgoingItem {
     pub after: Seq,
     /// The range ends with this seq.
     pub through: Seq,
-    /// The bodies of the frames, as [`encode_changes`](blaze_codec::message::encode_changes)
-    /// makes them; none if the peer knows all of it.
-    pub frames: Vec<Body>,
+    /// The bodies of its frames, and what the peer has to be told before; none if the peer
+    /// knows all of it.
+    pub encoded: Encoded,
     /// Where its operations were written first, as its frames say.
     pub roots: Vec<Checkpoint>,
 }

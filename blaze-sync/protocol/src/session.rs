@@ -302,6 +302,11 @@ impl Session {
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
                 inbound.roll(&payload, bytes, now.wall_ms)
             }
+            (_, Message::Definitions(payload)) => {
+                let rule = "definitions come only with changes";
+                let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                inbound.define(&payload)
+            }
             (_, Message::Ack(ack)) => {
                 self.settling.heard(ack.head);
                 let rule = "an ack answers changes";

@@ -204,7 +204,7 @@ impl World {
         let lost = at_hand.is_none();
         let behind = behind && !self.config.has(Driver::BehindForgotten);
         if let Some(outgoing) = at_hand.filter(|_| !behind) {
-            if outgoing.items.iter().any(|item| item.frames.is_empty()) {
+            if outgoing.items.iter().any(|item| item.encoded.frames.is_empty()) {
                 self.report.saw("echo left out");
             }
             return Some(Input::Changes(outgoing));
@@ -212,7 +212,8 @@ impl World {
         if self.config.has(Driver::RingGapSkipped) && lost {
             let through = database.feed().head();
             let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
-            let items = vec![OutgoingItem { after, through, frames, roots: Vec::new() }];
+            let encoded = Encoded { frames, ..Encoded::default() };
+            let items = vec![OutgoingItem { after, through, encoded, roots: Vec::new() }];
             return Some(Input::Changes(Outgoing { items, behind: false }));
         }
         self.report.saw("read back");

@@ -1,4 +1,5 @@
 use blaze_codec::Incarnation;
+use blaze_codec::message::Encoded;
 
 use super::*;
 
@@ -14,7 +15,8 @@ fn ack(through: u64, credit: u64) -> Ack {
 
 fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
     let frames = vec![Bytes::from(vec![0; bytes]).into()];
-    OutgoingItem { after: Seq(after), through: Seq(through), frames, roots: Vec::new() }
+    let encoded = Encoded { frames, ..Encoded::default() };
+    OutgoingItem { after: Seq(after), through: Seq(through), encoded, roots: Vec::new() }
 }
 
 fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
@@ -32,7 +34,7 @@ fn queue(out: &mut Outbound, outgoing: Outgoing) {
 }
 
 fn known(after: u64, through: u64) -> OutgoingItem {
-    OutgoingItem { frames: Vec::new(), ..item(after, through, 0) }
+    OutgoingItem { encoded: Encoded::default(), ..item(after, through, 0) }
 }
 
 fn told(after: u64, through: u64) -> Bytes {
