@@ -49,6 +49,8 @@ pub enum Canary {
     SentBeforeRoll,
     /// Changes are compressed for a peer that can't read it.
     CompressionUnasked,
+    /// What every fifth seq needs counts as told of the feed's dictionary.
+    DefinitionsForgotten,
 }
 
 thread_local! {

@@ -235,7 +235,8 @@ impl Outbound {
         #[cfg(feature = "canary")]
         let due = due && !canary::is(Canary::KeptBackForGood);
         while let Some(item) = self.kept.pop_front() {
-            let unsent = item.encoded.frames.is_empty() || self.known_to(history).covers_all(&item.roots);
+            let unsent =
+                item.encoded.frames.is_empty() || self.known_to(history).covers_all(&item.roots);
             if !unsent && !due && self.is_their_turn(&item.roots, history) {
                 self.kept.push_front(item);
                 return;
@@ -249,6 +250,10 @@ impl Outbound {
                 self.tell(item.after);
             }
             self.told = item.through;
+            #[cfg(feature = "canary")]
+            if canary::is(Canary::DefinitionsForgotten) && item.through.0.is_multiple_of(5) {
+                self.told_of.extend(item.encoded.needs.iter().map(|definition| definition.entry));
+            }
             for definition in item.encoded.needs.iter() {
                 if self.told_of.insert(definition.entry) {
                     self.queue.push_back(Queued::Definition(definition.frame.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{Body, Reason, encode_changes};
+use blaze_codec::message::{Body, Encoded, Reason, encode_changes};
 use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};

@@ -15,6 +15,7 @@ const KIND_CHANGES: u8 = 3;
 const KIND_ROLL: u8 = 9;
 /// The flags that say by what a frame of changes or of a roll is compressed.
 const FLAGS_COMPRESSION: u8 = 0b110;
+const KIND_DEFINITIONS: u8 = 10;
 const KIND_PING: u8 = 5;
 const KIND_PONG: u8 = 6;
 
@@ -22,8 +23,19 @@ impl World {
     /// Sends a frame from one side.
     pub(crate) fn send(&mut self, connection: u64, side: usize, frame: Bytes) {
         let kind = frame.first().copied().unwrap_or_default();
-        let names =
-            ["", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye", "start", "roll"];
+        let names = [
+            "",
+            "hello",
+            "resume",
+            "changes",
+            "ack",
+            "ping",
+            "pong",
+            "goodbye",
+            "start",
+            "roll",
+            "definitions",
+        ];
         let kinds = kind as usize;
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
         let flags = frame.get(1).copied().unwrap_or_default();
@@ -41,6 +53,10 @@ impl World {
         let frame = self.skewed(found.nodes[side], frame);
         let Some(found) = self.connections.get_mut(connection) else { return };
         let wire = &mut found.wires[side];
+        if kind == KIND_DEFINITIONS {
+            // What is wrong with them is for the session to say.
+            let _ = wire.definitions.add(frame.get(2..).unwrap_or_default());
+        }
         if kind != KIND_CHANGES || wire.dead {
             self.push(connection, side, Arrival::Frame(frame));
             return;
@@ -86,7 +102,7 @@ impl World {
                 let body = Message::Hello(hello).encode();
                 later_fields([&body[..], nothing].concat().into())
             }
-            Ok(Message::Changes(_) | Message::Roll(_)) | Err(_) => frame,
+            Ok(Message::Changes(_) | Message::Roll(_) | Message::Definitions(_)) | Err(_) => frame,
             Ok(_) => later_fields(frame),
         }
     }
