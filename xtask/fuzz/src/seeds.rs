@@ -199,17 +199,24 @@ fn frames() -> Vec<Vec<u8>> {
 /// Sessions that go well for a while, each with something else in them.
 fn scripts() -> Vec<Vec<u8>> {
     let resume = [255, 0, 255, 7, 0, 0, 0, 0, 0, 1];
-    let begun = |session| {
-        Script::new(session)
-            .then(Step::Resume, &resume)
-            .then(Step::Start, &[255])
-            .then(Step::Ack, &[0, 3, 0, 0, 1, 0, 0, 0, 1])
+    // Side and mode in one byte: both ways, to the connector only, to the acceptor only.
+    let begun = |session: [u8; 5], changes: &[u8]| {
+        let [kind, ..] = session;
+        let (sends, receives) = (![3, 4].contains(&kind), ![2, 5].contains(&kind));
+        let mut script = Script::new(session);
+        if sends {
+            script = script.then(Step::Resume, &resume).then(Step::Start, &[255]);
+            script = script.then(Step::Ack, &[9, 0, 3, 0, 0, 1, 0, 0, 0, 1]);
+        }
+        if receives { script.then(Step::Changes, changes) } else { script }
     };
     let mut all = Vec::new();
-    for (seed, session) in (0_u8..48).map(|at| (at, [at % 6, at % 7, at % 3, at * 5, at % 11])) {
+    for seed in 0_u8..48 {
+        let session = [seed % 6, seed % 7, seed % 5 / 4, seed * 5, seed % 11];
         let operations = decisions(seed.into(), 150);
-        let changes = [&[255, 2, 255, 0, 0][..], &operations].concat();
-        let mut script = begun(session);
+        // After what was told, two seqs further, nothing left out, one root, a peer's versions.
+        let changes = [&[255, 1, 2, 255, 1, 0, 3, 1][..], &operations].concat();
+        let mut script = begun(session, &changes);
         for step in 0..6_u8 {
             script = match (seed + step * 5) % 11 {
                 0 => script.then(Step::Hold, &[step]),
@@ -219,7 +226,7 @@ fn scripts() -> Vec<Vec<u8>> {
                 4 => script.then(Step::Ping, &[seed]),
                 5 => script.then(Step::Damaged, &changes),
                 6 => script.then(Step::Roll, &[&[3], &operations[..]].concat()),
-                7 => script.then(Step::Ack, &[step, 2, seed]),
+                7 => script.then(Step::Ack, &[9, step, 2, seed]),
                 8 if seed % 8 == 0 => script.then(Step::Large, &changes),
                 9 => script.then(Step::Local, &[seed]),
                 _ => script.then(Step::Changes, &changes),
@@ -228,7 +235,7 @@ fn scripts() -> Vec<Vec<u8>> {
         all.push(script.bytes());
     }
     let raw = golden(MESSAGES).into_iter();
-    all.extend(raw.map(|body| begun([0, 3, 0, 0, 5]).then(Step::Raw, &body).bytes()));
+    all.extend(raw.map(|body| begun([0, 3, 0, 0, 5], &[]).then(Step::Raw, &body).bytes()));
     all
 }
 

@@ -25,7 +25,20 @@ pub(super) fn run(input: &[u8]) {
     let mut source = Source::new(input);
     let flags = source.byte();
     let sizes: Vec<usize> = (0..4).map(|_| 1 + source.below(2048)).collect();
-    let stream = if flags & 1 == 0 { source.rest().to_vec() } else { frames(&mut source, flags) };
+    let mut stream = source.rest().to_vec();
+    if flags & 1 != 0 {
+        let damage = (flags & 4 != 0).then(|| (source.below(0x1_0000), source.below(8)));
+        let sent = bodies(&mut source);
+        stream = frames(&sent);
+        let damage = damage.filter(|_| !stream.is_empty());
+        if let Some((at, bit)) = damage {
+            let at = at % stream.len();
+            stream[at] ^= 1 << bit;
+        }
+        let (arrived, end) = cut(&stream, &[stream.len()]);
+        assert!(sent.starts_with(&arrived), "{sent:?} was sent, {arrived:?} arrived");
+        assert_eq!(end.is_some(), damage.is_some(), "{sent:?} with {damage:?}");
+    }
     let whole = cut(&stream, &[stream.len()]);
     let pieces = cut(&stream, &sizes);
     assert!(whole == pieces, "{whole:?} as a whole, {pieces:?} in pieces of {sizes:?}");
@@ -33,28 +46,27 @@ pub(super) fn run(input: &[u8]) {
         assert_eq!(cut(&stream, &[1]), whole, "byte by byte");
     }
     let (bodies, end) = whole;
-    let encoded: usize = bodies.iter().map(|body| again(body).len()).sum();
-    assert!(encoded <= stream.len() && (end.is_some() || encoded == stream.len()));
+    let encoded = frames(&bodies);
+    assert!(stream.starts_with(&encoded) && (end.is_some() || encoded == stream));
     messages(&bodies);
 }
 
-/// Wraps bodies into frames, and damages one if a flag says so.
-fn frames(source: &mut Source<'_>, flags: u8) -> Vec<u8> {
-    let damage = (flags & 4 != 0).then(|| (source.below(0x1_0000), source.below(8)));
-    let mut stream = BytesMut::new();
+/// The bodies that can be written.
+fn bodies(source: &mut Source<'_>) -> Vec<Bytes> {
+    let mut bodies = Vec::new();
     while !source.is_empty() {
         let body = Bytes::copy_from_slice(source.part().rest());
-        // What is too short for a body is not written.
-        let before = stream.len();
+        let mut stream = BytesMut::new();
         let written = FrameCodec::new().encode(body.clone(), &mut stream);
         assert_eq!(written.is_ok(), (2..=BODY_BYTES_MAX).contains(&body.len()));
-        assert!(written.is_ok() || stream.len() == before);
+        assert_eq!(written.is_ok(), !stream.is_empty(), "half a frame was written");
+        bodies.extend(written.is_ok().then_some(body));
     }
-    if let Some((at, bit)) = damage.filter(|_| !stream.is_empty()) {
-        let at = at % stream.len();
-        stream[at] ^= 1 << bit;
-    }
-    stream.into()
+    bodies
+}
+
+fn frames(bodies: &[Bytes]) -> Vec<u8> {
+    bodies.iter().flat_map(again).collect()
 }
 
 /// Feeds a stream in pieces of these sizes, one after the other and again.
@@ -94,7 +106,7 @@ fn told(error: FrameError) -> String {
 
 fn again(body: &Bytes) -> BytesMut {
     let mut stream = BytesMut::new();
-    FrameCodec::new().encode(body.clone(), &mut stream).expect("what was read can be written");
+    FrameCodec::new().encode(body.clone(), &mut stream).expect("it can be written");
     stream
 }
 

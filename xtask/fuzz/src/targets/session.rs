@@ -27,6 +27,11 @@ pub(super) const SESSION: Bound = Bound { what: "a session", per_byte: 512, fixe
 const LARGE_BYTES: usize = 1_100_000;
 
 pub(super) fn run(input: &[u8]) {
+    play(input).close();
+}
+
+/// Goes through a script, as far as the session lives.
+fn play(input: &[u8]) -> Driver {
     let mut source = Source::new(input);
     let mut driver = Driver::new(&mut source);
     let mut large = false;
@@ -38,7 +43,7 @@ pub(super) fn run(input: &[u8]) {
             _ => take(step, &mut part, &mut driver),
         }
     }
-    driver.close();
+    driver
 }
 
 fn take(step: Step, source: &mut Source<'_>, driver: &mut Driver) {
@@ -65,7 +70,7 @@ fn take(step: Step, source: &mut Source<'_>, driver: &mut Driver) {
                 ..operation
             };
             let after = driver.rolled;
-            let through = Seq(after.0 + source.below(6) as u64);
+            let through = Seq(after.0.saturating_add(source.below(6) as u64));
             let operations = make::operations(source, Versions::Sane(WALL_MS));
             let operations: Vec<_> = operations.into_iter().map(named).collect();
             driver.rolled = through;
@@ -84,7 +89,8 @@ fn take(step: Step, source: &mut Source<'_>, driver: &mut Driver) {
             driver.message(&Message::Start(Start { roll }));
         }
         Step::Ack => {
-            let through = Seq(source.below(40) as u64);
+            let through = if source.one_in(5) { u64::MAX } else { source.below(40) as u64 };
+            let through = Seq(through);
             let (credit, head) = (source.number(), Seq(source.number()));
             driver.message(&Message::Ack(Ack { through, credit, head }));
         }
@@ -124,8 +130,9 @@ fn damaged(frame: Bytes, source: &mut Source<'_>) -> Bytes {
 
 fn range(source: &mut Source<'_>, driver: &mut Driver) -> Range {
     let gap = if source.one_in(10) { source.below(4) as u64 } else { 0 };
-    let after = Seq(driver.told.0 + gap);
-    let through = Seq(after.0 + source.below(5) as u64);
+    let after = Seq(driver.told.0.saturating_add(gap));
+    let more = if source.one_in(250) { source.below(5) as u64 } else { source.number() };
+    let through = Seq(after.0.saturating_add(more));
     driver.told = through;
     let left_out = source.one_in(50);
     let mut roots: Vec<_> = (0..source.below(6)).map(|_| place(source)).collect();
@@ -146,5 +153,21 @@ fn names_of(operation: &Operation) -> Vec<(Name, Option<Value>)> {
         Change::Insert(record) => record.names().iter().map(|name| (name.clone(), None)).collect(),
         Change::Update(fields) => fields.iter().map(|(name, _)| (name.clone(), None)).collect(),
         Change::Delete => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeds;
+    use crate::targets::Target;
+
+    #[test]
+    fn the_seeds_get_as_far_as_changes_both_ways_and_as_an_end() {
+        let drivers: Vec<_> = seeds::of(Target::Session).iter().map(|seed| play(seed)).collect();
+        let count = |is: fn(&Driver) -> bool| drivers.iter().filter(|driver| is(driver)).count();
+        let (merged, sent) = (count(Driver::has_merged), count(Driver::has_sent));
+        let ended = count(Driver::has_ended);
+        assert!(merged > 5 && sent > 5 && ended > 5, "{merged} merged, {sent} sent, {ended} ended");
     }
 }

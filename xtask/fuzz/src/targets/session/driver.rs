@@ -46,6 +46,8 @@ pub(super) struct Driver {
     /// What the session may still send of changes.
     credit: u64,
     merged: Seq,
+    /// Whether it sent changes.
+    sent_changes: bool,
     ended: bool,
     finished: bool,
     /// The bytes of all frames that it got, and what it has on the heap.
@@ -55,8 +57,8 @@ pub(super) struct Driver {
 
 impl Driver {
     /// A session that has said and heard hello. Five bytes tell its side and mode, the
-    /// local head, up to where tombstones are gone, what it holds of the peer, and the
-    /// peer's head.
+    /// local head, up to where tombstones are gone, what the two know of each other, and the
+    /// peer's head; more follow for a history that nobody would have.
     pub(super) fn new(source: &mut Source<'_>) -> Self {
         let flags = source.byte();
         let mode = MODES[usize::from(flags >> 1) % MODES.len()];
@@ -64,7 +66,8 @@ impl Driver {
         let head = Seq(source.below(12) as u64);
         let purged = Seq(source.below(12) as u64).min(head);
         let known = source.byte();
-        let peer_head = Seq(source.below(16) as u64);
+        let peer_head = source.byte();
+        let peer_head = Seq(if peer_head < 250 { u64::from(peer_head % 16) } else { u64::MAX });
         let places = match known % 4 {
             0 => vec![],
             1 => vec![Checkpoint { incarnation: Incarnation(PEER), seq: Seq(2) }],
@@ -100,18 +103,29 @@ impl Driver {
             rolled: Seq::ZERO,
             credit: 0,
             merged: Seq::ZERO,
+            sent_changes: false,
             ended: false,
             finished: false,
             fed: 0,
             live: used.left,
         };
-        driver.message(&Message::Hello(hello(mode, known, peer_head)));
+        driver.message(&Message::Hello(hello(mode, history(known, source), peer_head)));
         driver.told = driver.session.received().unwrap_or_default();
         driver
     }
 
     pub(super) const fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_merged(&self) -> bool {
+        self.merged > Seq::ZERO
+    }
+
+    #[cfg(test)]
+    pub(super) const fn has_sent(&self) -> bool {
+        self.sent_changes
     }
 
     pub(super) fn message(&mut self, message: &Message) {
@@ -186,6 +200,7 @@ impl Driver {
             while let Some((granted, input)) = inputs.pop_front() {
                 let was_ended = self.ended;
                 let result = self.session.handle_input(self.now, input);
+                if let Err(e) = &result {}
                 self.ended |= result.is_err();
                 if result.is_ok() {
                     self.credit = self.credit.saturating_add(granted).min(CREDIT_BYTES_MAX);
@@ -263,6 +278,7 @@ impl Driver {
     fn sent(&mut self, frame: &Bytes) {
         match Message::decode(frame.clone()).expect("what is sent can be decoded") {
             Message::Changes(_) | Message::Roll(_) => {
+                self.sent_changes = true;
                 let left = self.credit.checked_sub(frame.len() as u64);
                 self.credit = left.expect("changes stay within the peer's credit");
             }
@@ -299,14 +315,26 @@ impl Driver {
 /// How far ahead a peer's clock may be.
 const HLC_MS_MAX: u64 = blaze_codec::HlcClock::DRIFT_MS_MAX;
 
-fn hello(mode: Mode, known: u8, head: Seq) -> Hello {
+/// The history of the peer's feed.
+fn history(known: u8, source: &mut Source<'_>) -> History {
     let span =
         |incarnation, first| Span { incarnation: Incarnation(incarnation), first: Seq(first) };
-    let history = match known >> 2 & 3 {
-        0 => Incarnation(PEER).into(),
-        1 => History::new(vec![span(1, 1), span(PEER, 4)]).expect("seqs ascend"),
-        _ => History::new(vec![span(77, 1), span(8, 3), span(PEER, 6)]).expect("seqs ascend"),
+    let spans = match known >> 2 & 3 {
+        0 => vec![span(PEER, 1)],
+        1 => vec![span(1, 1), span(PEER, 4)],
+        2 => vec![span(77, 1), span(8, 3), span(PEER, 6)],
+        _ => {
+            let any = |_| span(source.pick(&[PEER, 8, 77, 1]), source.number());
+            let mut spans: Vec<_> = (0..4).map(any).collect();
+            spans.sort_by_key(|span| span.first);
+            spans.dedup_by_key(|span| span.first);
+            spans
+        }
     };
+    History::new(spans).expect("seqs ascend")
+}
+
+fn hello(mode: Mode, history: History, head: Seq) -> Hello {
     Hello {
         protocol_min: 1,
         protocol_max: 1,
