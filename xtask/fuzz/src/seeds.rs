@@ -1,5 +1,6 @@
 //! Inputs to begin with: the golden vectors of the codec, and generated ones of many kinds.
 
+use blaze_codec::limits::DEPTH_MAX;
 use blaze_codec::message::{Message, Range};
 use blaze_codec::{
     Change, Hlc, Name, NodeId, Operation, RecordKey, Seq, Timestamp, Uuid, Value, Version, batch,
@@ -150,7 +151,25 @@ fn values() -> Vec<Vec<u8>> {
         binary::encode_value(&value, &mut encoded);
         all.extend([encoded, [&[3], &decisions[..]].concat()]);
     }
+    all.extend([&[ARRAY][..], &[MAP, 1, b'a']].map(claims));
     all
+}
+
+/// The tags of an array and of a map that tell their lengths in a varint.
+const ARRAY: u8 = 0x09;
+const MAP: u8 = 0x0a;
+
+/// Arrays or maps within one another, each of which claims a thousand elements, and what
+/// would do for one.
+fn claims(head: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for _ in 0..DEPTH_MAX {
+        bytes.push(head[0]);
+        binary::encode_varint(1_000, &mut bytes);
+        bytes.extend_from_slice(&head[1..]);
+    }
+    bytes.resize(bytes.len() + 3_000, 0);
+    bytes
 }
 
 /// The golden messages, and changes of generated operations.

@@ -108,7 +108,16 @@ fn json_depth(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::json_depth;
+    use super::*;
+
+    #[test]
+    fn json_is_read_as_deep_as_it_says() {
+        for (depth, is_read) in [(JSON_DEPTH_MAX, true), (JSON_DEPTH_MAX + 1, false)] {
+            let text = "[".repeat(depth) + &"]".repeat(depth);
+            assert_eq!(json_depth(&text), depth);
+            assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), is_read, "{depth}");
+        }
+    }
 
     #[test]
     fn brackets_count_outside_of_texts() {

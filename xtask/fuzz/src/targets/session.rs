@@ -18,10 +18,13 @@ use crate::make::{self, Versions};
 use crate::mutate;
 use crate::source::Source;
 
-/// What a session may have at once, its transient needs included, for all the bytes of
-/// frames that it has got: as much as a batch takes (see there), or operations that join
-/// a list of them, which grows to twice its room while the old one is still there.
-pub(super) const SESSION: Bound = Bound { what: "a session", per_byte: 512, fixed: 1024 * 1024 };
+/// What a session may have at once for all the bytes of frames that it has got, its needs
+/// while it takes the next one included. A delete takes a byte, and is an operation in a
+/// list that grows to twice its room as others join it, while the old one is still there;
+/// the frame lies beside it, and again as its pieces are put together. Operations with
+/// values take less than that: those are moved as they are.
+pub(super) const SESSION: Bound =
+    Bound { what: "a session", per_byte: 3 * size_of::<Operation>() + 2, fixed: 1024 * 1024 };
 
 /// A transaction that needs two frames.
 const LARGE_BYTES: usize = 1_100_000;
@@ -158,9 +161,45 @@ fn names_of(operation: &Operation) -> Vec<(Name, Option<Value>)> {
 
 #[cfg(test)]
 mod tests {
+    use blaze_codec::{Hlc, NodeId, RecordKey, Version};
+
     use super::*;
+    use crate::bound::Seen;
     use crate::seeds;
     use crate::targets::Target;
+
+    #[test]
+    fn the_worst_that_is_known_is_within_the_bound_and_not_far() {
+        let deletes = |after: u64, count: i64| {
+            let operation = |key: i64| Operation {
+                collection: Name::new("c").expect("a name"),
+                key: RecordKey::Int(key % 2),
+                version: Version {
+                    epoch: Hlc::ZERO,
+                    hlc: Hlc::from_millis(WALL_MS),
+                    node: NodeId::ZERO,
+                },
+                base: Version::ZERO,
+                change: Change::Delete,
+            };
+            let operations: Vec<_> = (0..count).map(operation).collect();
+            Range::new(Seq(after), Seq(after + 1)).encode(&operations)
+        };
+        Seen::take();
+        let mut driver = Driver::new(&mut Source::new(&[4]));
+        driver.hold(1);
+        // The first is being merged, the others wait together.
+        for (after, count) in [1, 60_000, 4].into_iter().enumerate() {
+            for frame in deletes(after as u64, count) {
+                driver.frame(frame);
+            }
+        }
+        assert!(!driver.has_ended() && driver.has_merged());
+        driver.close();
+        let seen = Seen::take();
+        eprintln!("{} bytes took {} times that", seen.input, seen.peak / seen.input);
+        assert!(seen.share() > 0.5, "the bound could be {} of what it is", seen.share());
+    }
 
     #[test]
     fn the_seeds_get_as_far_as_changes_both_ways_and_as_an_end() {

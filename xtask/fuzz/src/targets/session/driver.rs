@@ -28,6 +28,7 @@ const MODES: [Mode; 3] = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
 const READ_MAX: u64 = 5;
 
 /// A session with what is around it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(super) struct Driver {
     session: Session,
     now: Moment,
@@ -200,7 +201,6 @@ impl Driver {
             while let Some((granted, input)) = inputs.pop_front() {
                 let was_ended = self.ended;
                 let result = self.session.handle_input(self.now, input);
-                if let Err(e) = &result {}
                 self.ended |= result.is_err();
                 if result.is_ok() {
                     self.credit = self.credit.saturating_add(granted).min(CREDIT_BYTES_MAX);
