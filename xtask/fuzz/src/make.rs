@@ -125,7 +125,7 @@ fn key(kind: usize, source: &mut Source<'_>) -> RecordKey {
 pub(crate) enum Versions {
     /// Any at all.
     Any,
-    /// Those that a peer may send at a moment, in milliseconds since 1970.
+    /// Those that a peer may send at a moment, in milliseconds since 1970, but for a few.
     Sane(u64),
 }
 
@@ -149,9 +149,18 @@ impl Versions {
         match self {
             Self::Any => (any(source), any(source)),
             Self::Sane(now_ms) => {
-                let hlc = Hlc::from_bits((now_ms << 16) + at + u64::from(source.byte()));
-                let epoch = if source.one_in(80) { hlc } else { Hlc::ZERO };
-                (Version { epoch, hlc, node: node(source) }, Version::ZERO)
+                // Zeros, which a source that is used up gives, are none of the few.
+                let rare = |source: &mut Source<'_>| source.byte() == u8::MAX;
+                let ahead_ms = if rare(source) { source.number() % now_ms } else { 0 };
+                let hlc = Hlc::from_bits(((now_ms + ahead_ms) << 16) + at);
+                let epoch = match source.byte() {
+                    0..80 => hlc,
+                    80 => clock(source),
+                    _ => Hlc::ZERO,
+                };
+                let version = Version { epoch, hlc, node: node(source) };
+                let base = if rare(source) { any(source) } else { Version::ZERO };
+                (version, if rare(source) { version } else { base })
             }
         }
     }

@@ -291,7 +291,10 @@ impl Driver {
         for operation in &batch.operations {
             assert_eq!(operation.check(), Ok(()), "{operation:?} is merged");
             let drift = HLC_MS_MAX + self.now.wall_ms;
-            assert!(operation.version.hlc.millis() <= drift, "{operation:?} is of the future");
+            let Operation { version, base, change, .. } = operation;
+            assert!(version.hlc.millis() <= drift, "{operation:?} is of the future");
+            let buries = *change == Change::Delete && base == version;
+            assert!(version.epoch <= version.hlc && (base < version || buries), "{operation:?}");
         }
         let reached = batch.checkpoint.map(|place| place.seq);
         assert!(
