@@ -67,6 +67,7 @@ fn batches() -> Vec<Vec<u8>> {
             (0..count).map(|at| [issue, reading, update][(at % 3) as usize](at)).collect();
         all.push(encode(&mixed));
     }
+    all.push(encode(&(0..300).map(bits).collect::<Vec<_>>()));
     all.extend((0..GENERATED).map(|seed| {
         let bytes = decisions(seed, 900);
         encode(&make::operations(&mut Source::new(&bytes), Versions::Any))
@@ -124,6 +125,15 @@ fn update(at: u32) -> Operation {
         operation.base = Version { hlc: Hlc::from_bits(at.into()), ..operation.version };
     }
     operation
+}
+
+/// Sixty integers of one bit, as an update: nothing takes more memory for its bytes.
+fn bits(at: u32) -> Operation {
+    let bit = |field: u32| {
+        let name = Name::new(&format!("{field:02}")).expect("a name");
+        (name, Some(Value::from((at + field) / 7 % 2)))
+    };
+    operation(RecordKey::Int(0), 1, "bits", Change::Update((0..60).map(bit).collect()))
 }
 
 /// Decisions for operations, and those for changes of their bytes behind them.
