@@ -16,6 +16,7 @@ pub(crate) use columns::{CellOf, CellsOf, Columns, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
 use shape::Tables;
 pub(crate) use shape::{ChangeKind, Shape};
+pub(crate) use stamp::Stamp;
 
 pub use dictionary::{Definitions, Entry};
 pub use writer::Encoder;
@@ -84,11 +85,11 @@ pub(crate) fn read(
     reader: Reader<'_>,
     definitions: &Definitions,
 ) -> Result<Vec<Operation>, DecodeError> {
-    let (tables, reader) = match Layout::read(reader, definitions)? {
+    let (common, reader) = match Layout::read(reader, definitions)? {
         Layout::Columns(columns) => return Ok(columns.operations()),
-        Layout::Rows(tables, reader) => (tables, reader),
+        Layout::Rows(common, reader) => (common, reader),
     };
-    let mut cursor = Cursor::new(&tables, reader)?;
+    let mut cursor = Cursor::new(&common, reader)?;
     let mut operations = Vec::with_capacity(cursor.capacity::<Operation>());
     while let Some(head) = cursor.next()? {
         operations.push(head.decode()?);
@@ -99,7 +100,7 @@ pub(crate) fn read(
 /// A batch in one of its layouts.
 #[derive(Debug)]
 pub(crate) enum Layout<'a> {
-    /// The tables, and what is behind them: its operations aren't checked yet.
+    /// What they have in common, and what is behind that: it isn't checked yet.
     Rows(Common<'a>, Reader<'a>),
     Columns(Box<Columns<'a>>),
 }
@@ -109,6 +110,17 @@ pub(crate) enum Layout<'a> {
 pub(crate) enum Common<'a> {
     Told(Tables),
     Defined(&'a Definitions),
+}
+
+impl Common<'_> {
+    /// The shape of an index or a number that was found valid before.
+    #[inline]
+    pub(crate) fn shape(&self, number: u32) -> &Shape {
+        match self {
+            Self::Told(tables) => &tables.shapes[number as usize],
+            Self::Defined(definitions) => definitions.numbered(number),
+        }
+    }
 }
 
 impl<'a> Layout<'a> {

@@ -3,14 +3,12 @@
 //! A value has exactly one encoding: equal values are equal bytes, and bytes
 //! that this module wouldn't write are refused.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::{Reader, capacity, owned_name};
-use crate::{DecodeError, Name, Record, Timestamp, Value};
+use crate::{DecodeError, Name, Record, Timestamp, Value, names};
 
 /// The version of the format, of which this is the newest that is known.
 pub const FORMAT_VERSION: u8 = 1;
@@ -446,15 +444,25 @@ pub(crate) fn read_fields(
         names.push(owned_name(read_map_name(reader, &mut previous)?)?);
         values.push(read_value(reader, depth)?);
     }
-    Ok(Record::of_sorted(Arc::new(names), values))
+    Ok(Record::of_sorted(names::shared(names), values))
 }
 
 /// Steps over a value within `depth` arrays and maps, and checks it as
 /// [`read_value`] does.
 pub(crate) fn skip_value(reader: &mut Reader<'_>, depth: usize) -> Result<(), DecodeError> {
-    match read_token(reader)? {
-        Token::Array(count) => skip_values(reader, count, deeper(depth)?),
-        Token::Map(count) => skip_fields(reader, count, deeper(depth)?),
+    let token = read_token(reader)?;
+    skip_rest(&token, reader, depth)
+}
+
+/// The same from behind its token.
+pub(crate) fn skip_rest(
+    token: &Token<'_>,
+    reader: &mut Reader<'_>,
+    depth: usize,
+) -> Result<(), DecodeError> {
+    match token {
+        Token::Array(count) => skip_values(reader, *count, deeper(depth)?),
+        Token::Map(count) => skip_fields(reader, *count, deeper(depth)?),
         _ => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ mod history;
 mod ids;
 mod key;
 mod name;
+mod names;
 mod operation;
 mod reader;
 mod record;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use crate::{Name, NameError, Value};
+use crate::{Name, NameError, Value, names};
 
 /// The names of a record without fields.
 static NO_NAMES: LazyLock<Arc<Vec<Name>>> = LazyLock::new(Arc::default);
@@ -12,7 +12,8 @@ static NO_NAMES: LazyLock<Arc<Vec<Name>>> = LazyLock::new(Arc::default);
 /// A record, or a map within one: field names with their values, in the order of the
 /// names.
 ///
-/// Records that were decoded from one batch, and clones, share their names.
+/// Records that were decoded from one batch, clones, and most that are made one after the
+/// other of equal names share these.
 ///
 /// ```
 /// use blaze_codec::{Value, record};
@@ -209,8 +210,8 @@ impl FromIterator<(Name, Value)> for Record {
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             fields.dedup_by(|later, first| later.0 == first.0);
         }
-        let (names, values) = fields.into_iter().unzip();
-        Self { names: Arc::new(names), values }
+        let (list, values) = fields.into_iter().unzip();
+        Self { names: names::shared(list), values }
     }
 }
 
@@ -241,10 +242,11 @@ impl fmt::Debug for Record {
 #[macro_export]
 macro_rules! record {
     ($($name:expr => $value:expr),* $(,)?) => {{
-        #[allow(unused_mut)]
-        let mut record = $crate::Record::new();
-        $(record.set($name, $value).expect("a field's name must be 1 to 255 bytes long");)*
-        record
+        let fields: [($crate::Name, $crate::Value); _] = [$((
+            $crate::Name::new($name).expect("a field's name must be 1 to 255 bytes long"),
+            $crate::Value::from($value),
+        )),*];
+        $crate::Record::from(fields)
     }};
 }
 

@@ -4,10 +4,10 @@ use super::Common;
 use super::columns::are_columns;
 use super::shape::{ChangeKind, FirstUses, KeyKind, Shape};
 use super::stamp::Stamp;
-use crate::binary::{REMOVED, read_value, skip_value};
+use crate::binary::{REMOVED, read_value};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
 use crate::reader::{Reader, capacity};
-use crate::view::KeyRef;
+use crate::view::{KeyRef, ValueRef};
 use crate::{Change, DecodeError, Operation, Record, Uuid, Value};
 
 /// The smallest operation: shape, flags and a key.
@@ -15,8 +15,8 @@ const OPERATION_BYTES_MIN: usize = 3;
 
 /// A place among the operations of a batch.
 #[derive(Debug, Clone)]
-pub(crate) struct Cursor<'a> {
-    common: &'a Common<'a>,
+pub(crate) struct Cursor<'c, 'a> {
+    common: &'c Common<'a>,
     reader: Reader<'a>,
     left: usize,
     shapes: FirstUses,
@@ -24,22 +24,24 @@ pub(crate) struct Cursor<'a> {
     previous: Option<Stamp>,
     count: usize,
     /// Of the shapes, if they come from a dictionary and their number matters.
-    numbers: Vec<u64>,
+    numbers: Vec<u32>,
 }
 
 /// An operation whose values were not yet read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Head<'a> {
-    pub(crate) shape: &'a Shape,
+pub(crate) struct Head<'c, 'a> {
+    /// Its index in the table of shapes, or its number in the dictionary.
+    pub(crate) number: u32,
+    pub(crate) shape: &'c Shape,
     pub(crate) key: KeyRef<'a>,
     pub(crate) stamp: Stamp,
     /// The values of the shape's fields.
     pub(crate) values: Reader<'a>,
 }
 
-impl<'a> Cursor<'a> {
+impl<'c, 'a> Cursor<'c, 'a> {
     /// A place before the first operation, given a reader that is behind the tables.
-    pub(crate) fn new(common: &'a Common<'a>, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn new(common: &'c Common<'a>, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
         let at = reader.at();
         let left = reader.count(OPERATION_BYTES_MIN)?;
         let (shapes, nodes) = match common {
@@ -66,10 +68,6 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    pub(crate) const fn left(&self) -> usize {
-        self.left
-    }
-
     /// How many of the operations left to reserve memory for.
     pub(crate) const fn capacity<T>(&self) -> usize {
         capacity::<T>(self.left)
@@ -77,7 +75,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads the next operation up to its values, which are left unread. After
     /// the last one, checks that the batch is complete.
-    pub(crate) fn next(&mut self) -> Result<Option<Head<'a>>, DecodeError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Head<'c, 'a>>, DecodeError> {
         if self.left == 0 {
             self.numbers.sort_unstable();
             self.numbers.dedup();
@@ -90,22 +88,24 @@ impl<'a> Cursor<'a> {
         }
         self.left -= 1;
         let previous = self.previous.as_ref();
-        let (shape, stamp) = match self.common {
+        let (number, stamp) = match self.common {
             Common::Told(tables) => {
-                let shape = &tables.shapes[self.shapes.read(&mut self.reader)?];
+                let shape = self.shapes.read(&mut self.reader)?;
                 let nodes = &mut self.nodes;
                 let node = |reader: &mut Reader<'a>| Ok(tables.nodes[nodes.read(reader)?]);
-                (shape, Stamp::read(&mut self.reader, previous, node)?)
+                let stamp = Stamp::read(&mut self.reader, previous, node)?;
+                (u32::try_from(shape).unwrap_or(u32::MAX), stamp)
             }
             Common::Defined(definitions) => {
-                let (number, shape) = definitions.shape(&mut self.reader)?;
+                let number = definitions.shape(&mut self.reader)?;
                 if are_columns(self.count, 1) {
                     self.numbers.push(number);
                 }
                 let node = |reader: &mut Reader<'a>| definitions.node(reader);
-                (shape, Stamp::read(&mut self.reader, previous, node)?)
+                (number, Stamp::read(&mut self.reader, previous, node)?)
             }
         };
+        let shape = self.common.shape(number);
         self.previous = Some(stamp);
         let key = read_key(&mut self.reader, shape.key)?;
         let bytes = if shape.names.is_empty() {
@@ -113,11 +113,11 @@ impl<'a> Cursor<'a> {
         } else {
             self.reader.bounded(what::RECORD_BYTES, RECORD_BYTES_MAX)?
         };
-        Ok(Some(Head { shape, key, stamp, values: self.reader.split(bytes)? }))
+        Ok(Some(Head { number, shape, key, stamp, values: self.reader.split(bytes)? }))
     }
 }
 
-impl Head<'_> {
+impl<'a> Head<'_, 'a> {
     /// Reads the values into an operation.
     pub(crate) fn decode(&self) -> Result<Operation, DecodeError> {
         let mut values = self.values;
@@ -146,14 +146,13 @@ impl Head<'_> {
         Ok(Operation { collection, key: self.key.to_key(), version, base, change })
     }
 
-    /// Checks the values.
-    pub(crate) fn check(&self) -> Result<(), DecodeError> {
+    /// Adds the values in place, none for a removed field.
+    pub(crate) fn views(&self, views: &mut Vec<Option<ValueRef<'a>>>) -> Result<(), DecodeError> {
         let mut values = self.values;
         let updates = self.shape.change == ChangeKind::Update;
         for _ in 0..values.proven(self.shape.names.len(), 1)? {
-            if !(updates && values.skip_byte(REMOVED)) {
-                skip_value(&mut values, 0)?;
-            }
+            let removed = updates && values.skip_byte(REMOVED);
+            views.push(if removed { None } else { Some(ValueRef::check(&mut values)?) });
         }
         values.finish()
     }

@@ -1,7 +1,6 @@
 //! What batches have in common over time: shapes and nodes by numbers.
 
 use std::hash::BuildHasher;
-use std::sync::LazyLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -170,9 +169,8 @@ pub struct Definitions {
 
 impl Definitions {
     /// Those of nothing.
-    pub(crate) fn none() -> &'static Self {
-        static NONE: LazyLock<Definitions> = LazyLock::new(Definitions::default);
-        &NONE
+    pub(crate) const fn none() -> &'static Self {
+        const { &Self { shapes: Vec::new(), nodes: Vec::new(), bytes: 0 } }
     }
 
     /// Adds definitions.
@@ -197,10 +195,17 @@ impl Definitions {
 
     /// Reads the number of a shape.
     #[inline]
-    pub(super) fn shape(&self, reader: &mut Reader<'_>) -> Result<(u64, &Shape), DecodeError> {
+    pub(super) fn shape(&self, reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
         let at = reader.at();
         let number = reader.varint()?;
-        Ok((number, find(number, &self.shapes, "shape that isn't defined", at)?))
+        find(number, &self.shapes, "shape that isn't defined", at)?;
+        u32::try_from(number).or(Reader::malformed("shape that isn't defined", at))
+    }
+
+    /// The shape of a number that was read.
+    #[inline]
+    pub(super) fn numbered(&self, number: u32) -> &Shape {
+        self.shapes[number as usize].as_ref().expect("it was found when it was read")
     }
 
     /// Reads the number of a node.

@@ -145,7 +145,7 @@ fn write_numbers(numbers: &[u32], out: &mut Vec<u8>) {
 
 fn write_tables(operations: &[Operation], grouped: &Grouped, out: &mut Vec<u8>) {
     let mut names: Vec<&Name> = Vec::new();
-    let mut numbers = std::collections::HashMap::new();
+    let mut numbers = hashbrown::HashMap::new();
     let mut body = Vec::new();
     for first in grouped.shapes() {
         let shape = ShapeRef::of(&operations[*first as usize]);

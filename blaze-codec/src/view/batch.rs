@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::value::{CHECKED, ValueRef};
 use crate::batch::{
-    CellOf, CellsOf, ChangeKind, Columns, Cursor, Definitions, Head, Layout, Place, Places, Shape,
+    CellOf, CellsOf, ChangeKind, Columns, Common, Cursor, Definitions, Head, Layout, Place, Places,
+    Shape, Stamp,
 };
-use crate::binary::REMOVED;
 use crate::reader::Reader;
-use crate::{DecodeError, Name, Operation, RecordKey, Version};
+use crate::{Change, DecodeError, Name, Operation, Record, RecordKey, Version};
 
 /// A batch in place, checked as a whole.
 ///
@@ -35,9 +35,31 @@ use crate::{DecodeError, Name, Operation, RecordKey, Version};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct BatchRef<'a> {
-    layout: Layout<'a>,
-    count: usize,
+pub struct BatchRef<'a>(Parsed<'a>);
+
+#[derive(Debug)]
+enum Parsed<'a> {
+    Rows(Rows<'a>),
+    Columns(Box<Columns<'a>>),
+}
+
+/// Operations that were read row by row.
+#[derive(Debug)]
+struct Rows<'a> {
+    common: Common<'a>,
+    rows: Vec<Row<'a>>,
+    /// Of all rows; none for a removed field.
+    values: Vec<Option<ValueRef<'a>>>,
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    /// Its shape among what all have in common.
+    shape: u32,
+    key: KeyRef<'a>,
+    stamp: Stamp,
+    /// Where its values begin.
+    values: usize,
 }
 
 impl<'a> BatchRef<'a> {
@@ -58,43 +80,50 @@ impl<'a> BatchRef<'a> {
     /// [`DecodeError`], exactly where
     /// [`batch::decode_defined`](crate::batch::decode_defined) fails.
     pub fn defined(bytes: &'a [u8], definitions: &'a Definitions) -> Result<Self, DecodeError> {
-        let layout = Layout::read(Reader::new(bytes), definitions)?;
-        let count = match &layout {
-            Layout::Columns(columns) => columns.len(),
-            Layout::Rows(tables, reader) => {
-                let mut cursor = Cursor::new(tables, *reader)?;
-                let count = cursor.left();
-                while let Some(head) = cursor.next()? {
-                    head.check()?;
-                }
-                count
-            }
-        };
-        Ok(Self { layout, count })
+        Ok(Self(match Layout::read(Reader::new(bytes), definitions)? {
+            Layout::Columns(columns) => Parsed::Columns(columns),
+            Layout::Rows(common, reader) => Parsed::Rows(Rows::read(common, reader)?),
+        }))
     }
 
     /// The operations in their order.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`Self::new`] checked the bytes.
     pub fn iter(&self) -> Operations<'_> {
-        Operations(match &self.layout {
-            Layout::Columns(columns) => Walk::Columns(columns, columns.places()),
-            Layout::Rows(tables, reader) => {
-                Walk::Rows(Cursor::new(tables, *reader).expect(CHECKED))
-            }
+        Operations(match &self.0 {
+            Parsed::Columns(columns) => Walk::Columns(columns, columns.places()),
+            Parsed::Rows(rows) => Walk::Rows(rows, rows.rows.iter()),
         })
     }
 
     /// How many operations there are.
     pub const fn len(&self) -> usize {
-        self.count
+        match &self.0 {
+            Parsed::Columns(columns) => columns.len(),
+            Parsed::Rows(rows) => rows.rows.len(),
+        }
     }
 
     /// Whether there is no operation.
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
+    }
+}
+
+impl<'a> Rows<'a> {
+    fn read(common: Common<'a>, reader: Reader<'a>) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(&common, reader)?;
+        let mut rows = Vec::with_capacity(cursor.capacity::<Row<'_>>());
+        let mut all = Vec::new();
+        while let Some(head) = cursor.next()? {
+            let Head { number, key, stamp, .. } = head;
+            rows.push(Row { shape: number, key, stamp, values: all.len() });
+            head.views(&mut all)?;
+        }
+        drop(cursor);
+        Ok(Self { common, rows, values: all })
+    }
+
+    fn shape(&self, row: &Row<'_>) -> &Shape {
+        self.common.shape(row.shape)
     }
 }
 
@@ -113,7 +142,7 @@ pub struct Operations<'a>(Walk<'a>);
 
 #[derive(Debug, Clone)]
 enum Walk<'a> {
-    Rows(Cursor<'a>),
+    Rows(&'a Rows<'a>, std::slice::Iter<'a, Row<'a>>),
     Columns(&'a Columns<'a>, Places),
 }
 
@@ -123,14 +152,14 @@ impl<'a> Iterator for Operations<'a> {
     #[inline]
     fn next(&mut self) -> Option<OperationRef<'a>> {
         Some(OperationRef(match &mut self.0 {
-            Walk::Rows(cursor) => Source::Row(cursor.next().expect(CHECKED)?),
+            Walk::Rows(rows, left) => Source::Row(rows, left.next()?),
             Walk::Columns(columns, places) => Source::Columns(columns, places.next(columns)?),
         }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match &self.0 {
-            Walk::Rows(cursor) => cursor.left(),
+            Walk::Rows(_, left) => left.len(),
             Walk::Columns(columns, places) => places.left(columns),
         };
         (left, Some(left))
@@ -146,7 +175,7 @@ pub struct OperationRef<'a>(Source<'a>);
 /// Where an operation is.
 #[derive(Debug, Clone, Copy)]
 enum Source<'a> {
-    Row(Head<'a>),
+    Row(&'a Rows<'a>, &'a Row<'a>),
     Columns(&'a Columns<'a>, Place),
 }
 
@@ -154,7 +183,7 @@ impl<'a> OperationRef<'a> {
     #[inline]
     fn shape(&self) -> &'a Shape {
         match self.0 {
-            Source::Row(Head { shape, .. }) => shape,
+            Source::Row(rows, row) => rows.shape(row),
             Source::Columns(columns, place) => columns.shape(place),
         }
     }
@@ -162,7 +191,9 @@ impl<'a> OperationRef<'a> {
     #[inline]
     fn cells(&self) -> Cells<'a> {
         match self.0 {
-            Source::Row(Head { shape, values, .. }) => Cells::Row(&shape.names, values.rest()),
+            Source::Row(rows, row) => {
+                Cells::Row(&rows.shape(row).names, &rows.values[row.values..])
+            }
             Source::Columns(columns, place) => Cells::Columns(columns.cells(place)),
         }
     }
@@ -177,7 +208,7 @@ impl<'a> OperationRef<'a> {
     #[inline]
     pub fn key(&self) -> KeyRef<'a> {
         match self.0 {
-            Source::Row(head) => head.key,
+            Source::Row(_, row) => row.key,
             Source::Columns(columns, place) => columns.key(place),
         }
     }
@@ -186,7 +217,7 @@ impl<'a> OperationRef<'a> {
     #[inline]
     pub fn version(&self) -> Version {
         match self.0 {
-            Source::Row(head) => head.stamp.version,
+            Source::Row(_, row) => row.stamp.version,
             Source::Columns(columns, place) => columns.version(place),
         }
     }
@@ -195,7 +226,7 @@ impl<'a> OperationRef<'a> {
     #[inline]
     pub fn base(&self) -> Version {
         match self.0 {
-            Source::Row(head) => head.stamp.base,
+            Source::Row(_, row) => row.stamp.base,
             Source::Columns(columns, place) => columns.base(place),
         }
     }
@@ -211,15 +242,24 @@ impl<'a> OperationRef<'a> {
     }
 
     /// The operation, copied out.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`BatchRef::new`] checked the bytes.
     pub fn to_operation(&self) -> Operation {
-        match self.0 {
-            Source::Row(head) => head.decode().expect(CHECKED),
-            Source::Columns(columns, place) => columns.operation(place),
-        }
+        let (rows, row) = match self.0 {
+            Source::Row(rows, row) => (rows, row),
+            Source::Columns(columns, place) => return columns.operation(place),
+        };
+        let Shape { change, names, collection, .. } = rows.shape(row);
+        let values = rows.values[row.values..][..names.len()].iter();
+        let values = values.map(|value| value.map(|value| value.to_value()));
+        let change = match change {
+            ChangeKind::Insert => {
+                let values = values.map(Option::unwrap_or_default).collect();
+                Change::Insert(Record::of_sorted(names.clone(), values))
+            }
+            ChangeKind::Update => Change::Update(names.iter().cloned().zip(values).collect()),
+            ChangeKind::Delete => Change::Delete,
+        };
+        let Stamp { version, base } = row.stamp;
+        Operation { collection: collection.clone(), key: row.key.to_key(), version, base, change }
     }
 }
 
@@ -237,7 +277,8 @@ pub enum ChangeRef<'a> {
 /// The names of an operation with its values.
 #[derive(Debug, Clone, Copy)]
 enum Cells<'a> {
-    Row(&'a [Name], &'a [u8]),
+    /// Behind the values may lie others.
+    Row(&'a [Name], &'a [Option<ValueRef<'a>>]),
     Columns(CellsOf<'a>),
 }
 
@@ -246,7 +287,7 @@ impl<'a> Cells<'a> {
     fn iter(self) -> Fields<'a> {
         match self {
             Self::Row(names, values) => {
-                Fields { names: names.iter(), values: Values::Row(Reader::new(values)) }
+                Fields { names: names.iter(), values: Values::Row(values.iter()) }
             }
             Self::Columns(cells) => {
                 Fields { names: cells.names().iter(), values: Values::Columns(cells, 0) }
@@ -264,7 +305,7 @@ struct Fields<'a> {
 
 #[derive(Debug, Clone)]
 enum Values<'a> {
-    Row(Reader<'a>),
+    Row(std::slice::Iter<'a, Option<ValueRef<'a>>>),
     Columns(CellsOf<'a>, usize),
 }
 
@@ -273,7 +314,13 @@ impl<'a> Values<'a> {
     #[inline]
     fn skip_removed(&mut self) -> bool {
         match self {
-            Self::Row(reader) => reader.skip_byte(REMOVED),
+            Self::Row(values) => {
+                let removed = matches!(values.as_slice(), [None, ..]);
+                if removed {
+                    values.next();
+                }
+                removed
+            }
             Self::Columns(cells, next) => {
                 let removed = cells.get(*next).is_some_and(CellOf::is_removed);
                 *next += usize::from(removed);
@@ -283,6 +330,7 @@ impl<'a> Values<'a> {
     }
 
     /// The next value.
+    #[expect(clippy::inline_always, reason = "else it goes through memory, in pieces")]
     #[inline(always)]
     fn next(&mut self) -> ValueRef<'a> {
         match self {
@@ -291,7 +339,7 @@ impl<'a> Values<'a> {
                 *next += 1;
                 cell.value()
             }
-            Self::Row(reader) => ValueRef::read(reader),
+            Self::Row(values) => values.next().expect(CHECKED).expect(CHECKED),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::binary::{Token, pass, read_token, read_value};
+use crate::binary::{Token, pass, read_token, read_value, skip_rest};
 use crate::reader::Reader;
-use crate::{Timestamp, Value};
+use crate::{DecodeError, Timestamp, Value};
 
 /// Views are only made of bytes that the same parser found valid before.
 pub(super) const CHECKED: &str = "BatchRef::new checked these bytes";
@@ -55,6 +55,20 @@ impl<'a> ValueRef<'a> {
         let start = *reader;
         let token = read_token(reader).expect(CHECKED);
         pass(&token, reader).expect(CHECKED);
+        Self::of(token, start.up_to(reader))
+    }
+
+    /// Reads a value, and checks it as [`read_value`] does.
+    pub(crate) fn check(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let start = *reader;
+        let token = read_token(reader)?;
+        skip_rest(&token, reader, 0)?;
+        Ok(Self::of(token, start.up_to(reader)))
+    }
+
+    /// The value that begins with a token, and takes these bytes.
+    #[inline]
+    const fn of(token: Token<'a>, bytes: &'a [u8]) -> Self {
         match token {
             Token::Null => Self::Null,
             Token::Bool(bool) => Self::Bool(bool),
@@ -64,8 +78,8 @@ impl<'a> ValueRef<'a> {
             Token::Bytes(bytes) => Self::Bytes(bytes),
             Token::Uuid(uuid) => Self::Uuid(uuid),
             Token::Timestamp(timestamp) => Self::Timestamp(timestamp),
-            Token::Array(_) => Self::Array(ArrayRef(start.up_to(reader))),
-            Token::Map(_) => Self::Map(MapRef(start.up_to(reader))),
+            Token::Array(_) => Self::Array(ArrayRef(bytes)),
+            Token::Map(_) => Self::Map(MapRef(bytes)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Writes batches by columns.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::bits::pack;
 use super::cells::{
