@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use blaze_codec::batch::Encoder;
 use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::message::{Goodbye, Hello, Message, Reason};
 use blaze_codec::{
@@ -23,7 +24,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value as Json, json};
 
-use self::ours::{Decode, PARTS};
+use self::ours::{Decode, PARTS, entry};
 
 /// What an entry is called, and its bytes.
 type Entry = (String, Vec<u8>);
@@ -160,6 +161,21 @@ proptest! {
         });
         let entries: Vec<_> = entries.collect();
         prop_assert_eq!(compare("batches", ours::operations, &entries), Ok(()));
+    }
+
+    #[test]
+    fn arbitrary_batches_by_a_dictionary_decode_alike(
+        batches in prop::collection::vec((common::operations(), any::<Index>()), 1..40),
+    ) {
+        // One for all of them, so that numbers begin anywhere.
+        let mut encoder = Encoder::with_dictionary();
+        let entries = batches.iter().flat_map(|(operations, bit)| {
+            let bytes = entry(&mut encoder, operations);
+            let flipped = flipped(&bytes, bit.index(8 * bytes.len()));
+            [("whole".to_owned(), bytes), ("a bit flipped".to_owned(), flipped)]
+        });
+        let entries: Vec<_> = entries.collect();
+        prop_assert_eq!(compare("dictionaries", ours::defined, &entries), Ok(()));
     }
 }
 
