@@ -5,6 +5,8 @@
 //! is no `python3`, each test says that it is skipped.
 
 mod common;
+#[path = "decoder/dictionaries.rs"]
+mod dictionaries;
 #[path = "decoder/ours.rs"]
 mod ours;
 

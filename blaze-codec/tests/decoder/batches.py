@@ -23,6 +23,8 @@ class Shape(NamedTuple):
     key: str
     collection: str
     fields: tuple
+    # Its number in a dictionary.
+    number: object = None
 
 
 class Operation(NamedTuple):
@@ -49,16 +51,19 @@ class Dictionary:
             limit = f"the limit is {DEFINITION_BYTES_MAX}"
             raise Malformed(reader.at, f"{self.size} bytes of definitions together, {limit}")
         for _ in range(reader.count(17, DEFINITIONS_MAX, "nodes")):
-            self.add(self.nodes, reader, lambda: reader.take(16))
+            number = self.free(self.nodes, reader)
+            self.nodes[number] = reader.take(16)
         for _ in range(reader.count(5, DEFINITIONS_MAX, "shapes")):
-            self.add(self.shapes, reader, lambda: read_shape(reader, reader.name, 2))
+            number = self.free(self.shapes, reader)
+            self.shapes[number] = read_shape(reader, reader.name, 2)._replace(number=number)
         reader.finish()
 
-    def add(self, table, reader, entry):
+    def free(self, table, reader):
+        """A number that isn't defined yet."""
         at, number = reader.at, reader.varint()
         if number >= DEFINITIONS_MAX or number in table:
             raise Malformed(at, f"the number {number} is defined already, or beyond the limit")
-        table[number] = entry()
+        return number
 
 
 def read_shape(reader, name, smallest):

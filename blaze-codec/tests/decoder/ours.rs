@@ -191,7 +191,7 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn frames(bytes: &[u8]) -> Result<Json, DecodeError> {
+pub(crate) fn frames(bytes: &[u8]) -> Result<Json, DecodeError> {
     let malformed = |_| DecodeError::Malformed { what: "stream of frames", at: 0 };
     let (mut codec, mut stream, mut messages) = (FrameCodec::new(), BytesMut::from(bytes), vec![]);
     let mut known = Definitions::default();
