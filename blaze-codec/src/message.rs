@@ -5,7 +5,9 @@
 //! version can add fields. Changes are BlazeBinary, encoded once for all peers.
 
 mod changes;
+mod compression;
 mod control;
+mod feed;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +15,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 pub use self::changes::{Changes, ChangesFrame, Range, encode_changes, encode_roll};
+pub use self::compression::{Body, COMPRESSED_BYTES_MIN, Compression, CompressionSet, expand};
 pub use self::control::{Ack, Goodbye, Hello, Reason, Resume, Start};
+pub use self::feed::{Definition, Encoded, FeedEncoder};
 use crate::DecodeError;
 use crate::limits;
 pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, ROOTS_MAX, TRANSACTION_BYTES_MAX};
@@ -24,6 +28,8 @@ pub const PROTOCOL_VERSION_MIN: u16 = 1;
 pub const PROTOCOL_VERSION_MAX: u16 = 1;
 
 const FLAG_MORE: u8 = 1;
+/// The method by which the payload is compressed.
+const FLAGS_COMPRESSION: u8 = 0b110;
 const HEADER_BYTES: usize = 2;
 
 const HELLO: u8 = 1;
@@ -84,7 +90,10 @@ impl Message {
     /// Never in practice: postcard fails only for types without a known length.
     pub fn encode(&self) -> Bytes {
         let (kind, payload) = match self {
-            Self::Hello(hello) => (HELLO, postcard::to_stdvec(hello)),
+            Self::Hello(hello) if hello.reads == CompressionSet::EMPTY => {
+                (HELLO, postcard::to_stdvec(hello))
+            }
+            Self::Hello(hello) => (HELLO, postcard::to_stdvec(&(hello, hello.reads))),
             Self::Resume(resume) => (RESUME, postcard::to_stdvec(resume)),
             Self::Ack(ack) => (ACK, postcard::to_stdvec(ack)),
             Self::Ping(nonce) => (PING, postcard::to_stdvec(nonce)),
@@ -102,7 +111,7 @@ impl Message {
         body.into()
     }
 
-    /// Decodes a frame's body.
+    /// Decodes a frame's body, which [`expand`] has put back if it was compressed.
     ///
     /// # Errors
     ///
@@ -129,7 +138,7 @@ impl Message {
         }
         limits::check(limits::what::CONTROL_BYTES, payload.len(), CONTROL_BYTES_MAX)?;
         match kind {
-            HELLO => decode_control(&payload, "hello").map(Self::Hello),
+            HELLO => decode_hello(&payload).map(Self::Hello),
             RESUME => decode_control(&payload, "resume").map(Self::Resume),
             ACK => decode_control(&payload, "ack").map(Self::Ack),
             PING => decode_control(&payload, "ping").map(Self::Ping),
@@ -139,6 +148,16 @@ impl Message {
             _ => Err(DecodeError::Malformed { what: "frame kind", at: 0 }),
         }
     }
+}
+
+/// Whoever reads no compression needn't say so: versions that know of none don't.
+fn decode_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
+    let malformed = |_| DecodeError::Malformed { what: "hello", at: HEADER_BYTES };
+    let (mut hello, later): (Hello, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    if !later.is_empty() {
+        (hello.reads, _) = postcard::take_from_bytes(later).map_err(malformed)?;
+    }
+    Ok(hello)
 }
 
 fn decode_control<'a, T: Deserialize<'a>>(

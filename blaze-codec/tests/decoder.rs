@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use blaze_codec::batch::Encoder;
 use blaze_codec::binary::FORMAT_VERSION;
-use blaze_codec::message::{Goodbye, Hello, Message, Reason};
+use blaze_codec::message::{CompressionSet, Goodbye, Hello, Message, Reason};
 use blaze_codec::{
     Change, DecodeError, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role, Seq,
     Value, Version, batch, binary,
@@ -146,6 +146,21 @@ fn the_decoder_tells_mutations_apart() {
         for line in run(&[part, "--mutate"], &golden(part)).unwrap_or_default() {
             assert_eq!(line["same"], json!([]), "{line}");
         }
+    }
+}
+
+/// One encoding among others, so that what was mutated may expand to the same.
+#[test]
+fn compressed_frames_expand_alike() {
+    let (lz4, others): (Vec<_>, Vec<_>) =
+        golden("compressed").into_iter().partition(|(name, _)| name.starts_with("LZ4"));
+    assert!(lz4.iter().all(|(_, bytes)| ours::compressed(bytes).is_ok()));
+    let mutations = lz4.iter().flat_map(mutations);
+    let entries: Vec<_> = lz4.iter().cloned().chain(mutations).collect();
+    assert_eq!(compare("compressed", ours::compressed, &entries), Ok(()));
+
+    for line in run(&["compressed"], &others).unwrap_or_default() {
+        assert!(line["error"]["what"].as_str().unwrap().contains("only LZ4"), "{line}");
     }
 }
 
@@ -312,6 +327,7 @@ fn long_numbers_in_control_messages_are_judged_alike() {
         mode: Mode::WriteOnly,
         head: Seq(5),
         wall_ms: 6,
+        reads: CompressionSet(7),
     };
     let goodbye = Goodbye { reason: Reason::Busy, message: "bye".into() };
     let hello = Message::Hello(hello).encode().to_vec();

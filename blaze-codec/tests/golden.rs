@@ -19,7 +19,8 @@ use blaze_codec::batch::{Definitions, Encoder as BatchEncoder};
 use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{
-    Ack, Changes, Goodbye, Hello, Message, Range, Reason, Resume, Start, encode_roll,
+    Ack, Changes, CompressionSet, Goodbye, Hello, Message, Range, Reason, Resume, Start,
+    encode_roll, expand,
 };
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
@@ -407,6 +408,7 @@ fn messages() {
         mode: Mode::Bidirectional,
         head: Seq(5),
         wall_ms: 1_700_000_000_000,
+        reads: CompressionSet(0),
     };
     let last = Checkpoint { incarnation: Incarnation(300), seq: Seq(4) };
     let resume = |last| Resume { after: Seq(4), last, credit: 1 << 20 };
@@ -430,7 +432,7 @@ fn messages() {
     let behind = Range { left_out: true, ..range.clone() };
     let named = Operation { change: Change::Update(vec![]), ..example().remove(0) };
     let mut samples = vec![
-        ("hello", Message::Hello(hello)),
+        ("hello", Message::Hello(hello.clone())),
         ("resume from a seq", Message::Resume(resume(Some(last)))),
         ("resume from nothing", Message::Resume(resume(None))),
         ("changes", changes(range)),
@@ -445,6 +447,7 @@ fn messages() {
         ("start", Message::Start(Start { roll: None })),
         ("start after a roll", Message::Start(Start { roll: Some(Seq(300)) })),
         ("roll", Message::decode(encode_roll(Seq(4), Seq(5), &[named]).unwrap()).unwrap()),
+        ("hello of who reads LZ4", Message::Hello(Hello { reads: CompressionSet(1), ..hello })),
     ]);
     let definitions = entry(&mut encoder(), &two_shapes());
     let (definitions, _) = split(&definitions).unwrap();
@@ -475,4 +478,23 @@ fn frames() {
     check("frames", samples, encode, |bytes| {
         FrameCodec::new().decode(&mut BytesMut::from(bytes)).unwrap().unwrap()
     });
+}
+
+/// What each compression may make of one frame, and what it stands for. Encoders may make
+/// others of it, so these are only expanded.
+#[test]
+fn compressed() {
+    let text = std::fs::read_to_string(file(FORMAT_VERSION, "compressed")).unwrap();
+    let entries: Vec<Vec<_>> =
+        text.split_terminator("\n\n").map(|entry| entry.lines().collect()).collect();
+    assert_eq!(entries.len(), 5);
+    for entry in entries {
+        let [name, bytes, expected] = entry[..] else { panic!("{entry:?}") };
+        let expanded = expand(unhex(bytes).into(), CompressionSet::BUILT);
+        if name.contains("Zstandard") && cfg!(not(feature = "zstd")) {
+            assert!(expanded.is_err(), "{name}");
+            continue;
+        }
+        assert_eq!(hex(&expanded.unwrap()), expected, "{name}");
+    }
 }

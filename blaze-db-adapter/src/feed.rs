@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use blaze_codec::message::Range;
+use blaze_codec::message::{Encoded, FeedEncoder, Range};
 use blaze_codec::{Checkpoint, NodeId, Operation, Seq};
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::size;
@@ -33,7 +32,7 @@ pub struct Committed {
     roots: Vec<Checkpoint>,
     operations: Vec<Operation>,
     bytes_max: usize,
-    frames: OnceLock<Vec<Bytes>>,
+    encoded: OnceLock<Encoded>,
 }
 
 impl Committed {
@@ -41,7 +40,7 @@ impl Committed {
     pub fn new(seq: Seq, origin: Origin, operations: Vec<Operation>) -> Self {
         let bytes_max = operations.iter().map(size::bytes_max).sum();
         let roots = Vec::new();
-        Self { seq, origin, roots, operations, bytes_max, frames: OnceLock::new() }
+        Self { seq, origin, roots, operations, bytes_max, encoded: OnceLock::new() }
     }
 
     /// The same, with the roots of what was merged. Default: none.
@@ -71,18 +70,6 @@ impl Committed {
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
-
-    /// The frames' bodies that carry it, encoded when first asked for, once for
-    /// all sessions; none if nothing changed.
-    pub fn frames(&self) -> &[Bytes] {
-        self.frames.get_or_init(|| match self.seq.0.checked_sub(1) {
-            Some(after) if !self.operations.is_empty() => {
-                let range = Range::new(Seq(after), self.seq);
-                Range { roots: self.roots.clone(), ..range }.encode(&self.operations)
-            }
-            _ => Vec::new(),
-        })
-    }
 }
 
 /// A bounded ring of the latest commits, and the head of the feed.
@@ -92,6 +79,7 @@ impl Committed {
 #[derive(Debug)]
 pub struct LiveFeed {
     ring: Mutex<Ring>,
+    encoder: Mutex<FeedEncoder>,
     /// Tells the watchers of the head; kept by them, so that it ends when the
     /// database closes.
     watched: watch::Receiver<Seq>,
@@ -106,15 +94,16 @@ struct Ring {
 }
 
 impl LiveFeed {
-    /// The most bytes of changes that the ring holds: 8 MiB. A commit larger than
-    /// that is read from the database.
+    /// The most bytes of changes that the ring holds: 8 MiB, as encoded; each compression
+    /// that is in use adds what it makes of them. A commit larger than that is read from
+    /// the database.
     pub const BYTES_MAX: usize = 8 * 1024 * 1024;
 
     /// A feed whose latest commit is `head`, with nothing in the ring.
     pub fn new(head: Seq) -> Self {
         let (sender, watched) = watch::channel(head);
         let ring = Ring { head: Some(sender), commits: VecDeque::new(), bytes: 0 };
-        Self { ring: Mutex::new(ring), watched }
+        Self { ring: Mutex::new(ring), encoder: Mutex::default(), watched }
     }
 
     /// The latest seq that is durable.
@@ -165,6 +154,21 @@ impl LiveFeed {
         let skip = seq.next().0.checked_sub(first.0)?;
         let skip = usize::try_from(skip).ok()?;
         Some(ring.commits.iter().skip(skip).take(count).cloned().collect())
+    }
+
+    /// A commit for peers, encoded when first asked for, once for all sessions; nothing if
+    /// nothing changed.
+    pub fn encoded<'c>(&self, commit: &'c Committed) -> &'c Encoded {
+        commit.encoded.get_or_init(|| match commit.seq.0.checked_sub(1) {
+            Some(after) if !commit.operations.is_empty() => {
+                let range = Range::new(Seq(after), commit.seq);
+                let range = Range { roots: commit.roots.clone(), ..range };
+                // What it has given numbers to stays, whatever panics.
+                let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+                encoder.encode(&range, &commit.operations)
+            }
+            _ => Encoded::default(),
+        })
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

@@ -59,7 +59,7 @@ pub use blaze_sync_engine::{
     Peer, SessionError, WentBack,
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
-pub use blaze_transport::{Endpoint, EndpointError, Transport, TransportError};
+pub use blaze_transport::{Compression, Endpoint, EndpointError, Transport, TransportError};
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
 pub use blaze_transport_unix::{UnixTransport, default_endpoint};

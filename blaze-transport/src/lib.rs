@@ -14,6 +14,7 @@ mod framed;
 mod peer;
 mod transport;
 
+pub use blaze_codec::message::Compression;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::TransportError;
 pub use framed::{

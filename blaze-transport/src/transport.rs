@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use blaze_codec::message::Compression;
 use bytes::Bytes;
 
 use crate::{Endpoint, PeerInfo, TransportError};
@@ -20,6 +21,12 @@ use crate::{Endpoint, PeerInfo, TransportError};
 pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// The scheme of the endpoints it serves: `mem`, `unix`, `tcp`.
     fn scheme(&self) -> &'static str;
+
+    /// What changes are best compressed by on their way, if both sides can. The default
+    /// implementation says by nothing, as befits what doesn't leave the device.
+    fn compression(&self) -> Compression {
+        Compression::None
+    }
 
     /// Connects to the listener at `endpoint`.
     ///

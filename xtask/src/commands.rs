@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod lint;
 mod sim;
 mod torture;
@@ -22,6 +23,7 @@ pub(crate) enum Task {
     Lint(lint::Lint),
     Bench(bench::Bench),
     Sim(sim::Sim),
+    Fuzz(fuzz::Fuzz),
     Torture(torture::Torture),
 }
 
@@ -32,6 +34,7 @@ impl Task {
             Self::Lint(lint) => lint.run(workspace),
             Self::Bench(bench) => bench.run(workspace),
             Self::Sim(sim) => sim.run(workspace),
+            Self::Fuzz(fuzz) => fuzz.run(workspace),
             Self::Torture(torture) => torture.run(workspace),
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CompressionSet;
 use crate::{Checkpoint, History, Mode, NodeId, Role, Seq};
 
 /// Who speaks, and what it wants.
@@ -30,6 +31,9 @@ pub struct Hello {
     pub head: Seq,
     /// The speaker's clock, in milliseconds since 1970.
     pub wall_ms: u64,
+    /// The compressions that the speaker can read; none if its version knows of none.
+    #[serde(skip)]
+    pub reads: CompressionSet,
 }
 
 impl Hello {

@@ -17,6 +17,7 @@ fn controls() -> Vec<Message> {
         mode: Mode::ReadOnly,
         head: Seq(300),
         wall_ms: 1_700_000_000_000,
+        reads: CompressionSet(5),
     };
     let last = Some(Checkpoint { incarnation: Incarnation(9), seq: Seq(5) });
     let resume = Resume { after: Seq(4), last, credit: 1 << 20 };
@@ -72,7 +73,7 @@ fn every_kind_of_control_message_is_tested() {
     let mut kinds: Vec<_> = controls().iter().map(|message| message.encode()[0]).collect();
     kinds.dedup();
     assert_eq!(kinds.len(), 7);
-    kinds.extend([CHANGES, ROLL]);
+    kinds.extend([CHANGES, ROLL, DEFINITIONS]);
     kinds.sort_unstable();
     assert!(kinds.into_iter().eq(HELLO..=DEFINITIONS));
 }
@@ -90,10 +91,21 @@ fn fields_of_later_versions_are_skipped() {
 fn a_cut_control_message_is_refused() {
     for message in controls() {
         let body = message.encode();
-        for end in 0..body.len() {
+        // A hello without its last byte is one that says nothing of compression.
+        let ends = body.len() - usize::from(matches!(message, Message::Hello(_)));
+        for end in 0..ends {
             assert!(Message::decode(body.slice(..end)).is_err(), "{message:?} cut to {end} bytes");
         }
     }
+}
+
+#[test]
+fn who_says_nothing_of_compression_reads_none() {
+    let Message::Hello(hello) = controls().remove(0) else { panic!("no hello") };
+    let body = Message::Hello(hello.clone()).encode();
+    let none = Message::Hello(Hello { reads: CompressionSet::EMPTY, ..hello });
+    assert_eq!(none.encode(), body[..body.len() - 1]);
+    assert_eq!(Message::decode(none.encode()), Ok(none));
 }
 
 #[test]

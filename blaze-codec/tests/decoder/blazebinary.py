@@ -14,6 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from batches import decode_batch, decode_defined  # noqa: E402
+from compressed import expand  # noqa: E402
 from messages import decode_frames, decode_message  # noqa: E402
 from values import Later, Malformed, decode_value  # noqa: E402
 
@@ -23,6 +24,7 @@ DECODERS = {
     "dictionaries": decode_defined,
     "messages": decode_message,
     "frames": decode_frames,
+    "compressed": lambda data: expand(data).hex(),
 }
 
 

@@ -5,22 +5,20 @@ follow each other, and that a roll only names records.
 """
 
 from batches import Batch, Dictionary, operation_json
+from compressed import CHANGES, FRAME_BYTES_MAX, ROLL, expand
 from values import Malformed, Reader
 
 CONTROL_BYTES_MAX = 4096
-FRAME_BYTES_MAX = 1 << 20
 # Twice what one may have where it is written first.
 CHANGES_BYTES_MAX = 128 << 20
 ROOTS_MAX = 16
 FORMER_MAX = 8
 SPANS_MAX = 128
-CHANGES = 0x03
-ROLL = 0x09
 DEFINITIONS = 0x0A
 
 
 class Message(Reader):
-    """The body of a frame."""
+    """The body of a frame, which is not compressed."""
 
     def decode(self, parts, dictionary):
         """A message; `parts` holds the payloads of the changes that go on in it, and
@@ -66,6 +64,7 @@ class Message(Reader):
             "mode": self.one_of("bidirectional", "read-only", "write-only"),
             "head": self.varint(),
             "wall_ms": self.varint(),
+            "reads": self.varint() if self.left() else 0,
         }
 
     def resume(self):
@@ -175,7 +174,7 @@ def crc32c(data):
 
 
 def decode_message(data):
-    return Message(data).decode([], Dictionary())
+    return Message(expand(data)).decode([], Dictionary())
 
 
 def decode_frames(data):
@@ -191,8 +190,8 @@ def decode_frames(data):
         body = reader.take(length)
         if crc32c(data[at : at + 4] + body) != checksum:
             raise Malformed(at, "a frame's checksum differs")
-        message = Message(data, reader.at - length, reader.at)
-        messages.append(message.decode(parts, dictionary))
-        if messages[-1].get("more") and length != FRAME_BYTES_MAX:
-            raise Malformed(at, f"{length} bytes of changes that go on in the next frame")
+        body = expand(body)
+        messages.append(Message(body).decode(parts, dictionary))
+        if messages[-1].get("more") and len(body) != FRAME_BYTES_MAX:
+            raise Malformed(at, f"{len(body)} bytes of changes that go on in the next frame")
     return {"messages": messages, "ended": False}

@@ -2,7 +2,7 @@
 
 use blaze_codec::batch::{Definitions, Encoder};
 use blaze_codec::frame::FrameCodec;
-use blaze_codec::message::{Changes, Message, Reason};
+use blaze_codec::message::{Changes, CompressionSet, Message, Reason, expand};
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
     Change, Checkpoint, DecodeError, Mode, Name, NodeId, Operation, Role, Value, Version, batch,
@@ -25,6 +25,14 @@ pub(crate) const PARTS: [(&str, Decode); 5] = [
     ("messages", message),
     ("frames", frames),
 ];
+
+/// What the decoder in Python expands.
+const LZ4: CompressionSet = CompressionSet(1);
+
+/// What a compressed body stands for.
+pub(crate) fn compressed(body: &[u8]) -> Result<Json, DecodeError> {
+    Ok(hex(&expand(body.to_vec().into(), LZ4)?).into())
+}
 
 pub(crate) fn value(bytes: &[u8]) -> Result<Json, DecodeError> {
     let (value, end) = binary::decode_value(bytes)?;
@@ -105,7 +113,7 @@ pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
 /// A message of a connection in which something was defined before.
 fn message_by(body: &[u8], known: &mut Definitions) -> Result<Json, DecodeError> {
     let node = |node: &NodeId| hex(node.as_bytes());
-    Ok(match Message::decode(body.to_vec().into())? {
+    Ok(match Message::decode(expand(body.to_vec().into(), LZ4)?)? {
         Message::Hello(hello) => json!({
             "kind": "hello",
             "protocol_min": hello.protocol_min,
@@ -125,6 +133,7 @@ fn message_by(body: &[u8], known: &mut Definitions) -> Result<Json, DecodeError>
             },
             "head": hello.head.0,
             "wall_ms": hello.wall_ms,
+            "reads": hello.reads.0,
         }),
         Message::Resume(resume) => json!({
             "kind": "resume",

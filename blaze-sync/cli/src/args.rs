@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use blaze_sync::{Durability, Mode, Role};
+use blaze_sync::{Compression, Durability, Mode, Role};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
@@ -130,6 +130,17 @@ pub(crate) fn modes() -> impl TypedValueParser<Value = Mode> {
         "read-only" => Mode::ReadOnly,
         "write-only" => Mode::WriteOnly,
         _ => Mode::Bidirectional,
+    })
+}
+
+/// A compression by its name, of those that this build has.
+pub(crate) fn compressions() -> impl TypedValueParser<Value = Compression> {
+    let names: &[&str] =
+        if cfg!(feature = "zstd") { &["none", "lz4", "zstd"] } else { &["none", "lz4"] };
+    PossibleValuesParser::new(names).map(|name| match name.as_str() {
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        _ => Compression::None,
     })
 }
 

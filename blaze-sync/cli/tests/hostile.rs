@@ -275,6 +275,24 @@ fn claims_that_cannot_be_true() {
 }
 
 #[test]
+fn compressed_frames_that_are_more_than_they_say() {
+    let mut server = Server::start();
+    server.attack(|target| {
+        // 1 MiB of LZ4's longest lengths: what it could become is 255 times that.
+        let lengths = vec![255; BODY_BYTES_MAX / 2];
+        for (flags, says) in [(2, BODY_BYTES_MAX - 2), (2, BODY_BYTES_MAX), (2, 1 << 31), (6, 9)] {
+            let says = u32::try_from(says).unwrap().to_le_bytes();
+            let bomb = [&[3, flags][..], &says, &[0x1f, 0, 1, 0], &lengths].concat();
+            let mut wire = started(target);
+            assert!(wire.frame(&bomb));
+            let message = wire.refused(Reason::Violation);
+            assert!(message.contains("can't be decoded"), "{message}");
+        }
+    });
+    server.finish(nothing_else);
+}
+
+#[test]
 fn a_transaction_without_end() {
     let mut server = Server::start();
     server.attack(|target| {

@@ -220,3 +220,28 @@ fn who_can_connect_over_tcp_is_told() {
     let told = a.stderr();
     assert!(told.contains("warning: any user of this device can connect to tcp://127.0.0.1:"));
 }
+
+#[test]
+fn what_is_sent_over_tcp_is_compressed_as_it_is_told_to() {
+    let bench = Bench::new();
+    let mut a = bench.start(&["serve", "a", "--listen", "tcp://127.0.0.1:0", "--json"]);
+    let listening = a.object(|line| line["event"] == "listening");
+    let endpoint = listening["endpoint"].as_str().unwrap();
+    let zstd = if cfg!(feature = "zstd") { "zstd" } else { "lz4" };
+    for compression in ["none", "lz4", zstd] {
+        let args = ["connect", "b", endpoint, "--json", "--compression", compression];
+        let mut b = bench.start(&args);
+        assert_eq!(b.object(is_live)["peer"]["compression"], compression);
+        // Each side decides for itself.
+        assert_eq!(a.object(is_live)["peer"]["compression"], "lz4");
+        end(b, Signal::TERM);
+    }
+    end(a, Signal::TERM);
+
+    let mut a = bench.start(&["serve", "a", "--json"]);
+    a.object(|line| line["event"] == "listening");
+    let mut b = bench.start(&["connect", "b", "--json"]);
+    assert_eq!(b.object(is_live)["peer"]["compression"], "none", "it doesn't leave the device");
+    end(b, Signal::TERM);
+    end(a, Signal::TERM);
+}

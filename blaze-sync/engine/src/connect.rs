@@ -68,7 +68,9 @@ impl Connector {
     async fn session(&self, connection: Connection) -> Option<Failure> {
         let began = Instant::now();
         let side = Side::Connector { mode: self.mode };
-        let error = drive(&self.shared, connection, side, &self.entry, &self.cancel).await;
+        let compression = self.transport.compression();
+        let (shared, entry) = (&self.shared, &self.entry);
+        let error = drive(shared, connection, side, compression, entry, &self.cancel).await;
         if error == SessionError::Closed {
             return None;
         }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blaze_codec::message::{Compression, CompressionSet};
 use blaze_codec::{Checkpoint, History, NodeId, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
@@ -37,6 +38,7 @@ pub(crate) async fn drive(
     shared: &Arc<Shared>,
     connection: Connection,
     side: Side,
+    compression: Compression,
     entry: &LinkEntry,
     cancel: &CancellationToken,
 ) -> SessionError {
@@ -56,7 +58,7 @@ pub(crate) async fn drive(
         }
     };
     let connects = matches!(side, Side::Connector { .. });
-    let mut driver = Driver::new(shared, history, renewals, sender, side, entry);
+    let mut driver = Driver::new(shared, history, renewals, sender, side, compression, entry);
     let error = driver.run(receiver, cancel).await;
     upkeep::end(shared, entry.peer()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
@@ -91,19 +93,21 @@ impl<'a> Driver<'a> {
         renewals: watch::Receiver<u64>,
         sender: Box<dyn FrameSender>,
         side: Side,
+        compression: Compression,
         entry: &'a LinkEntry,
     ) -> Self {
         let head = shared.database.feed().watch();
         let Identity { node, former, database, role, .. } = shared.database.identity();
         let (name, head_now) = (shared.name.clone(), *head.borrow());
         let local = LocalNode { node, former, history, database, name, role, head: head_now };
-        let versions = SessionConfig::VERSIONS;
+        let (versions, reads) = (SessionConfig::VERSIONS, CompressionSet::BUILT);
         let limits = shared.options.limits;
+        let config = SessionConfig { local, side, limits, versions, compression, reads };
         let now = Moment { mono_ms: 0, wall_ms: shared.options.clock.now_ms() };
         Self {
             shared,
             entry,
-            session: Session::new(SessionConfig { local, side, limits, versions }, now),
+            session: Session::new(config, now),
             sender,
             started: Instant::now(),
             head,

@@ -68,8 +68,9 @@ impl Acceptor {
         let entry = self.shared.links.add(endpoint, Direction::Incoming);
         let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
         let side = Side::Acceptor { allowed: self.allowed.clone() };
+        let compression = self.transport.compression();
         self.shared.tasks.spawn(async move {
-            let error = drive(&shared, connection, side, &entry, &cancel).await;
+            let error = drive(&shared, connection, side, compression, &entry, &cancel).await;
             entry.end(report(&error));
             drop(place);
         });

@@ -1,6 +1,6 @@
 //! The local feed, encoded for a session: from the ring, or from the database.
 
-use blaze_codec::message::{Range, TRANSACTION_BYTES_MAX, encode_roll};
+use blaze_codec::message::{Body, Encoded, Range, TRANSACTION_BYTES_MAX, encode_roll};
 use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
@@ -30,7 +30,7 @@ pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing>
     let item = |commit: &Committed| OutgoingItem {
         after: Seq(commit.seq().0 - 1),
         through: commit.seq(),
-        frames: if has(commit) { Vec::new() } else { commit.frames().to_vec() },
+        encoded: if has(commit) { Encoded::default() } else { feed.encoded(commit).clone() },
         roots: commit.roots().to_vec(),
     };
     Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect(), behind: false })
@@ -74,7 +74,8 @@ pub async fn roll(
 /// Encodes a piece of the roll; one that doesn't fit into a frame is halved.
 fn name(after: Seq, through: Seq, operations: &[Operation], items: &mut Vec<OutgoingItem>) {
     if let Some(frame) = encode_roll(after, through, operations) {
-        items.push(OutgoingItem { after, through, frames: vec![frame], roots: Vec::new() });
+        let encoded = Encoded { frames: vec![frame.into()], ..Encoded::default() };
+        items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
         return;
     }
     let (first, rest) = operations.split_at(operations.len() / 2);
@@ -95,7 +96,9 @@ fn encode(
     let bytes: usize = frames.iter().map(bytes::Bytes::len).sum();
     if bytes <= bytes_max || operations.len() < 2 {
         let Range { after, through, .. } = *range;
-        items.push(OutgoingItem { after, through, frames, roots: Vec::new() });
+        let frames = frames.into_iter().map(Body::from).collect();
+        let encoded = Encoded { frames, ..Encoded::default() };
+        items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
         return;
     }
     let (first, rest) = operations.split_at(operations.len() / 2);

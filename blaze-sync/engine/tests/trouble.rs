@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use blaze_codec::message::{Hello, Message, Resume, Start};
+use blaze_codec::message::{CompressionSet, Hello, Message, Resume, Start};
 use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
 use blaze_db_adapter_memory::MemoryOptions;
 use blaze_sync_engine::CREDIT_BYTES_MAX;
@@ -36,6 +36,7 @@ async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connect
         mode: Mode::ReadOnly,
         head: Seq::ZERO,
         wall_ms: 0,
+        reads: CompressionSet::EMPTY,
     };
     let resume = Resume { after: Seq::ZERO, last: None, credit: u64::MAX };
     let start = Start { roll: None };

@@ -47,6 +47,10 @@ pub enum Canary {
     RollOfEverything,
     /// A peer that missed tombstones is sent changes before its roll is merged.
     SentBeforeRoll,
+    /// Changes are compressed for a peer that can't read it.
+    CompressionUnasked,
+    /// What every fifth seq needs counts as told of the feed's dictionary.
+    DefinitionsForgotten,
 }
 
 thread_local! {

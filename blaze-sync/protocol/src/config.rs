@@ -1,7 +1,9 @@
 //! What a session is told before it starts.
 
 use blaze_codec::message::BODY_BYTES_MAX;
-use blaze_codec::message::{PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN};
+use blaze_codec::message::{
+    Compression, CompressionSet, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
+};
 use blaze_codec::{History, Mode, NodeId, Role, Seq};
 
 /// Who this side is.
@@ -57,6 +59,10 @@ pub struct SessionConfig {
     /// The oldest and the newest protocol version that it speaks. Default:
     /// [`Self::VERSIONS`].
     pub versions: (u16, u16),
+    /// What to compress changes by, if the peer reads it. Default: [`Compression::None`].
+    pub compression: Compression,
+    /// What the peer may compress its changes by. Default: [`CompressionSet::BUILT`].
+    pub reads: CompressionSet,
 }
 
 impl SessionConfig {
@@ -67,8 +73,8 @@ impl SessionConfig {
 /// Bounds of time and memory, each with a default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of changes that the peer may send before they are acknowledged;
-    /// at least two frames. Default: 4 MiB.
+    /// Bytes of changes that the peer may send before they are acknowledged, as they are
+    /// when nothing is compressed; at least two frames. Default: 4 MiB.
     pub window_bytes: u64,
     /// How long both hellos may take, in milliseconds. Default: 5,000.
     pub handshake_ms: u64,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use blaze_codec::batch::Definitions;
 use blaze_codec::message::{
     Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, Start, TRANSACTION_BYTES_MAX,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Inbound {
     rolling: usize,
     pending: VecDeque<Group>,
     merging: Option<Group>,
+    /// What the peer has told of its dictionary.
+    definitions: Definitions,
 }
 
 /// Whole transactions, to be merged in one commit.
@@ -116,6 +119,7 @@ impl Inbound {
             rolling: 0,
             pending: VecDeque::new(),
             merging: None,
+            definitions: Definitions::default(),
         }
     }
 
@@ -214,10 +218,16 @@ impl Inbound {
                 return Ok(Vec::new());
             }
             let payload = std::mem::take(&mut self.staged);
-            let changes = Changes::decode(&payload)?;
+            let changes = Changes::decode_defined(&payload, &self.definitions)?;
             return self.changes(changes, (0, payload.len() as u64), true, wall_ms);
         }
-        self.changes(Changes::decode(&frame.payload)?, (bytes, bytes), false, wall_ms)
+        let changes = Changes::decode_defined(&frame.payload, &self.definitions)?;
+        self.changes(changes, (bytes, bytes), false, wall_ms)
+    }
+
+    /// Takes definitions of what changes need.
+    pub(crate) fn define(&mut self, definitions: &[u8]) -> Result<(), SessionError> {
+        Ok(self.definitions.add(definitions)?)
     }
 
     fn stage(&mut self, piece: &[u8]) -> Result<(), SessionError> {

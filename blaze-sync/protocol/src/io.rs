@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blaze_codec::message::{Compression, Encoded};
 use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
 use bytes::Bytes;
 
@@ -161,9 +162,9 @@ pub struct OutgoingItem {
     pub after: Seq,
     /// The range ends with this seq.
     pub through: Seq,
-    /// The bodies of the frames, as [`encode_changes`](blaze_codec::message::encode_changes)
-    /// makes them; none if the peer knows all of it.
-    pub frames: Vec<Bytes>,
+    /// The bodies of its frames, and what the peer has to be told before; none if the peer
+    /// knows all of it.
+    pub encoded: Encoded,
     /// Where its operations were written first, as its frames say.
     pub roots: Vec<Checkpoint>,
 }
@@ -272,6 +273,8 @@ pub struct Peer {
     pub head: Seq,
     /// How far its clock was ahead of this side's, in milliseconds.
     pub clock_ahead_ms: i64,
+    /// What changes to it are compressed by, where that pays.
+    pub compression: Compression,
 }
 
 impl Peer {

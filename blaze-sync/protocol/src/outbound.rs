@@ -1,9 +1,10 @@
 //! The sending direction: feed in, frames out, as far as credit goes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use blaze_codec::message::{Ack, Start, encode_changes};
+use blaze_codec::batch::Entry;
+use blaze_codec::message::{Ack, Body, Compression, Start, encode_changes};
 use blaze_codec::{Checkpoint, History, Seq};
 use bytes::Bytes;
 
@@ -37,7 +38,10 @@ pub(crate) struct Outbound {
     /// The head when the session began: the peer waits to reach it.
     announced: Seq,
     credit: u64,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Queued>,
+    /// What the peer was told of the feed's dictionary.
+    told_of: HashSet<Entry>,
+    compression: Compression,
     /// What was read last and isn't queued yet: the peer may be about to get it by another
     /// way, and what follows keeps its place. Nothing more is read until it is empty.
     kept: VecDeque<OutgoingItem>,
@@ -64,6 +68,25 @@ pub(crate) struct Outbound {
     roll: Option<(Seq, Seq)>,
 }
 
+/// A frame that waits to be sent.
+#[derive(Debug)]
+enum Queued {
+    /// Changes, or a piece of a roll.
+    Changes(Body),
+    /// A definition of what changes need.
+    Definition(Bytes),
+}
+
+impl Queued {
+    /// The credit that it costs. Definitions cost none: there is a limit to all of them.
+    const fn cost(&self) -> u64 {
+        match self {
+            Self::Changes(body) => body.bytes().len() as u64,
+            Self::Definition(_) => 0,
+        }
+    }
+}
+
 impl Outbound {
     /// Starts after what the peer has, with the credit that it grants.
     pub(crate) fn resume(
@@ -84,6 +107,8 @@ impl Outbound {
             announced,
             credit: credit.min(CREDIT_BYTES_MAX),
             queue: VecDeque::new(),
+            told_of: HashSet::new(),
+            compression: Compression::None,
             kept: VecDeque::new(),
             kept_ms: 0,
             first,
@@ -96,6 +121,11 @@ impl Outbound {
             begun: false,
             roll: None,
         })
+    }
+
+    /// Compresses what is sent from now on.
+    pub(crate) fn compress(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// The peer lets this side send, its roll first if it asks for that.
@@ -137,7 +167,7 @@ impl Outbound {
         let Some((reached, through)) = &mut self.roll else { return };
         for item in outgoing.items {
             *reached = item.through;
-            self.queue.extend(item.frames);
+            self.queue.extend(item.encoded.frames.into_iter().map(Queued::Changes));
         }
         if reached < through {
             return;
@@ -205,7 +235,8 @@ impl Outbound {
         #[cfg(feature = "canary")]
         let due = due && !canary::is(Canary::KeptBackForGood);
         while let Some(item) = self.kept.pop_front() {
-            let unsent = item.frames.is_empty() || self.known_to(history).covers_all(&item.roots);
+            let unsent =
+                item.encoded.frames.is_empty() || self.known_to(history).covers_all(&item.roots);
             if !unsent && !due && self.is_their_turn(&item.roots, history) {
                 self.kept.push_front(item);
                 return;
@@ -219,7 +250,16 @@ impl Outbound {
                 self.tell(item.after);
             }
             self.told = item.through;
-            self.queue.extend(item.frames);
+            #[cfg(feature = "canary")]
+            if canary::is(Canary::DefinitionsForgotten) && item.through.0.is_multiple_of(5) {
+                self.told_of.extend(item.encoded.needs.iter().map(|definition| definition.entry));
+            }
+            for definition in item.encoded.needs.iter() {
+                if self.told_of.insert(definition.entry) {
+                    self.queue.push_back(Queued::Definition(definition.frame.clone()));
+                }
+            }
+            self.queue.extend(item.encoded.frames.into_iter().map(Queued::Changes));
             if !item.roots.is_empty() {
                 Arc::make_mut(&mut self.places).sent(&item.roots);
             }
@@ -261,7 +301,8 @@ impl Outbound {
         if canary::is(Canary::UntoldNeverTold) {
             return;
         }
-        self.queue.extend(encode_changes(self.told, through, &[]));
+        let frames = encode_changes(self.told, through, &[]).into_iter().map(Body::from);
+        self.queue.extend(frames.map(Queued::Changes));
         self.told = through;
     }
 
@@ -271,18 +312,20 @@ impl Outbound {
         if canary::is(Canary::CreditIgnored) {
             return !self.queue.is_empty();
         }
-        self.queue.front().is_some_and(|frame| frame.len() as u64 <= self.credit)
+        self.queue.front().is_some_and(|queued| queued.cost() <= self.credit)
     }
 
-    /// The next frame, if credit allows it.
+    /// The next frame, if credit allows it: for what the peer makes of it, however few bytes
+    /// are sent.
     pub(crate) fn poll_frame(&mut self) -> Option<Bytes> {
+        let bytes = self.queue.front()?.cost();
         #[cfg(feature = "canary")]
-        if canary::is(Canary::CreditIgnored) {
-            return self.queue.pop_front();
-        }
-        let bytes = self.queue.front()?.len() as u64;
+        let bytes = if canary::is(Canary::CreditIgnored) { 0 } else { bytes };
         self.credit = self.credit.checked_sub(bytes)?;
-        self.queue.pop_front()
+        Some(match self.queue.pop_front()? {
+            Queued::Changes(body) => body.compressed(self.compression),
+            Queued::Definition(frame) => frame,
+        })
     }
 
     /// Takes an ack.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{CONTROL_BYTES_MAX, Message};
+use blaze_codec::message::{CONTROL_BYTES_MAX, CompressionSet, Message, expand};
 use blaze_codec::{Mode, Seq};
 use bytes::Bytes;
 
@@ -20,6 +20,7 @@ mod opening;
 /// sent then is the goodbye.
 ///
 /// ```
+/// use blaze_codec::message::{Compression, CompressionSet};
 /// use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
 /// use blaze_sync_protocol::{Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, Side};
 ///
@@ -37,6 +38,8 @@ mod opening;
 ///     side,
 ///     limits: Limits::default(),
 ///     versions: SessionConfig::VERSIONS,
+///     compression: Compression::Lz4,
+///     reads: CompressionSet::BUILT,
 /// };
 /// let now = Moment { mono_ms: 0, wall_ms: 1_700_000_000_000 };
 ///
@@ -237,7 +240,7 @@ impl Session {
     /// Waits for the peer to end it.
     fn refusing(&self, now: Moment, input: Input) -> Result<(), SessionError> {
         match input {
-            Input::Frame(body) => match Message::decode(body)? {
+            Input::Frame(body) => match Message::decode(self.expand(body)?)? {
                 Message::Goodbye(goodbye) => {
                     Err(SessionError::PeerLeft { reason: goodbye.reason, message: goodbye.message })
                 }
@@ -251,6 +254,12 @@ impl Session {
         }
     }
 
+    /// Puts a compressed body back. Who hasn't said hello doesn't know what is read here.
+    fn expand(&self, body: Bytes) -> Result<Bytes, SessionError> {
+        let reads = if self.peer.is_some() { self.config.reads } else { CompressionSet::EMPTY };
+        Ok(expand(body, reads)?)
+    }
+
     fn copied(&self) -> SessionError {
         let node = self.peer.as_ref().map(|peer| peer.node.to_string());
         SessionError::Copied { node: node.unwrap_or_default() }
@@ -258,10 +267,12 @@ impl Session {
 
     fn frame(&mut self, now: Moment, body: Bytes) -> Result<(), SessionError> {
         self.heard_ms = now.mono_ms;
-        let bytes = body.len() as u64;
         if self.phase == Phase::Hello && body.len() > CONTROL_BYTES_MAX {
             return Err(SessionError::Violation { rule: "a hello is at most 4 KiB long" });
         }
+        let body = self.expand(body)?;
+        // What it takes here, not what it took on its way.
+        let bytes = body.len() as u64;
         match (self.phase, Message::decode(body)?) {
             (Phase::Hello, Message::Hello(hello)) => self.hello(hello, now),
             (_, Message::Goodbye(goodbye)) => {
@@ -290,6 +301,11 @@ impl Session {
                 let rule = "a roll comes only where it is asked for";
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
                 inbound.roll(&payload, bytes, now.wall_ms)
+            }
+            (_, Message::Definitions(payload)) => {
+                let rule = "definitions come only with changes";
+                let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
+                inbound.define(&payload)
             }
             (_, Message::Ack(ack)) => {
                 self.settling.heard(ack.head);

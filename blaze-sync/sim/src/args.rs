@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// How many of a hundred seeds are large and without faults.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
     large: u64,
+    /// In how many of a hundred seeds some nodes compress what they send.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(0..=100))]
+    compressed: u64,
     /// Threads. Default: one a core.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -84,6 +87,7 @@ impl Args {
             canary: self.canary,
             steps_max: self.steps.unwrap_or(usize::MAX),
             large_percent: self.large,
+            compressed_percent: self.compressed,
             shape: None,
             story: false,
         }

@@ -60,7 +60,7 @@ pub enum Driver {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 53] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -100,6 +100,8 @@ impl Canary {
         Self::Session(Session::RollNotCalled),
         Self::Session(Session::RollOfEverything),
         Self::Session(Session::SentBeforeRoll),
+        Self::Session(Session::CompressionUnasked),
+        Self::Session(Session::DefinitionsForgotten),
         Self::Merge(Merge::HlcBeforeEpoch),
         Self::Merge(Merge::DeleteWins),
         Self::Merge(Merge::OldLifeShines),

@@ -13,6 +13,9 @@ pub struct Config {
     pub steps_max: usize,
     /// How many of a hundred seeds are large and without faults. Default: 10.
     pub large_percent: u64,
+    /// In how many of a hundred seeds some nodes compress what they send, and some can't
+    /// read that. Default: 25.
+    pub compressed_percent: u64,
     /// A shape and its number of nodes, all linked both ways, instead of those that the
     /// seed draws. Default: none.
     pub shape: Option<(Shape, u64)>,
@@ -28,6 +31,7 @@ impl Default for Config {
             canary: None,
             steps_max: usize::MAX,
             large_percent: 10,
+            compressed_percent: 25,
             shape: None,
             story: false,
         }

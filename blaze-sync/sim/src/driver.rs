@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::Reason;
-use blaze_codec::message::encode_changes;
+use blaze_codec::message::{Body, Encoded, Reason, encode_changes};
 use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};
@@ -39,7 +38,8 @@ impl World {
             head,
         };
         let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
-        let config = SessionConfig { local, side: kind, limits, versions };
+        let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
+        let config = SessionConfig { local, side: kind, limits, versions, compression, reads };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),
@@ -204,15 +204,16 @@ impl World {
         let lost = at_hand.is_none();
         let behind = behind && !self.config.has(Driver::BehindForgotten);
         if let Some(outgoing) = at_hand.filter(|_| !behind) {
-            if outgoing.items.iter().any(|item| item.frames.is_empty()) {
+            if outgoing.items.iter().any(|item| item.encoded.frames.is_empty()) {
                 self.report.saw("echo left out");
             }
             return Some(Input::Changes(outgoing));
         }
         if self.config.has(Driver::RingGapSkipped) && lost {
             let through = database.feed().head();
-            let frames = encode_changes(after, through, &[]);
-            let items = vec![OutgoingItem { after, through, frames, roots: Vec::new() }];
+            let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
+            let encoded = Encoded { frames, ..Encoded::default() };
+            let items = vec![OutgoingItem { after, through, encoded, roots: Vec::new() }];
             return Some(Input::Changes(Outgoing { items, behind: false }));
         }
         self.report.saw("read back");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use blaze_codec::batch::Definitions;
 use blaze_codec::{Mode, Seq};
 use blaze_sync_protocol::Session;
 use bytes::Bytes;
@@ -80,6 +81,8 @@ pub(crate) struct Wire {
     pub(crate) dead: bool,
     /// What happens to the next frame of changes.
     pub(crate) mishap: Option<Fault>,
+    /// What was told of the sender's dictionary.
+    pub(crate) definitions: Definitions,
 }
 
 /// What arrives.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use blaze_codec::message::{Compression, CompressionSet};
 use blaze_codec::{Mode, NodeId, Role};
 use blaze_db_adapter::Durability;
 use blaze_sync_protocol::Limits;
@@ -10,6 +11,9 @@ use blaze_sync_protocol::Limits;
 use crate::Config;
 use crate::fault::Fault;
 use crate::rng::Rng;
+
+/// The first stream of random numbers of what nodes compress by; steps have earlier ones.
+const COMPRESSION_STREAM: u64 = 1 << 32;
 
 /// How the nodes are linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +71,8 @@ pub(crate) struct Plan {
     pub(crate) lease_ms: Option<u64>,
     /// How many of a hundred writes are deletes, beside the usual ones.
     pub(crate) deletes_percent: u64,
+    /// Whether some nodes compress what they send, and some can't read that.
+    pub(crate) compressed: bool,
     /// Links over which no connection can be made at first, and for how long.
     pub(crate) late_links: Vec<(usize, u64)>,
 }
@@ -131,10 +137,32 @@ impl Plan {
             purge_ms: None,
             lease_ms: None,
             deletes_percent: 0,
+            compressed: false,
             late_links: Vec::new(),
         }
         .double(&mut Rng::new(seed, 2), config)
         .bury(&mut Rng::new(seed, 3), config)
+        .compress(&mut Rng::new(seed, 4), config)
+    }
+
+    /// Many values are large enough for it to pay.
+    fn compress(mut self, rng: &mut Rng, config: &Config) -> Self {
+        self.compressed = rng.percent(config.compressed_percent);
+        if self.compressed && self.large_values_percent == 0 {
+            (self.large_values_percent, self.value_bytes_max) = (30, 3_000);
+        }
+        self
+    }
+
+    /// What a node compresses by and what it reads, as long as it is there: those of older
+    /// versions know nothing of it.
+    pub(crate) fn compression(&self, seed: u64, node: usize) -> (Compression, CompressionSet) {
+        let rng = &mut Rng::new(seed, COMPRESSION_STREAM + node as u64);
+        if !self.compressed || rng.percent(25) {
+            return (Compression::None, CompressionSet::EMPTY);
+        }
+        let compression = if rng.percent(75) { Compression::Lz4 } else { Compression::None };
+        (compression, CompressionSet::BUILT)
     }
 
     /// Tombstones are removed; often soon, so that whoever is late misses some.

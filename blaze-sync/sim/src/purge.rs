@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blaze_codec::message::{Changes, Message};
+use blaze_codec::message::{Changes, CompressionSet, Message, expand};
 use blaze_codec::{Change, NodeId, Operation, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, RegisteredPeer};
 use blaze_sync_protocol::Input;
@@ -228,12 +228,8 @@ impl World {
 
     /// What one node sent that another didn't merge yet, as far as can be told.
     fn on_their_way(&self, from: usize, to: usize) -> Vec<Operation> {
-        let frames = self.connections.iter().flat_map(|(_, found)| found.late_from(from, to));
-        let frames = frames.filter_map(|frame| match Message::decode(frame) {
-            Ok(Message::Changes(frame)) if !frame.more => Changes::decode(&frame.payload).ok(),
-            _ => None,
-        });
-        let sent = frames.flat_map(|changes| changes.operations);
+        let sent = self.connections.iter().flat_map(|(_, found)| found.late_from(from, to));
+        let sent = sent.flat_map(|changes| changes.operations);
         let sender = self.nodes[from].id;
         let jobs = self.nodes[to].jobs.iter().filter_map(|job| match job {
             Job::Merge { batch, .. } if batch.peer == sender && !batch.roll => Some(batch),
@@ -306,8 +302,8 @@ impl World {
 }
 
 impl Connection {
-    /// The frames from one node to another that it may still take.
-    fn late_from(&self, from: usize, to: usize) -> Vec<bytes::Bytes> {
+    /// The changes from one node to another that it may still take.
+    fn late_from(&self, from: usize, to: usize) -> Vec<Changes> {
         let side = (0..2).find(|side| (self.nodes[*side], self.nodes[1 - side]) == (from, to));
         let side = side.filter(|_| !self.tainted);
         let Some((side, end)) = side.and_then(|side| Some((side, self.ends[1 - side].as_ref()?)))
@@ -317,9 +313,15 @@ impl Connection {
         let wire = &self.wires[side];
         let frames = wire.frames.iter().filter(|_| !wire.dead).chain(&end.inbox);
         let frames = frames.filter_map(|arrival| match arrival {
-            Arrival::Frame(frame) => Some(frame.clone()),
+            Arrival::Frame(frame) => expand(frame.clone(), CompressionSet::BUILT).ok(),
             Arrival::Closed => None,
         });
-        frames.collect()
+        let changes = frames.filter_map(|frame| match Message::decode(frame) {
+            Ok(Message::Changes(frame)) if !frame.more => {
+                Changes::decode_defined(&frame.payload, &wire.definitions).ok()
+            }
+            _ => None,
+        });
+        changes.collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Frames on their way, and connections that are made and lost.
 
-use blaze_codec::message::{BODY_BYTES_MAX, Message};
+use blaze_codec::message::{BODY_BYTES_MAX, CompressionSet, Message};
 use blaze_codec::{Mode, Seq};
 use blaze_sync_protocol::{Input, Side};
 use bytes::Bytes;
@@ -12,6 +12,10 @@ use crate::world::{Event, Over, World};
 /// Frames that are taken at once.
 const FRAMES_MAX: usize = 256;
 const KIND_CHANGES: u8 = 3;
+const KIND_ROLL: u8 = 9;
+/// The flags that say by what a frame of changes or of a roll is compressed.
+const FLAGS_COMPRESSION: u8 = 0b110;
+const KIND_DEFINITIONS: u8 = 10;
 const KIND_PING: u8 = 5;
 const KIND_PONG: u8 = 6;
 
@@ -19,10 +23,25 @@ impl World {
     /// Sends a frame from one side.
     pub(crate) fn send(&mut self, connection: u64, side: usize, frame: Bytes) {
         let kind = frame.first().copied().unwrap_or_default();
-        let names =
-            ["", "hello", "resume", "changes", "ack", "ping", "pong", "goodbye", "start", "roll"];
+        let names = [
+            "",
+            "hello",
+            "resume",
+            "changes",
+            "ack",
+            "ping",
+            "pong",
+            "goodbye",
+            "start",
+            "roll",
+            "definitions",
+        ];
         let kinds = kind as usize;
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
+        let flags = frame.get(1).copied().unwrap_or_default();
+        if matches!(kind, KIND_CHANGES | KIND_ROLL) && flags & FLAGS_COMPRESSION != 0 {
+            self.report.saw("compressed");
+        }
         // Heartbeats would drown the story.
         if !matches!(kind, KIND_PING | KIND_PONG) {
             self.note("send", &[("connection", connection), ("side", side as u64)]);
@@ -34,6 +53,10 @@ impl World {
         let frame = self.skewed(found.nodes[side], frame);
         let Some(found) = self.connections.get_mut(connection) else { return };
         let wire = &mut found.wires[side];
+        if kind == KIND_DEFINITIONS {
+            // What is wrong with them is for the session to say.
+            let _ = wire.definitions.add(frame.get(2..).unwrap_or_default());
+        }
         if kind != KIND_CHANGES || wire.dead {
             self.push(connection, side, Arrival::Frame(frame));
             return;
@@ -74,9 +97,12 @@ impl World {
             Ok(Message::Hello(mut hello)) => {
                 hello.protocol_min = protocol_min;
                 hello.protocol_max = protocol_max;
-                later_fields(Message::Hello(hello).encode())
+                // Later fields come behind what it reads, though that be nothing.
+                let nothing: &[u8] = if hello.reads == CompressionSet::EMPTY { &[0] } else { &[] };
+                let body = Message::Hello(hello).encode();
+                later_fields([&body[..], nothing].concat().into())
             }
-            Ok(Message::Changes(_) | Message::Roll(_)) | Err(_) => frame,
+            Ok(Message::Changes(_) | Message::Roll(_) | Message::Definitions(_)) | Err(_) => frame,
             Ok(_) => later_fields(frame),
         }
     }

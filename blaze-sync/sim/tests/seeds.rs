@@ -21,6 +21,7 @@ fn all_holds_in_two_hundred_seeds_and_every_fault_happens() {
     for fault in Fault::ALL.into_iter().filter(|fault| Faults::default().has(*fault)) {
         assert!(sum.faults.contains_key(&fault), "{fault} never happened");
     }
+    assert!(sum.coverage.contains_key("compressed"), "nothing was compressed");
 }
 
 #[test]
@@ -74,8 +75,8 @@ const REGRESSIONS: [(u64, &str); 29] = [
 #[test]
 fn what_once_failed_passes() {
     for (seed, what) in REGRESSIONS {
-        // As in long runs, in which few seeds are large.
-        run(seed, &Config { large_percent: 2, ..Config::default() })
+        // As in long runs, in which few seeds are large, and before there was compression.
+        run(seed, &Config { large_percent: 2, compressed_percent: 0, ..Config::default() })
             .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
     }
 }
@@ -85,6 +86,7 @@ fn deliberate_bugs_are_found_and_their_story_is_told() {
     let canaries = [
         Canary::Driver(Driver::HalfBatchMerged),
         Canary::Session(Session::KnownTooMuch),
+        Canary::Session(Session::CompressionUnasked),
         Canary::Merge(Merge::DeleteWins),
     ];
     for canary in canaries {

@@ -1,9 +1,13 @@
 //! A database, its links and what is told of them, until a signal ends it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use blaze_sync::{Database, Endpoint, Mode, Role, Topology, default_endpoint};
+use blaze_sync::{
+    Compression, Database, Endpoint, Mode, NodeOptions, Role, TcpTransport, Topology,
+    UnixTransport, default_endpoint,
+};
 
 use super::report::{Events, Report};
 use super::signals::Signals;
@@ -32,6 +36,8 @@ pub(super) struct Plan {
     pub(super) default_connect: bool,
     /// What the links made carry.
     pub(super) mode: Mode,
+    /// What changes over TCP are compressed by.
+    pub(super) compression: Compression,
     /// Whether to report in JSON.
     pub(super) json: bool,
 }
@@ -42,7 +48,11 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
     // Not before: ctrl-C at the question for a password ends the process, as everywhere.
     let mut signals = Signals::new()?;
     let mut report = Report::new(plan.json);
-    let topology = Topology::new();
+    let tcp = TcpTransport::plaintext_loopback().with_compression(plan.compression);
+    let topology = Topology::with_transports(
+        vec![Arc::new(UnixTransport::new()), Arc::new(tcp)],
+        NodeOptions::default(),
+    );
     let result = tokio::select! {
         result = run(&database.write.path, &db, &topology, &plan, &mut report) => result,
         () = signals.next() => Ok(()),

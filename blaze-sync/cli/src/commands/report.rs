@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
-    Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId, Observer,
-    Origin, Role, Value, WentBack,
+    Compression, Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId,
+    Observer, Origin, Peer, Role, Value, WentBack,
 };
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -274,7 +274,7 @@ fn link_text(status: &LinkStatus) -> Option<String> {
     let endpoint = printable(&status.endpoint);
     let peer = status.peer.as_ref();
     let name = printable(peer.map_or("a peer", |peer| &peer.name));
-    let details = peer.map(|peer| format!(" ({}, {})", peer.role, peer.mode)).unwrap_or_default();
+    let details = peer.map(details).unwrap_or_default();
     Some(match &status.state {
         // Whoever connects to us is worth a line once we know who it is.
         LinkState::Connecting if status.direction == Direction::Incoming => return None,
@@ -302,6 +302,15 @@ fn link_text(status: &LinkStatus) -> Option<String> {
     })
 }
 
+/// What a peer is, and how it is sent to if that isn't as it is.
+fn details(peer: &Peer) -> String {
+    let Peer { role, mode, compression, .. } = peer;
+    match compression {
+        Compression::None => format!(" ({role}, {mode})"),
+        compression => format!(" ({role}, {mode}, {compression})"),
+    }
+}
+
 fn link_object(status: &LinkStatus) -> serde_json::Value {
     let (state, reason) = match &status.state {
         LinkState::Connecting => ("connecting", None),
@@ -318,7 +327,7 @@ fn link_object(status: &LinkStatus) -> serde_json::Value {
     let peer = status.peer.as_ref().map(|peer| {
         json!({
             "name": peer.name, "node": peer.node.to_string(), "role": peer.role.to_string(),
-            "mode": peer.mode.to_string(),
+            "mode": peer.mode.to_string(), "compression": peer.compression.to_string(),
         })
     });
     json!({

@@ -1,10 +1,10 @@
 //! `blaze serve` and `blaze connect`: keep a database in sync until interrupted.
 
 use anyhow::Result;
-use blaze_sync::{Endpoint, EndpointError, Mode, Role};
+use blaze_sync::{Compression, Endpoint, EndpointError, Mode, Role};
 
 use super::replicate::{Plan, replicate};
-use crate::args::{CreateArgs, modes, roles};
+use crate::args::{CreateArgs, compressions, modes, roles};
 
 const ENDPOINTS: &str = "\
 Endpoints:
@@ -30,6 +30,11 @@ struct NodeArgs {
     /// What the links that this side makes carry: read-only only receives, write-only only sends
     #[arg(long, default_value = "bidirectional", value_parser = modes())]
     mode: Mode,
+
+    /// What this side compresses changes by over tcp: lz4 costs little, zstd is for slow links; as
+    /// far as the other side reads it
+    #[arg(long, default_value = "lz4", value_parser = compressions())]
+    compression: Compression,
 
     /// Print a JSON object a line: "listening", "link", "conflict", "closed" in "event"
     #[arg(long)]
@@ -140,7 +145,7 @@ impl ConnectArgs {
 
 impl NodeArgs {
     fn plan(self) -> Plan {
-        let Self { name, role, mode, json } = self;
-        Plan { name, role, mode, json, ..Plan::default() }
+        let Self { name, role, mode, compression, json } = self;
+        Plan { name, role, mode, compression, json, ..Plan::default() }
     }
 }

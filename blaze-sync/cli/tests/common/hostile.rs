@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use blaze_codec::frame::{HEADER_BYTES, header};
-use blaze_codec::message::{Goodbye, Hello, Message, Reason};
+use blaze_codec::message::{CompressionSet, Goodbye, Hello, Message, Reason};
 use blaze_codec::{Incarnation, NodeId};
 use blaze_sync::{Database, Mode, NodeKey, RecordKey, Role, Seq, Topology, record};
 use rustix::process::Signal;
@@ -219,6 +219,7 @@ pub fn hello() -> Hello {
         mode: Mode::Bidirectional,
         head: Seq(1),
         wall_ms: 0,
+        reads: CompressionSet::EMPTY,
     }
 }
 

@@ -1,4 +1,5 @@
 use blaze_codec::Incarnation;
+use blaze_codec::message::{Encoded, FeedEncoder, Range};
 
 use super::*;
 
@@ -13,8 +14,9 @@ fn ack(through: u64, credit: u64) -> Ack {
 }
 
 fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
-    let frames = vec![Bytes::from(vec![0; bytes])];
-    OutgoingItem { after: Seq(after), through: Seq(through), frames, roots: Vec::new() }
+    let frames = vec![Bytes::from(vec![0; bytes]).into()];
+    let encoded = Encoded { frames, ..Encoded::default() };
+    OutgoingItem { after: Seq(after), through: Seq(through), encoded, roots: Vec::new() }
 }
 
 fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
@@ -32,7 +34,7 @@ fn queue(out: &mut Outbound, outgoing: Outgoing) {
 }
 
 fn known(after: u64, through: u64) -> OutgoingItem {
-    OutgoingItem { frames: Vec::new(), ..item(after, through, 0) }
+    OutgoingItem { encoded: Encoded::default(), ..item(after, through, 0) }
 }
 
 fn told(after: u64, through: u64) -> Bytes {
@@ -251,4 +253,34 @@ fn what_does_not_come_by_another_way_is_sent_and_delays_no_more() {
     out.learn(&[root(1, 8)]);
     out.take(outgoing([forwarded(4, root(1, 9))]), 200);
     assert_eq!(sent(&mut out, 200), [0; 0], "the other way is there again");
+}
+
+#[test]
+fn definitions_are_told_once_before_what_needs_them_and_cost_no_credit() {
+    let operation = blaze_codec::Operation {
+        collection: "notes".parse().unwrap(),
+        key: 7.into(),
+        version: blaze_codec::Version::ZERO,
+        base: blaze_codec::Version::ZERO,
+        change: blaze_codec::Change::Delete,
+    };
+    let mut feed = FeedEncoder::default();
+    let mut out = outbound(0, 0).unwrap();
+    out.head(Seq(2));
+    let items = [1, 2].map(|seq| {
+        let encoded = feed.encode(&Range::new(Seq(seq - 1), Seq(seq)), &[operation.clone()]);
+        OutgoingItem { after: Seq(seq - 1), through: Seq(seq), encoded, roots: Vec::new() }
+    });
+    let [first, second] = items.clone().map(|item| item.encoded);
+    assert_eq!(first.needs, second.needs);
+    queue(&mut out, outgoing(items));
+    out.credit = first.frames[0].bytes().len() as u64;
+    let sent: Vec<_> = std::iter::from_fn(|| out.poll_frame()).collect();
+    let definitions = first.needs.iter().map(|definition| definition.frame.clone());
+    let expected: Vec<_> = definitions.chain([first.frames[0].bytes().clone()]).collect();
+    assert_eq!(expected.len(), 3, "a node, a shape, and changes");
+    assert_eq!(sent, expected);
+    out.ack(ack(1, 100)).unwrap();
+    assert_eq!(out.poll_frame().as_ref(), Some(second.frames[0].bytes()));
+    assert_eq!(out.poll_frame(), None);
 }

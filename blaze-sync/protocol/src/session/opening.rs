@@ -50,6 +50,13 @@ impl Session {
         if matches!(self.config.side, Side::Acceptor { .. }) {
             self.say_hello(hello.mode, now);
         }
+        let compression = self.config.compression.for_peer(hello.reads);
+        #[cfg(feature = "canary")]
+        let compression = if crate::canary::is(crate::canary::Canary::CompressionUnasked) {
+            self.config.compression
+        } else {
+            compression
+        };
         let peer = Peer {
             node: hello.node,
             former: hello.former,
@@ -60,6 +67,7 @@ impl Session {
             protocol,
             head: hello.head,
             clock_ahead_ms: hello.wall_ms.cast_signed().wrapping_sub(now.wall_ms.cast_signed()),
+            compression,
         };
         self.phase = Phase::Live;
         if !self.sends(peer.mode) {
@@ -88,6 +96,7 @@ impl Session {
             mode,
             head: local.head,
             wall_ms: now.wall_ms,
+            reads: self.config.reads,
         };
         self.announced = local.head;
         self.send(&Message::Hello(hello), now);
@@ -180,6 +189,7 @@ impl Session {
         let mut outbound =
             Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
         outbound.head(self.config.local.head);
+        outbound.compress(peer.compression);
         self.outbound = Some(outbound);
         self.register(&peer, after);
         Ok(())

@@ -5,7 +5,7 @@ mod replica;
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{Hello, Message};
+use blaze_codec::message::{Compression, CompressionSet, Hello, Message};
 use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq, record};
 use blaze_sync_protocol::{
     Event, Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, SessionError, Side,
@@ -156,7 +156,14 @@ pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
         role: Role::Client,
         head: replica.head(),
     };
-    SessionConfig { local, side, limits: Limits::default(), versions: SessionConfig::VERSIONS }
+    SessionConfig {
+        local,
+        side,
+        limits: Limits::default(),
+        versions: SessionConfig::VERSIONS,
+        compression: Compression::None,
+        reads: CompressionSet::BUILT,
+    }
 }
 
 /// Carries frames until both sides are quiet.
@@ -205,6 +212,7 @@ pub(crate) fn hello(adjust: impl FnOnce(&mut Hello)) -> Bytes {
         mode: Mode::Bidirectional,
         head: Seq::ZERO,
         wall_ms: WALL_MS,
+        reads: CompressionSet::EMPTY,
     };
     adjust(&mut hello);
     Message::Hello(hello).encode()

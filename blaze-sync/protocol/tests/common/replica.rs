@@ -1,8 +1,10 @@
 //! A database as small as a session needs one.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use blaze_codec::message::{Range, encode_roll};
+use blaze_codec::message::{Encoded, FeedEncoder, Range, encode_roll};
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Seq,
     Span, Version, record,
@@ -34,6 +36,7 @@ pub(crate) struct Replica {
     /// What was merged of rolls, and what the peer held when it was.
     pub(crate) rolled: Vec<Operation>,
     pub(crate) held: Seq,
+    feed: Rc<RefCell<FeedEncoder>>,
 }
 
 impl Replica {
@@ -51,6 +54,7 @@ impl Replica {
             purged: Seq::ZERO,
             rolled: Vec::new(),
             held: Seq::ZERO,
+            feed: Rc::default(),
         }
     }
 
@@ -129,8 +133,9 @@ impl Replica {
             ..operation.clone()
         };
         let named: Vec<_> = commits.iter().flat_map(|commit| &commit.1).map(named).collect();
-        let frames = vec![encode_roll(after, reached, &named).unwrap()];
-        let items = vec![OutgoingItem { after, through: reached, frames, roots: Vec::new() }];
+        let frames = vec![encode_roll(after, reached, &named).unwrap().into()];
+        let encoded = Encoded { frames, ..Encoded::default() };
+        let items = vec![OutgoingItem { after, through: reached, encoded, roots: Vec::new() }];
         Outgoing { items, behind: false }
     }
 
@@ -142,8 +147,9 @@ impl Replica {
             let skip =
                 origin.is_some_and(|reached| known.covers(reached)) || known.covers_all(&roots);
             let range = Range { roots: roots.clone(), ..range };
-            let frames = if skip { Vec::new() } else { range.encode(operations) };
-            OutgoingItem { after, through, frames, roots }
+            let mut feed = self.feed.borrow_mut();
+            let encoded = if skip { Encoded::default() } else { feed.encode(&range, operations) };
+            OutgoingItem { after, through, encoded, roots }
         };
         Outgoing { items: commits.take(3).map(item).collect(), behind: false }
     }
