@@ -27,12 +27,7 @@ pub(crate) const PARTS: [(&str, Decode); 5] = [
 ];
 
 /// What the decoder in Python expands.
-const LZ4: CompressionSet = CompressionSet(1);
-
-/// What a compressed body stands for.
-pub(crate) fn compressed(body: &[u8]) -> Result<Json, DecodeError> {
-    Ok(hex(&expand(body.to_vec().into(), LZ4)?).into())
-}
+pub(crate) const LZ4: CompressionSet = CompressionSet(1);
 
 pub(crate) fn value(bytes: &[u8]) -> Result<Json, DecodeError> {
     let (value, end) = binary::decode_value(bytes)?;
