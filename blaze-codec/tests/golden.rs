@@ -15,6 +15,7 @@ use std::fmt::Debug;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use blaze_codec::batch::{Definitions, Encoder as BatchEncoder};
 use blaze_codec::binary::FORMAT_VERSION;
 use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{
@@ -30,7 +31,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 use tokio_util::codec::{Decoder, Encoder};
 
-use self::ours::PARTS;
+use self::ours::{PARTS, entry, split};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -266,6 +267,19 @@ fn texts_in_columns() -> Vec<Operation> {
     operations
 }
 
+/// Keys of one to four bytes, and one column of texts.
+fn text_keys() -> Vec<Operation> {
+    let mut operations = inserts(["x", "", "y", "z"].map(|text| record! { "t" => text }).to_vec());
+    operations.iter_mut().zip(["a", "é", "€", "😀"]).for_each(|(operation, key)| {
+        operation.key = key.into();
+    });
+    operations
+}
+
+fn no_fields(key: &str) -> Operation {
+    operation(key, [version(0, 1, 1), Version::ZERO], Change::Update(vec![]))
+}
+
 fn two_shapes() -> Vec<Operation> {
     let delete = |key: &[u8]| {
         let stamp = [version(0, 9, 1), version(0, 8, 2)];
@@ -328,6 +342,8 @@ fn batches() {
         ("columns of texts", texts_in_columns()),
         ("columns of two shapes", two_shapes()),
         ("columns with fill", fill()),
+        ("columns of text keys", text_keys()),
+        ("columns with an empty heap", vec![no_fields("k"); 4]),
     ];
     let encode = |operations: &Vec<Operation>| {
         let mut bytes = Vec::new();
@@ -339,6 +355,39 @@ fn batches() {
         let decoded = batch::decode(bytes).unwrap();
         assert!(views.iter().map(|view| view.to_operation()).eq(decoded.iter().cloned()));
         decoded
+    });
+}
+
+/// A dictionary in which the worked example is before the batches.
+fn encoder() -> BatchEncoder {
+    let mut encoder = BatchEncoder::with_dictionary();
+    encoder.encode(&example(), &mut Vec::new());
+    encoder
+}
+
+#[test]
+fn dictionaries() {
+    let mut backwards = example();
+    backwards.reverse();
+    let other_nodes = [[2, 3], [1, 2], [3, 1], [1, 3]].map(|[node, base]| {
+        let stamp = [version(0, 9, node), version(0, 8, base)];
+        operation(1, stamp, Change::Delete)
+    });
+    let samples = vec![
+        ("empty", vec![]),
+        ("rows", example()),
+        ("rows in another order than the numbers", backwards),
+        ("rows of new numbers", two_shapes().split_off(4)),
+        ("columns of two shapes", two_shapes()),
+        ("columns of texts", texts_in_columns()),
+        ("columns of nodes", other_nodes.to_vec()),
+    ];
+    let encode = |operations: &Vec<Operation>| entry(&mut encoder(), operations);
+    check("dictionaries", samples, encode, |bytes| {
+        let (definitions, batch) = split(bytes).unwrap();
+        let mut known = Definitions::default();
+        known.add(definitions).unwrap();
+        batch::decode_defined(batch, &known).unwrap()
     });
 }
 
@@ -400,6 +449,10 @@ fn messages() {
         ("roll", Message::decode(encode_roll(Seq(4), Seq(5), &[named]).unwrap()).unwrap()),
         ("hello of who reads LZ4", Message::Hello(Hello { reads: CompressionSet(1), ..hello })),
     ]);
+    let definitions = entry(&mut encoder(), &two_shapes());
+    let (definitions, _) = split(&definitions).unwrap();
+    let definitions = Bytes::copy_from_slice(definitions);
+    samples.push(("definitions", Message::Definitions(definitions)));
     check(
         "messages",
         samples,
@@ -431,8 +484,7 @@ fn frames() {
 /// others of it, so these are only expanded.
 #[test]
 fn compressed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compressed.txt");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(file(FORMAT_VERSION, "compressed")).unwrap();
     let entries: Vec<Vec<_>> =
         text.split_terminator("\n\n").map(|entry| entry.lines().collect()).collect();
     assert_eq!(entries.len(), 5);

@@ -73,9 +73,9 @@ fn every_kind_of_control_message_is_tested() {
     let mut kinds: Vec<_> = controls().iter().map(|message| message.encode()[0]).collect();
     kinds.dedup();
     assert_eq!(kinds.len(), 7);
-    kinds.extend([CHANGES, ROLL]);
+    kinds.extend([CHANGES, ROLL, DEFINITIONS]);
     kinds.sort_unstable();
-    assert!(kinds.into_iter().eq(HELLO..=ROLL));
+    assert!(kinds.into_iter().eq(HELLO..=DEFINITIONS));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn who_says_nothing_of_compression_reads_none() {
 
 #[test]
 fn unknown_kinds_are_refused() {
-    for kind in (0..=255).filter(|kind| !(HELLO..=ROLL).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(HELLO..=DEFINITIONS).contains(kind)) {
         let decoded = Message::decode(vec![kind, 0, 0].into());
         assert_eq!(decoded, Err(DecodeError::Malformed { what: "frame kind", at: 0 }));
     }
@@ -118,7 +118,7 @@ fn unknown_kinds_are_refused() {
 
 #[test]
 fn unknown_flags_are_refused() {
-    for kind in HELLO..=ROLL {
+    for kind in HELLO..=DEFINITIONS {
         for flags in 1..=255 {
             let decoded = Message::decode(vec![kind, flags, 0].into());
             let refused = decoded == Err(DecodeError::Malformed { what: "frame flags", at: 1 });

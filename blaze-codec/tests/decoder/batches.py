@@ -1,4 +1,4 @@
-"""Batches, in rows and in columns."""
+"""Batches, in rows and in columns, and the dictionaries that they may be by."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,8 @@ from columns import Columns, in_order
 from values import FIELDS_MAX, Malformed, Reader, check_limits, to_json
 
 KEY_BYTES_MAX = 1024
+DEFINITIONS_MAX = 4096
+DEFINITION_BYTES_MAX = 256 << 10
 CHANGES = ("insert", "update", "delete")
 KEYS = ("uuid", "int", "text", "bytes")
 
@@ -21,6 +23,8 @@ class Shape(NamedTuple):
     key: str
     collection: str
     fields: tuple
+    # Its number in a dictionary.
+    number: object = None
 
 
 class Operation(NamedTuple):
@@ -34,50 +38,98 @@ class Operation(NamedTuple):
 ZERO = Version(0, 0, bytes(16))
 
 
+class Dictionary:
+    """What the numbers in batches mean: the nodes and shapes by their numbers."""
+
+    def __init__(self):
+        self.nodes, self.shapes, self.size = {}, {}, 0
+
+    def define(self, reader):
+        """Adds the definitions that a reader has up to its end."""
+        self.size += reader.left()
+        if self.size > DEFINITION_BYTES_MAX:
+            limit = f"the limit is {DEFINITION_BYTES_MAX}"
+            raise Malformed(reader.at, f"{self.size} bytes of definitions together, {limit}")
+        for _ in range(reader.count(17, DEFINITIONS_MAX, "nodes")):
+            number = self.free(self.nodes, reader)
+            self.nodes[number] = reader.take(16)
+        for _ in range(reader.count(5, DEFINITIONS_MAX, "shapes")):
+            number = self.free(self.shapes, reader)
+            self.shapes[number] = read_shape(reader, reader.name, 2)._replace(number=number)
+        reader.finish()
+
+    def free(self, table, reader):
+        """A number that isn't defined yet."""
+        at, number = reader.at, reader.varint()
+        if number >= DEFINITIONS_MAX or number in table:
+            raise Malformed(at, f"the number {number} is defined already, or beyond the limit")
+        return number
+
+
+def read_shape(reader, name, smallest):
+    """A shape whose names `name` reads, of at least so many bytes each."""
+    at, kinds = reader.at, reader.u8()
+    if kinds >> 4 or kinds & 3 == 3:
+        raise Malformed(at, f"no shape has the kinds {kinds:02x}")
+    collection = name()
+    at, n = reader.at, reader.count(smallest, FIELDS_MAX, "fields")
+    fields = tuple(name() for _ in range(n))
+    below = zip(fields, fields[1:])
+    if any(a.encode() >= b.encode() for a, b in below) or (n and kinds & 3 == 2):
+        raise Malformed(at, "fields of a delete, or not ascending")
+    return Shape(CHANGES[kinds & 3], KEYS[kinds >> 2], collection, fields)
+
+
 class Batch(Columns):
     """A batch, from its layout to the end of the bytes."""
 
-    def decode(self):
+    def decode(self, dictionary):
         self.start = self.at
         layout = self.u8()
-        if layout not in (1, 2):
+        if layout not in (1, 2, 3, 4):
             raise Malformed(self.start, f"no batch has the layout {layout:02x}")
-        at = self.at
-        self.names, self.names_used = self.table(2, self.name), []
+        self.nodes, self.shapes, nodes_at = dictionary.nodes, dictionary.shapes, self.at
+        if layout == 4:
+            self.shapes = self.table(1, lambda: self.entry(dictionary.shapes))
+            nodes_at = self.at
+            self.nodes = self.table(1, lambda: self.entry(dictionary.nodes))
+        elif layout != 3:
+            nodes_at = self.own_tables()
+        at, n = self.at, self.varint()
+        if n == 0 and layout != 1:
+            raise Malformed(at, f"a batch of the layout {layout:02x} without operations")
+        operations = (self.columns if layout in (2, 4) else self.rows)(at, n)
+        self.finish()
+        shapes = dict.fromkeys(operation.shape for operation in operations)
+        if (layout in (2, 4)) != (n > 0 and n >= 4 * len(shapes)):
+            raise Malformed(self.start, f"{n} operations don't have the layout {layout:02x}")
+        if layout == 1:
+            in_order(at, "shapes", self.shapes, shapes)
+        if layout != 3:
+            versions = ((o.version, *([] if o.base == ZERO else [o.base])) for o in operations)
+            in_order(nodes_at, "nodes", self.nodes, (v.node for pair in versions for v in pair))
+        return operations
+
+    def own_tables(self):
+        """Reads the tables of a batch that is by no dictionary; where those of nodes begin."""
+        names_at, names, used = self.at, self.table(2, self.name), []
         nodes_at = self.at
         self.nodes = self.table(16, lambda: self.take(16))
-        self.shapes = self.table(3, self.shape)
-        in_order(at, "names", self.names, self.names_used)
-        at, n = self.at, self.varint()
-        if (layout == 2) != (n > 0 and n >= 4 * len(self.shapes)):
-            raise Malformed(self.start, f"{n} operations don't have the layout {layout:02x}")
-        operations = (self.rows if layout == 1 else self.columns)(at, n)
-        self.finish()
-        versions = ((o.version, *([] if o.base == ZERO else [o.base])) for o in operations)
-        in_order(nodes_at, "nodes", self.nodes, (v.node for pair in versions for v in pair))
-        return operations
+        self.shapes = self.table(3, lambda: read_shape(self, lambda: self.entry(names), 1))
+        for shape in self.shapes:
+            used += (shape.collection, *shape.fields)
+        in_order(names_at, "names", names, used)
+        return nodes_at
 
     def table(self, smallest, entry):
         return [entry() for _ in range(self.count(smallest))]
 
     def entry(self, table):
-        at, place = self.at, self.varint()
-        if place >= len(table):
-            raise Malformed(at, f"place {place} is beyond the table, which has {len(table)}")
-        return table[place]
-
-    def shape(self):
-        at, kinds = self.at, self.u8()
-        if kinds >> 4 or kinds & 3 == 3:
-            raise Malformed(at, f"no shape has the kinds {kinds:02x}")
-        collection = self.entry(self.names)
-        fields_at, n = self.at, self.count(1, FIELDS_MAX, "fields")
-        fields = tuple(self.entry(self.names) for _ in range(n))
-        below = zip(fields, fields[1:])
-        if any(a.encode() >= b.encode() for a, b in below) or (n and kinds & 3 == 2):
-            raise Malformed(fields_at, "fields of a delete, or not ascending")
-        self.names_used += (collection, *fields)
-        return Shape(CHANGES[kinds & 3], KEYS[kinds >> 2], collection, fields)
+        """The entry of a table, or of a dictionary, that is named by its number."""
+        at, number = self.at, self.varint()
+        if number not in (table if isinstance(table, dict) else range(len(table))):
+            raise Malformed(at, f"the number {number} isn't defined")
+        return table[number]
 
     def rows(self, at, n):
         if 3 * n > self.left():
@@ -100,7 +152,6 @@ class Batch(Columns):
                 check_limits(row_at, values)
             operations.append(Operation(shape, key, version, base, values))
             before, base_before = version, base
-        in_order(at, "shapes", self.shapes, (operation.shape for operation in operations))
         return operations
 
     def row_versions(self, at, flags, before, base_before):
@@ -142,20 +193,20 @@ class Batch(Columns):
         members = {shape: [] for shape in self.shapes}
         for place, shape in enumerate(shapes):
             members[shape].append(place)
-        # What a column of texts holds is known at the heap, so a column is a function of that.
-        columns = []
-        for shape, places in members.items():
-            keys = self.keys(shape.key, len(places))
-            removed = shape.change == "update"
-            columns.append((keys, [self.column(len(places), removed) for _ in shape.fields]))
+        keys = [self.keys(shape.key, len(places)) for shape, places in members.items()]
+        size = self.count(1)
+        heap = Reader(self.data, self.at, self.at + size)
+        self.text(size)
         operations = [None] * n
-        for (shape, places), (keys, fields) in zip(members.items(), columns):
-            keys, fields = keys(), [column() for column in fields]
+        for (shape, places), keys in zip(members.items(), keys):
+            removed = shape.change == "update"
+            fields = [self.column(len(places), removed, heap) for _ in shape.fields]
             for row, place in enumerate(places):
                 values = [field[row] for field in fields]
                 check_limits(at, values)
                 parts = keys[row], versions[place], bases[place], values
                 operations[place] = Operation(shape, *parts)
+        heap.finish()
         fill_at, fill = self.at, self.take(max(0, filled - (self.at - self.start)))
         if any(fill):
             raise Malformed(fill_at, "the fill isn't zero")
@@ -192,14 +243,12 @@ class Batch(Columns):
         return [ms << 16 | counter for ms, counter in zip(millis, counters)]
 
     def keys(self, kind, n):
-        if kind in ("uuid", "int"):
-            keys = [self.uuid() for _ in range(n)] if kind == "uuid" else self.ints(n)
-            return lambda: keys
+        if kind == "int":
+            return self.ints(n)
+        if kind == "uuid":
+            return [self.uuid() for _ in range(n)]
         lengths = self.lengths(n, KEY_BYTES_MAX)
-        if kind == "text":
-            return lambda: [self.text(length) for length in lengths]
-        keys = [self.take(length) for length in lengths]
-        return lambda: keys
+        return [self.text(n) if kind == "text" else self.take(n) for n in lengths]
 
 
 def row_flags(version, base, before, base_before):
@@ -235,4 +284,12 @@ def operation_json(operation):
 
 
 def decode_batch(data):
-    return [operation_json(operation) for operation in Batch(data).decode()]
+    return [operation_json(operation) for operation in Batch(data).decode(Dictionary())]
+
+
+def decode_defined(data):
+    """A batch behind the definitions that it needs, which are behind their length, a `u32le`."""
+    reader, dictionary = Reader(data), Dictionary()
+    dictionary.define(Reader(reader.take(reader.u32le())))
+    batch = Batch(data, reader.at)
+    return [operation_json(operation) for operation in batch.decode(dictionary)]

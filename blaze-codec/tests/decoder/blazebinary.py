@@ -13,7 +13,7 @@ import sys
 # Modules beside this one would leave their bytecode among the tests.
 sys.dont_write_bytecode = True
 
-from batches import decode_batch  # noqa: E402
+from batches import decode_batch, decode_defined  # noqa: E402
 from compressed import expand  # noqa: E402
 from messages import decode_frames, decode_message  # noqa: E402
 from values import Later, Malformed, decode_value  # noqa: E402
@@ -21,6 +21,7 @@ from values import Later, Malformed, decode_value  # noqa: E402
 DECODERS = {
     "values": decode_value,
     "batches": decode_batch,
+    "dictionaries": decode_defined,
     "messages": decode_message,
     "frames": decode_frames,
     "compressed": lambda data: expand(data).hex(),

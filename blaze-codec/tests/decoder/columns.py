@@ -46,13 +46,14 @@ class Columns(Reader):
 
     def lengths(self, n, most=None):
         at, lengths = self.at, self.ints(n)
-        if min(lengths) < 0 or sum(lengths) > self.left():
-            raise Malformed(at, f"lengths below 0, or beyond the {self.left()} bytes left")
+        if min(lengths) < 0:
+            raise Malformed(at, f"a length of {min(lengths)}")
         if most is not None and max(lengths) > most:
             raise Malformed(at, f"a length of {max(lengths)}, the limit is {most}")
         return lengths
 
-    def column(self, n, removed):
+    def column(self, n, removed, heap):
+        """A value for each of n operations; `heap` is where the texts are."""
         at, tag = self.at, self.u8()
         kind, present = tag & 0x7F, [1] * n
         if tag >> 7:
@@ -61,17 +62,11 @@ class Columns(Reader):
                 raise Malformed(at, f"some are null in a column {tag:02x} of which all or none are")
         elif kind == 0x00:
             present = [0] * n
-        texts = {0x05: self.texts, 0x06: self.dictionary}.get(kind)
-        some = texts(at, sum(present)) if texts else self.plain(at, kind, sum(present), removed)
+        values = iter(self.present(at, kind, sum(present), removed, heap))
+        return [next(values) if there else None for there in present]
 
-        def column():
-            values = iter(some() if texts else some)
-            return [next(values) if there else None for there in present]
-
-        return column
-
-    def plain(self, at, kind, n, removed):
-        """A column that has all that it needs where it stands."""
+    def present(self, at, kind, n, removed, heap):
+        """The values that aren't null."""
         if kind == 0x00:
             return []
         if kind == 0x01:
@@ -85,6 +80,10 @@ class Columns(Reader):
             return floats
         if kind == 0x04:
             return self.decimals(at, n)
+        if kind == 0x05:
+            return self.texts(at, n, heap)
+        if kind == 0x06:
+            return self.dictionary(at, n, heap)
         if kind == 0x07:
             return [self.take(length) for length in self.lengths(n)]
         if kind == 0x08:
@@ -111,32 +110,21 @@ class Columns(Reader):
             raise Malformed(at, "decimals of another scale, or beyond the greatest")
         return floats
 
-    def texts(self, at, n):
-        lengths = self.lengths(n)
-
-        def texts():
-            texts = [self.text(length) for length in lengths]
-            if has_dictionary(texts):
-                raise Malformed(at, "texts that have a dictionary are told without")
-            return texts
-
+    def texts(self, at, n, heap):
+        texts = [heap.text(length) for length in self.lengths(n)]
+        if has_dictionary(texts):
+            raise Malformed(at, "texts that have a dictionary are told without")
         return texts
 
-    def dictionary(self, at, n):
+    def dictionary(self, at, n, heap):
         different = self.varint()
         if not 1 <= different <= n:
             raise Malformed(at, f"{different} different texts among {n}")
-        lengths = self.lengths(different)
-        places = self.places(n, range(different))
-
-        def texts():
-            entries = [self.text(length) for length in lengths]
-            texts = [entries[place] for place in places]
-            in_order(at, "texts", entries, texts)
-            if not has_dictionary(texts):
-                raise Malformed(at, "texts that have no dictionary are told with one")
-            return texts
-
+        entries = [heap.text(length) for length in self.lengths(different)]
+        texts = self.places(n, entries)
+        in_order(at, "texts", entries, texts)
+        if not has_dictionary(texts):
+            raise Malformed(at, "texts that have no dictionary are told with one")
         return texts
 
 

@@ -4,7 +4,7 @@ What only a session can tell isn't checked: which message may follow which, whet
 follow each other, and that a roll only names records.
 """
 
-from batches import Batch, operation_json
+from batches import Batch, Dictionary, operation_json
 from compressed import CHANGES, FRAME_BYTES_MAX, ROLL, expand
 from values import Malformed, Reader
 
@@ -14,13 +14,15 @@ CHANGES_BYTES_MAX = 128 << 20
 ROOTS_MAX = 16
 FORMER_MAX = 8
 SPANS_MAX = 128
+DEFINITIONS = 0x0A
 
 
 class Message(Reader):
     """The body of a frame, which is not compressed."""
 
-    def decode(self, parts):
-        """A message; `parts` holds the payloads of the changes that go on in it.
+    def decode(self, parts, dictionary):
+        """A message; `parts` holds the payloads of the changes that go on in it, and
+        `dictionary` what was defined before it.
 
         Offsets in changes are those in their payload.
         """
@@ -28,6 +30,10 @@ class Message(Reader):
         if number not in MESSAGES or flags > (1 if number == CHANGES else 0):
             raise Malformed(at, f"no message has the kind {number:02x} and the flags {flags:02x}")
         kind, content = MESSAGES[number]
+        if number == DEFINITIONS:
+            payload = self.data[self.at : self.end]
+            dictionary.define(Reader(self.data, self.at, self.end))
+            return {"kind": kind, "payload": payload.hex()}
         if number != CHANGES:
             if number != ROLL and self.left() > CONTROL_BYTES_MAX:
                 raise Malformed(at, f"{self.left()} bytes, the limit is {CONTROL_BYTES_MAX}")
@@ -40,7 +46,7 @@ class Message(Reader):
             return {"kind": kind, "more": True, "payload": parts[-1].hex()}
         whole = b"".join(parts)
         parts.clear()
-        return {"kind": kind, **content(Message(whole))}
+        return {"kind": kind, **Message(whole).changes(dictionary)}
 
     def varint(self, bits=64):
         return super().varint(bits, longer=True)
@@ -84,7 +90,10 @@ class Message(Reader):
     def start(self):
         return {"roll": self.option(self.varint)}
 
-    def changes(self):
+    def roll(self):
+        return self.changes(Dictionary())
+
+    def changes(self, dictionary):
         at, after, through, left_out = self.at, self.u64le(), self.u64le(), self.u8()
         if through < after or left_out > 1:
             raise Malformed(at, f"changes after {after} through {through}, left out {left_out}")
@@ -93,7 +102,7 @@ class Message(Reader):
             raise Malformed(roots_at, f"{n} roots are too many")
         roots = [{"incarnation": self.u64le(), "seq": self.u64le()} for _ in range(n)]
         ascending(roots_at, [root["incarnation"] for root in roots])
-        operations = Batch(self.data, self.at, self.end).decode()
+        operations = Batch(self.data, self.at, self.end).decode(dictionary)
         return {
             "after": after,
             "through": through,
@@ -129,13 +138,14 @@ class Message(Reader):
 MESSAGES = {
     0x01: ("hello", Message.hello),
     0x02: ("resume", Message.resume),
-    CHANGES: ("changes", Message.changes),
+    CHANGES: ("changes", None),
     0x04: ("ack", Message.ack),
     0x05: ("ping", Message.number),
     0x06: ("pong", Message.number),
     0x07: ("goodbye", Message.goodbye),
     0x08: ("start", Message.start),
-    ROLL: ("roll", Message.changes),
+    ROLL: ("roll", Message.roll),
+    DEFINITIONS: ("definitions", None),
 }
 
 
@@ -164,12 +174,12 @@ def crc32c(data):
 
 
 def decode_message(data):
-    return Message(expand(data)).decode([])
+    return Message(expand(data)).decode([], Dictionary())
 
 
 def decode_frames(data):
     """The messages of a stream, and whether its end was told or it was cut off."""
-    reader, messages, parts = Reader(data), [], []
+    reader, messages, parts, dictionary = Reader(data), [], [], Dictionary()
     while reader.left():
         at, length, checksum = reader.at, reader.u32le(), reader.u32le()
         if length == 0 and checksum == 0:
@@ -181,7 +191,7 @@ def decode_frames(data):
         if crc32c(data[at : at + 4] + body) != checksum:
             raise Malformed(at, "a frame's checksum differs")
         body = expand(body)
-        messages.append(Message(body).decode(parts))
+        messages.append(Message(body).decode(parts, dictionary))
         if messages[-1].get("more") and len(body) != FRAME_BYTES_MAX:
             raise Malformed(at, f"{len(body)} bytes of changes that go on in the next frame")
     return {"messages": messages, "ended": False}

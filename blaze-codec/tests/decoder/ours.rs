@@ -1,5 +1,6 @@
 //! What this crate decodes, in the JSON that the decoder in Python prints.
 
+use blaze_codec::batch::{Definitions, Encoder};
 use blaze_codec::frame::FrameCodec;
 use blaze_codec::message::{Changes, CompressionSet, Message, Reason, expand};
 use blaze_codec::view::BatchRef;
@@ -17,16 +18,16 @@ use super::hex;
 pub(crate) type Decode = fn(&[u8]) -> Result<Json, DecodeError>;
 
 /// The parts, as the decoder calls them.
-pub(crate) const PARTS: [(&str, Decode); 4] =
-    [("values", value), ("batches", operations), ("messages", message), ("frames", frames)];
+pub(crate) const PARTS: [(&str, Decode); 5] = [
+    ("values", value),
+    ("batches", operations),
+    ("dictionaries", defined),
+    ("messages", message),
+    ("frames", frames),
+];
 
 /// What the decoder in Python expands.
-const LZ4: CompressionSet = CompressionSet(1);
-
-/// What a compressed body stands for.
-pub(crate) fn compressed(body: &[u8]) -> Result<Json, DecodeError> {
-    Ok(hex(&expand(body.to_vec().into(), LZ4)?).into())
-}
+pub(crate) const LZ4: CompressionSet = CompressionSet(1);
 
 pub(crate) fn value(bytes: &[u8]) -> Result<Json, DecodeError> {
     let (value, end) = binary::decode_value(bytes)?;
@@ -40,6 +41,33 @@ pub(crate) fn operations(bytes: &[u8]) -> Result<Json, DecodeError> {
     let operations = batch::decode(bytes);
     assert_eq!(BatchRef::new(bytes).err(), operations.as_ref().err().cloned());
     Ok(operations?.iter().map(operation).collect())
+}
+
+/// A batch behind the definitions that it needs, which are behind their length, an u32.
+pub(crate) fn defined(bytes: &[u8]) -> Result<Json, DecodeError> {
+    let (definitions, batch) = split(bytes)?;
+    let mut known = Definitions::default();
+    known.add(definitions)?;
+    let operations = batch::decode_defined(batch, &known);
+    assert_eq!(BatchRef::defined(batch, &known).err(), operations.as_ref().err().cloned());
+    Ok(operations?.iter().map(operation).collect())
+}
+
+/// The definitions and the batch of an entry, which begins with the length of the former.
+pub(crate) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    let cut_off = || DecodeError::Truncated { at: 0, needed: 1 };
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(cut_off)?;
+    let length = u32::from_le_bytes(*length).try_into().expect("a usize has 32 bits or more");
+    rest.split_at_checked(length).ok_or_else(cut_off)
+}
+
+/// The entry of a batch: the definitions that it needs, and itself.
+pub(crate) fn entry(encoder: &mut Encoder, operations: &[Operation]) -> Vec<u8> {
+    let (mut definitions, mut batch) = (Vec::new(), Vec::new());
+    encoder.encode(operations, &mut batch);
+    encoder.define(encoder.needs(), &mut definitions);
+    let length = u32::try_from(definitions.len()).expect("definitions are limited");
+    [&length.to_le_bytes()[..], &definitions, &batch].concat()
 }
 
 fn operation(operation: &Operation) -> Json {
@@ -74,6 +102,11 @@ fn fields_of<'a>(fields: impl Iterator<Item = (&'a Name, Option<&'a Value>)>) ->
 }
 
 pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
+    message_by(body, &mut Definitions::default())
+}
+
+/// A message of a connection in which something was defined before.
+fn message_by(body: &[u8], known: &mut Definitions) -> Result<Json, DecodeError> {
     let node = |node: &NodeId| hex(node.as_bytes());
     Ok(match Message::decode(expand(body.to_vec().into(), LZ4)?)? {
         Message::Hello(hello) => json!({
@@ -106,7 +139,7 @@ pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
         Message::Changes(frame) if frame.more => {
             json!({ "kind": "changes", "more": true, "payload": hex(&frame.payload) })
         }
-        Message::Changes(frame) => changes("changes", &frame.payload)?,
+        Message::Changes(frame) => changes("changes", &frame.payload, known)?,
         Message::Ack(ack) => json!({
             "kind": "ack",
             "through": ack.through.0,
@@ -121,7 +154,11 @@ pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
             "message": goodbye.message,
         }),
         Message::Start(start) => json!({ "kind": "start", "roll": start.roll.map(|seq| seq.0) }),
-        Message::Roll(payload) => changes("roll", &payload)?,
+        Message::Roll(payload) => changes("roll", &payload, &Definitions::default())?,
+        Message::Definitions(payload) => {
+            known.add(&payload)?;
+            json!({ "kind": "definitions", "payload": hex(&payload) })
+        }
     })
 }
 
@@ -129,8 +166,8 @@ fn place(place: Checkpoint) -> Json {
     json!({ "incarnation": place.incarnation.0, "seq": place.seq.0 })
 }
 
-fn changes(kind: &str, payload: &[u8]) -> Result<Json, DecodeError> {
-    let Changes { range, operations } = Changes::decode(payload)?;
+fn changes(kind: &str, payload: &[u8], known: &Definitions) -> Result<Json, DecodeError> {
+    let Changes { range, operations } = Changes::decode_defined(payload, known)?;
     Ok(json!({
         "kind": kind,
         "after": range.after.0,
@@ -158,11 +195,12 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-fn frames(bytes: &[u8]) -> Result<Json, DecodeError> {
+pub(crate) fn frames(bytes: &[u8]) -> Result<Json, DecodeError> {
     let malformed = |_| DecodeError::Malformed { what: "stream of frames", at: 0 };
     let (mut codec, mut stream, mut messages) = (FrameCodec::new(), BytesMut::from(bytes), vec![]);
+    let mut known = Definitions::default();
     while let Some(body) = codec.decode(&mut stream).map_err(malformed)? {
-        messages.push(message(&body)?);
+        messages.push(message_by(&body, &mut known)?);
     }
     if !stream.is_empty() {
         return Err(DecodeError::Truncated { at: bytes.len() - stream.len(), needed: 1 });
