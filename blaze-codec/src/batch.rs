@@ -12,9 +12,9 @@ mod shape;
 mod stamp;
 mod writer;
 
-pub(crate) use columns::{CellOf, CellsOf, Columns, Place, Places};
+pub(crate) use columns::{CellOf, CellsOf, Columns, Heads, Place, Places};
 pub(crate) use cursor::{Cursor, Head};
-use shape::Tables;
+pub(crate) use shape::Tables;
 pub(crate) use shape::{ChangeKind, Shape};
 pub(crate) use stamp::Stamp;
 
@@ -86,7 +86,9 @@ pub(crate) fn read(
     definitions: &Definitions,
 ) -> Result<Vec<Operation>, DecodeError> {
     let (common, reader) = match Layout::read(reader, definitions)? {
-        Layout::Columns(columns) => return Ok(columns.operations()),
+        Layout::Columns(tables, reader, start) => {
+            return Ok(Columns::read(reader, start, tables)?.operations());
+        }
         Layout::Rows(common, reader) => (common, reader),
     };
     let mut cursor = Cursor::new(&common, reader)?;
@@ -97,12 +99,13 @@ pub(crate) fn read(
     Ok(operations)
 }
 
-/// A batch in one of its layouts.
+/// A batch in one of its layouts: what its operations have in common, and what is behind
+/// that, which isn't checked yet.
 #[derive(Debug)]
 pub(crate) enum Layout<'a> {
-    /// What they have in common, and what is behind that: it isn't checked yet.
     Rows(Common<'a>, Reader<'a>),
-    Columns(Box<Columns<'a>>),
+    /// The third is where the batch begins.
+    Columns(Tables, Reader<'a>, usize),
 }
 
 /// What operations in rows have in common.
@@ -124,7 +127,7 @@ impl Common<'_> {
 }
 
 impl<'a> Layout<'a> {
-    /// Reads a batch that fills the rest of what is read.
+    /// Reads the beginning of a batch that fills the rest of what is read.
     pub(crate) fn read(
         mut reader: Reader<'a>,
         definitions: &'a Definitions,
@@ -140,6 +143,6 @@ impl<'a> Layout<'a> {
             COLUMNS_DEFINED => definitions.read_tables(&mut reader)?,
             found => return Err(DecodeError::UnknownVersion { found, known: COLUMNS_DEFINED }),
         };
-        Ok(Self::Columns(Box::new(Columns::read(reader, start, tables)?)))
+        Ok(Self::Columns(tables, reader, start))
     }
 }

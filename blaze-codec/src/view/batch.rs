@@ -1,14 +1,13 @@
 //! Batches, operations and records in place.
 
-use uuid::Uuid;
-
+use super::heads::{HeadRef, KeyRef, RowHead};
 use super::value::{CHECKED, ValueRef};
 use crate::batch::{
     CellOf, CellsOf, ChangeKind, Columns, Common, Cursor, Definitions, Head, Layout, Place, Places,
     Shape, Stamp,
 };
 use crate::reader::Reader;
-use crate::{Change, DecodeError, Name, Operation, Record, RecordKey, Version};
+use crate::{Change, DecodeError, Name, Operation, Record, Version};
 
 /// A batch in place, checked as a whole.
 ///
@@ -54,10 +53,7 @@ struct Rows<'a> {
 
 #[derive(Debug)]
 struct Row<'a> {
-    /// Its shape among what all have in common.
-    shape: u32,
-    key: KeyRef<'a>,
-    stamp: Stamp,
+    head: RowHead<'a>,
     /// Where its values begin.
     values: usize,
 }
@@ -81,7 +77,9 @@ impl<'a> BatchRef<'a> {
     /// [`batch::decode_defined`](crate::batch::decode_defined) fails.
     pub fn defined(bytes: &'a [u8], definitions: &'a Definitions) -> Result<Self, DecodeError> {
         Ok(Self(match Layout::read(Reader::new(bytes), definitions)? {
-            Layout::Columns(columns) => Parsed::Columns(columns),
+            Layout::Columns(tables, reader, start) => {
+                Parsed::Columns(Box::new(Columns::read(reader, start, tables)?))
+            }
             Layout::Rows(common, reader) => Parsed::Rows(Rows::read(common, reader)?),
         }))
     }
@@ -89,7 +87,7 @@ impl<'a> BatchRef<'a> {
     /// The operations in their order.
     pub fn iter(&self) -> Operations<'_> {
         Operations(match &self.0 {
-            Parsed::Columns(columns) => Walk::Columns(columns, columns.places()),
+            Parsed::Columns(columns) => Walk::Columns(columns, columns.heads.places()),
             Parsed::Rows(rows) => Walk::Rows(rows, rows.rows.iter()),
         })
     }
@@ -97,7 +95,7 @@ impl<'a> BatchRef<'a> {
     /// How many operations there are.
     pub const fn len(&self) -> usize {
         match &self.0 {
-            Parsed::Columns(columns) => columns.len(),
+            Parsed::Columns(columns) => columns.heads.len(),
             Parsed::Rows(rows) => rows.rows.len(),
         }
     }
@@ -115,15 +113,10 @@ impl<'a> Rows<'a> {
         let mut all = Vec::new();
         while let Some(head) = cursor.next()? {
             let Head { number, key, stamp, .. } = head;
-            rows.push(Row { shape: number, key, stamp, values: all.len() });
+            rows.push(Row { head: RowHead { shape: number, key, stamp }, values: all.len() });
             head.views(&mut all)?;
         }
-        drop(cursor);
         Ok(Self { common, rows, values: all })
-    }
-
-    fn shape(&self, row: &Row<'_>) -> &Shape {
-        self.common.shape(row.shape)
     }
 }
 
@@ -153,14 +146,16 @@ impl<'a> Iterator for Operations<'a> {
     fn next(&mut self) -> Option<OperationRef<'a>> {
         Some(OperationRef(match &mut self.0 {
             Walk::Rows(rows, left) => Source::Row(rows, left.next()?),
-            Walk::Columns(columns, places) => Source::Columns(columns, places.next(columns)?),
+            Walk::Columns(columns, places) => {
+                Source::Columns(columns, places.next(&columns.heads)?)
+            }
         }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match &self.0 {
             Walk::Rows(_, left) => left.len(),
-            Walk::Columns(columns, places) => places.left(columns),
+            Walk::Columns(columns, places) => places.left(&columns.heads),
         };
         (left, Some(left))
     }
@@ -180,11 +175,12 @@ enum Source<'a> {
 }
 
 impl<'a> OperationRef<'a> {
+    /// What it has before its values.
     #[inline]
-    fn shape(&self) -> &'a Shape {
+    pub const fn head(&self) -> HeadRef<'a> {
         match self.0 {
-            Source::Row(rows, row) => rows.shape(row),
-            Source::Columns(columns, place) => columns.shape(place),
+            Source::Row(rows, row) => HeadRef::of_row(&rows.common, &row.head),
+            Source::Columns(columns, place) => HeadRef::of_columns(&columns.heads, place),
         }
     }
 
@@ -192,7 +188,7 @@ impl<'a> OperationRef<'a> {
     fn cells(&self) -> Cells<'a> {
         match self.0 {
             Source::Row(rows, row) => {
-                Cells::Row(&rows.shape(row).names, &rows.values[row.values..])
+                Cells::Row(&self.head().shape().names, &rows.values[row.values..])
             }
             Source::Columns(columns, place) => Cells::Columns(columns.cells(place)),
         }
@@ -201,40 +197,31 @@ impl<'a> OperationRef<'a> {
     /// The collection of the record.
     #[inline]
     pub fn collection(&self) -> &'a Name {
-        &self.shape().collection
+        self.head().collection()
     }
 
     /// The record.
     #[inline]
     pub fn key(&self) -> KeyRef<'a> {
-        match self.0 {
-            Source::Row(_, row) => row.key,
-            Source::Columns(columns, place) => columns.key(place),
-        }
+        self.head().key()
     }
 
     /// When and by whom it was written.
     #[inline]
     pub fn version(&self) -> Version {
-        match self.0 {
-            Source::Row(_, row) => row.stamp.version,
-            Source::Columns(columns, place) => columns.version(place),
-        }
+        self.head().version()
     }
 
     /// The version that it replaced; [`Version::ZERO`] if there was none.
     #[inline]
     pub fn base(&self) -> Version {
-        match self.0 {
-            Source::Row(_, row) => row.stamp.base,
-            Source::Columns(columns, place) => columns.base(place),
-        }
+        self.head().base()
     }
 
     /// What it does.
     #[inline]
     pub fn change(&self) -> ChangeRef<'a> {
-        match self.shape().change {
+        match self.head().shape().change {
             ChangeKind::Insert => ChangeRef::Insert(RecordRef(self.cells())),
             ChangeKind::Update => ChangeRef::Update(UpdateRef(self.cells())),
             ChangeKind::Delete => ChangeRef::Delete,
@@ -247,7 +234,7 @@ impl<'a> OperationRef<'a> {
             Source::Row(rows, row) => (rows, row),
             Source::Columns(columns, place) => return columns.operation(place),
         };
-        let Shape { change, names, collection, .. } = rows.shape(row);
+        let Shape { change, names, collection, .. } = self.head().shape();
         let values = rows.values[row.values..][..names.len()].iter();
         let values = values.map(|value| value.map(|value| value.to_value()));
         let change = match change {
@@ -258,8 +245,14 @@ impl<'a> OperationRef<'a> {
             ChangeKind::Update => Change::Update(names.iter().cloned().zip(values).collect()),
             ChangeKind::Delete => Change::Delete,
         };
-        let Stamp { version, base } = row.stamp;
-        Operation { collection: collection.clone(), key: row.key.to_key(), version, base, change }
+        let RowHead { key, stamp: Stamp { version, base }, .. } = &row.head;
+        Operation {
+            collection: collection.clone(),
+            key: key.to_key(),
+            version: *version,
+            base: *base,
+            change,
+        }
     }
 }
 
@@ -384,30 +377,5 @@ impl<'a> UpdateRef<'a> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
         let Fields { names, mut values } = self.0.iter();
         names.map(move |name| (name, (!values.skip_removed()).then(|| values.next())))
-    }
-}
-
-/// A record's key in place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyRef<'a> {
-    /// A UUID.
-    Uuid(&'a Uuid),
-    /// A number.
-    Int(i64),
-    /// A text.
-    Text(&'a str),
-    /// Bytes.
-    Bytes(&'a [u8]),
-}
-
-impl KeyRef<'_> {
-    /// The key, copied out.
-    pub fn to_key(&self) -> RecordKey {
-        match *self {
-            Self::Uuid(uuid) => RecordKey::Uuid(*uuid),
-            Self::Int(int) => RecordKey::Int(int),
-            Self::Text(text) => RecordKey::from(text),
-            Self::Bytes(bytes) => RecordKey::Bytes(bytes.to_vec()),
-        }
     }
 }
