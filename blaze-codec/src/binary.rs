@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
-use crate::reader::{Reader, capacity, owned_name};
-use crate::{DecodeError, Name, Record, Timestamp, Value, names};
+use crate::names::Gathered;
+use crate::reader::{Reader, capacity};
+use crate::{DecodeError, Record, Timestamp, Value};
 
 /// The version of the format, of which this is the newest that is known.
 pub const FORMAT_VERSION: u8 = 1;
@@ -438,13 +439,13 @@ pub(crate) fn read_fields(
     depth: usize,
 ) -> Result<Record, DecodeError> {
     let mut previous = None;
-    let mut names = Vec::with_capacity(capacity::<Name>(count));
+    let mut names = Gathered::new(count);
     let mut values = Vec::with_capacity(capacity::<Value>(count));
     for _ in 0..count {
-        names.push(owned_name(read_map_name(reader, &mut previous)?)?);
+        names.push(read_map_name(reader, &mut previous)?)?;
         values.push(read_value(reader, depth)?);
     }
-    Ok(Record::of_sorted(names::shared(names), values))
+    Ok(Record::of_sorted(names.finish(), values))
 }
 
 /// Steps over a value within `depth` arrays and maps, and checks it as

@@ -144,6 +144,22 @@ fn a_number_is_defined_once() {
     }
 }
 
+#[test]
+fn nothing_has_two_numbers() {
+    let node = [&[5][..], &[7; 16]].concat();
+    let shape = |number: u8| [&[number, 2, 1][..], b"n", &[0]].concat();
+    let two_nodes = [&[2, 1][..], &[7; 16], &node, &[0]].concat();
+    let two_shapes = [&[0, 2][..], &shape(3), &shape(4)].concat();
+    let first = [&[1][..], &node, &[1], &shape(3)].concat();
+    for twice in [two_nodes, two_shapes] {
+        let error = Definitions::default().add(&twice).unwrap_err();
+        assert!(error.to_string().contains("second number"), "{error}");
+        let mut known = Definitions::default();
+        known.add(&first).unwrap();
+        assert!(known.add(&twice).is_err());
+    }
+}
+
 /// Until the dictionary is full, by the number of its entries or by their size.
 #[test]
 fn what_has_no_room_stands_for_itself_and_what_has_can_all_be_told() {

@@ -15,9 +15,10 @@ pub(super) use write::write;
 
 use self::cells::{Column, Lists};
 use super::shape::{ChangeKind, Shape, Tables};
+use crate::binary::read_value;
 use crate::limits::{RECORD_BYTES_MAX, VALUES_MAX};
 use crate::reader::Reader;
-use crate::view::ValueRef;
+use crate::view::{CHECKED, ValueRef};
 use crate::{Change, DecodeError, Name, Operation, Record, Text, Value, ValueError};
 
 /// How many operations a shape has on average where they are written by columns.
@@ -117,12 +118,15 @@ impl<'a> Columns<'a> {
 
     /// The operation at a place, copied out.
     pub(crate) fn operation(&self, place: Place) -> Operation {
-        self.copy_out(place, |column| self.value(place, column).to_value())
+        self.copy_out(place, |column| self.owned(place, column))
     }
 
-    #[inline]
-    fn value(&self, place: Place, column: usize) -> ValueRef<'_> {
-        self.fields[column].get(place.row as usize, &self.heads.lists)
+    fn owned(&self, place: Place, column: usize) -> Value {
+        let column = &self.fields[column];
+        match column.tagged(place.row as usize, &self.heads.lists) {
+            Some(bytes) => read_value(&mut Reader::new(bytes), 0).expect(CHECKED),
+            None => column.get(place.row as usize, &self.heads.lists).to_value(),
+        }
     }
 
     fn copy_out(&self, place: Place, value: impl Fn(usize) -> Value) -> Operation {
@@ -173,7 +177,7 @@ impl<'a> Columns<'a> {
             operations.push(self.copy_out(place, |column| {
                 match self.fields[column].entry(place.row as usize, &self.heads.lists) {
                     Some(entry) => Value::Text(texts[entries[column] + entry].clone()),
-                    None => self.value(place, column).to_value(),
+                    None => self.owned(place, column),
                 }
             }));
         }
@@ -217,6 +221,7 @@ impl<'a> CellOf<'a> {
         self.column.is_removed(self.row, self.lists)
     }
 
+    #[expect(clippy::inline_always, reason = "measured: else values go through memory in pieces")]
     #[inline(always)]
     pub(crate) fn value(self) -> ValueRef<'a> {
         self.column.get(self.row, self.lists)

@@ -1,6 +1,8 @@
 //! What batches have in common over time: shapes and nodes by numbers.
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -164,31 +166,37 @@ impl Dictionary {
 pub struct Definitions {
     shapes: Vec<Option<Shape>>,
     nodes: Vec<Option<NodeId>>,
+    /// The bytes of what has a number, so that nothing gets two; and whether it is a shape.
+    numbered: HashSet<(bool, Box<[u8]>)>,
     bytes: usize,
 }
 
 impl Definitions {
     /// Those of nothing.
-    pub(crate) const fn none() -> &'static Self {
-        const { &Self { shapes: Vec::new(), nodes: Vec::new(), bytes: 0 } }
+    pub(crate) fn none() -> &'static Self {
+        static NONE: LazyLock<Definitions> = LazyLock::new(Definitions::default);
+        &NONE
     }
 
     /// Adds definitions.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] if they are malformed, define a number twice, or exceed a limit.
+    /// [`DecodeError`] if they are malformed, define a number twice or the same by two
+    /// numbers, or exceed a limit.
     pub fn add(&mut self, definitions: &[u8]) -> Result<(), DecodeError> {
         self.bytes = self.bytes.saturating_add(definitions.len());
         limits::check(what::DEFINITION_BYTES, self.bytes, DEFINITION_BYTES_MAX)?;
         let mut reader = Reader::new(definitions);
         for _ in 0..reader.count(NODE_BYTES_MIN)? {
-            let place = free_place(&mut reader, &mut self.nodes)?;
+            let (place, start) = (free_place(&mut reader, &mut self.nodes)?, reader);
             *place = Some(NodeId::from_bytes(reader.array()?));
+            note(&mut self.numbered, false, &start, &reader)?;
         }
         for _ in 0..reader.count(SHAPE_BYTES_MIN)? {
-            let place = free_place(&mut reader, &mut self.shapes)?;
+            let (place, start) = (free_place(&mut reader, &mut self.shapes)?, reader);
             *place = Some(read_shape(&mut reader)?);
+            note(&mut self.numbered, true, &start, &reader)?;
         }
         reader.finish()
     }
@@ -230,6 +238,19 @@ impl Definitions {
             nodes: nodes.iter().map(|number| node(number).copied()).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Notes what was read between two places, and refuses what was noted before.
+fn note(
+    numbered: &mut HashSet<(bool, Box<[u8]>)>,
+    is_shape: bool,
+    start: &Reader<'_>,
+    end: &Reader<'_>,
+) -> Result<(), DecodeError> {
+    if !numbered.insert((is_shape, start.up_to(end).into())) {
+        return Reader::malformed("second number of what has one", start.at());
+    }
+    Ok(())
 }
 
 fn numbers(reader: &mut Reader<'_>) -> Result<Vec<u64>, DecodeError> {

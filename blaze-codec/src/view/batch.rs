@@ -46,7 +46,7 @@ enum Parsed<'a> {
 #[derive(Debug)]
 struct Rows<'a> {
     common: Common<'a>,
-    rows: Vec<Row<'a>>,
+    operations: Vec<Row<'a>>,
     /// Of all rows; none for a removed field.
     values: Vec<Option<ValueRef<'a>>>,
 }
@@ -88,7 +88,7 @@ impl<'a> BatchRef<'a> {
     pub fn iter(&self) -> Operations<'_> {
         Operations(match &self.0 {
             Parsed::Columns(columns) => Walk::Columns(columns, columns.heads.places()),
-            Parsed::Rows(rows) => Walk::Rows(rows, rows.rows.iter()),
+            Parsed::Rows(rows) => Walk::Rows(rows, rows.operations.iter()),
         })
     }
 
@@ -96,7 +96,7 @@ impl<'a> BatchRef<'a> {
     pub const fn len(&self) -> usize {
         match &self.0 {
             Parsed::Columns(columns) => columns.heads.len(),
-            Parsed::Rows(rows) => rows.rows.len(),
+            Parsed::Rows(rows) => rows.operations.len(),
         }
     }
 
@@ -109,14 +109,14 @@ impl<'a> BatchRef<'a> {
 impl<'a> Rows<'a> {
     fn read(common: Common<'a>, reader: Reader<'a>) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(&common, reader)?;
-        let mut rows = Vec::with_capacity(cursor.capacity::<Row<'_>>());
+        let mut operations = Vec::with_capacity(cursor.capacity::<Row<'_>>());
         let mut all = Vec::new();
         while let Some(head) = cursor.next()? {
             let Head { number, key, stamp, .. } = head;
-            rows.push(Row { head: RowHead { shape: number, key, stamp }, values: all.len() });
+            operations.push(Row { head: RowHead { shape: number, key, stamp }, values: all.len() });
             head.views(&mut all)?;
         }
-        Ok(Self { common, rows, values: all })
+        Ok(Self { common, operations, values: all })
     }
 }
 
@@ -277,7 +277,7 @@ enum Cells<'a> {
 
 impl<'a> Cells<'a> {
     #[inline]
-    fn iter(self) -> Fields<'a> {
+    fn fields(self) -> Fields<'a> {
         match self {
             Self::Row(names, values) => {
                 Fields { names: names.iter(), values: Values::Row(values.iter()) }
@@ -350,7 +350,7 @@ impl<'a> RecordRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, ValueRef<'a>)> {
-        let Fields { names, mut values } = self.0.iter();
+        let Fields { names, mut values } = self.0.fields();
         names.map(
             #[inline(always)]
             move |name| (name, values.next()),
@@ -375,7 +375,7 @@ impl<'a> UpdateRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
-        let Fields { names, mut values } = self.0.iter();
+        let Fields { names, mut values } = self.0.fields();
         names.map(move |name| (name, (!values.skip_removed()).then(|| values.next())))
     }
 }

@@ -7,7 +7,7 @@ use crate::reader::Reader;
 use crate::{DecodeError, Timestamp, Value};
 
 /// Views are only made of bytes that the same parser found valid before.
-pub(super) const CHECKED: &str = "BatchRef::new checked these bytes";
+pub(crate) const CHECKED: &str = "BatchRef::new checked these bytes";
 
 /// A value in place.
 #[derive(Debug, Clone, Copy)]

@@ -23,8 +23,6 @@ class Shape(NamedTuple):
     key: str
     collection: str
     fields: tuple
-    # Its number in a dictionary.
-    number: object = None
 
 
 class Operation(NamedTuple):
@@ -52,10 +50,11 @@ class Dictionary:
             raise Malformed(reader.at, f"{self.size} bytes of definitions together, {limit}")
         for _ in range(reader.count(17, DEFINITIONS_MAX, "nodes")):
             number = self.free(self.nodes, reader)
-            self.nodes[number] = reader.take(16)
+            self.nodes[number] = self.new(self.nodes, reader.take(16), reader)
         for _ in range(reader.count(5, DEFINITIONS_MAX, "shapes")):
             number = self.free(self.shapes, reader)
-            self.shapes[number] = read_shape(reader, reader.name, 2)._replace(number=number)
+            shape = read_shape(reader, reader.name, 2)
+            self.shapes[number] = self.new(self.shapes, shape, reader)
         reader.finish()
 
     def free(self, table, reader):
@@ -64,6 +63,12 @@ class Dictionary:
         if number >= DEFINITIONS_MAX or number in table:
             raise Malformed(at, f"the number {number} is defined already, or beyond the limit")
         return number
+
+    def new(self, table, entry, reader):
+        """An entry that has no number yet."""
+        if entry in table.values():
+            raise Malformed(reader.at, "a second number for what has one")
+        return entry
 
 
 def read_shape(reader, name, smallest):

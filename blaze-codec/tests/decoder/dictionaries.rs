@@ -8,12 +8,19 @@ use super::{compare, ours};
 
 /// Definitions of nodes and shapes, each with its number, and a batch by them.
 fn entry(nodes: &[&[u8]], shapes: &[&[u8]], batch: &[u8]) -> Vec<u8> {
-    let node = |number: &&[u8]| [number, &[1; 16][..]].concat();
-    // Inserts into `c` with int keys and the field `f`.
-    let shape = |number: &&[u8]| [number, &[0x04, 1, b'c', 1, 1, b'f'][..]].concat();
+    numbered(nodes, shapes, (1, 1), batch)
+}
+
+/// The same of nodes and shapes that differ from the one before by so much.
+fn numbered(nodes: &[&[u8]], shapes: &[&[u8]], step: (u8, u8), batch: &[u8]) -> Vec<u8> {
+    let node = |(at, number): (u8, &&[u8])| [number, &[step.0 * at; 16][..]].concat();
+    // Inserts into `c` with int keys and a field.
+    let shape = |(at, number): (u8, &&[u8])| {
+        [number, &[0x04, 1, b'c', 1, 1, b'f' + step.1 * at][..]].concat()
+    };
     let count = |of: &[&[u8]]| vec![u8::try_from(of.len()).unwrap()];
-    let nodes = [count(nodes), nodes.iter().flat_map(node).collect()].concat();
-    let shapes = [count(shapes), shapes.iter().flat_map(shape).collect()].concat();
+    let nodes = [count(nodes), (0..).zip(nodes).flat_map(node).collect()].concat();
+    let shapes = [count(shapes), (0..).zip(shapes).flat_map(shape).collect()].concat();
     let length = u32::try_from(nodes.len() + shapes.len()).unwrap();
     [&length.to_le_bytes()[..], &nodes, &shapes, batch].concat()
 }
@@ -52,11 +59,13 @@ fn edges_of_definitions_are_judged_alike() {
         ("the last numbers", entry(&[LAST], &[LAST], &rows(&[LAST], LAST))),
         ("descending numbers", entry(&[ONE, ZERO], &[ONE, ZERO], &row)),
         ("columns", entry(&[ZERO], &[ZERO], &columns(&[1, 0]))),
-        ("columns of two alike", entry(&[ZERO], &[ZERO, ONE], &columns(&[2, 0, 1]))),
+        ("columns of two", entry(&[ZERO], &[ZERO, ONE], &columns(&[2, 0, 1]))),
     ];
     let refused = [
         ("a node's number twice", entry(&[ZERO, ZERO], &[ZERO], &row)),
         ("a shape's number twice", entry(&[ZERO], &[ZERO, ZERO], &row)),
+        ("a node by two numbers", numbered(&[ZERO, ONE], &[ZERO], (0, 1), &row)),
+        ("a shape by two numbers", numbered(&[ZERO], &[ZERO, ONE], (1, 0), &row)),
         ("a node beyond", entry(&[ZERO, BEYOND], &[ZERO], &row)),
         ("a shape beyond", entry(&[ZERO], &[ZERO, BEYOND], &row)),
         ("no operations", entry(NONE, NONE, &[3, 0])),
@@ -120,7 +129,7 @@ fn definitions_of_more_bytes_than_the_limit_are_judged_alike() {
     let names = (0..100).flat_map(|at| [vec![255], format!("{at:0>255}").into_bytes()].concat());
     let names: Vec<_> = names.collect();
     let definition = |number: u8| {
-        let head = [10, 0, 0, 1, number, 0, 1, b'c', 100];
+        let head = [10, 0, 0, 1, number, 0, 1, b'a' + number, 100];
         [&head[..], &names].concat()
     };
     let definitions: Vec<_> = (0..11).map(definition).collect();

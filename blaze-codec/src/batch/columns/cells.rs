@@ -200,6 +200,15 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The value of a row with its tag, if that is how the column has it.
+    #[inline]
+    pub(super) fn tagged(&self, row: usize, lists: &Lists<'a>) -> Option<&'a [u8]> {
+        match self.cells {
+            Cells::Any(start) => Some(lists.blobs[start + row]),
+            _ => None,
+        }
+    }
+
     /// Whether the field of a row is removed.
     #[inline]
     pub(super) fn is_removed(&self, row: usize, lists: &Lists<'a>) -> bool {
@@ -207,6 +216,7 @@ impl<'a> Column<'a> {
     }
 
     /// The value of a row whose field isn't removed.
+    #[expect(clippy::inline_always, reason = "measured: else values go through memory in pieces")]
     #[inline(always)]
     pub(super) fn get(&self, row: usize, lists: &Lists<'a>) -> ValueRef<'a> {
         let Some(place) = self.place(row, lists) else { return ValueRef::Null };

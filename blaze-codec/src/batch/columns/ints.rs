@@ -63,7 +63,9 @@ const fn above(least: i64, number: i64) -> u64 {
 fn ends(numbers: &[i64]) -> Ends {
     let Some((first, others)) = numbers.split_first() else { return Ends::at(0) };
     let mut ends = Ends::at(*first);
-    others.iter().for_each(|number| ends.take(*number));
+    for number in others {
+        ends.take(*number);
+    }
     ends
 }
 
