@@ -33,7 +33,7 @@ pub(crate) trait Format: 'static {
     /// Whether it writes other bytes than another format of the list.
     const WRITES: bool = true;
     /// The checksum of keys and versions alone, where there is a way to read just them.
-    const IDS: Option<fn(&Self::Bytes) -> u64> = None;
+    const IDS: Option<fn(&Self::Bytes, &Self::Buffer) -> u64> = None;
 
     /// A batch as the format's user owns it.
     type Batch;
@@ -103,8 +103,9 @@ impl<P: Plain> Format for P {
 }
 
 /// All formats, Blaze first.
-pub(crate) const ALL: [Entry; 14] = [
-    Entry::of::<blaze::Blaze>(),
+pub(crate) const ALL: [Entry; 15] = [
+    Entry::of::<blaze::Blaze<false>>(),
+    Entry::of::<blaze::Blaze<true>>(),
     Entry::of::<serde_json::SerdeJson>(),
     Entry::of::<sonic_rs::SonicRs>(),
     Entry::of::<rmp_serde::RmpSerde>(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::results::{BLAZE, Figure, Row};
+use crate::results::{Figure, Row};
 use crate::workload::Workload;
 
 /// How many operations the batch has that most marks are about.
@@ -20,15 +20,17 @@ pub(crate) struct Mark {
 /// The marks of the rows that were measured; those without their rows are left out.
 pub(crate) fn judge(rows: &[Row]) -> Vec<Mark> {
     let batches = |row: &&Row| row.batch > 1;
+    let single = |row: &&Row| row.batch == 1;
     let all = |_: &&Row| true;
     let bug = |row: &&Row| row.workload == Workload::Bug && row.batch == LARGE;
     let sensor = |row: &&Row| row.workload == Workload::Sensor && row.batch == LARGE;
     let blob = |row: &&Row| row.workload == Workload::Blob;
     let ahead = |figure| move |row: &Row| row.lead(figure);
     let json = |figure| move |row: &Row| row.lead_over_json(figure);
-    let figure = |figure| move |row: &Row| row.of(BLAZE, figure);
+    let figure = |figure| move |row: &Row| row.ours(figure);
     let marks = [
         least("smallest, batches", rows, batches, 1.0, ahead(Figure::Raw)),
+        least("smallest, single in a session", rows, single, 1.0, ahead(Figure::Raw)),
         most("bytes, issues by 1,000", rows, bug, 110.0, "B", figure(Figure::Raw)),
         most("bytes, readings by 1,000", rows, sensor, 35.0, "B", figure(Figure::Raw)),
         least(

@@ -97,7 +97,8 @@ impl<F: Format> Prepared for Data<F> {
             let walked = F::walk(bytes, &mut self.buffer);
             assert_eq!(walked, Sum::of(operations), "{} walks past something", F::NAME);
             if let Some(ids) = F::IDS {
-                assert_eq!(ids(bytes), sum::ids(operations), "{} misses an id", F::NAME);
+                let ids = ids(bytes, &self.buffer);
+                assert_eq!(ids, sum::ids(operations), "{} misses an id", F::NAME);
             }
         }
     }
@@ -147,7 +148,7 @@ impl<F: Format> Prepared for Data<F> {
                 Some(median(budget, || {
                     timed(|| {
                         for bytes in &*bytes {
-                            black_box(ids(black_box(bytes)));
+                            black_box(ids(black_box(bytes), buffer));
                         }
                     })
                 }))

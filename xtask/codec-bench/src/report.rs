@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::formats;
 use crate::machine::{Machine, version_of};
 use crate::marks::Mark;
-use crate::results::{BLAZE, Cell, Figure, Row};
+use crate::results::{BLAZE, BLAZE_SESSION, Cell, Figure, Row};
 use crate::workload::{SEED, Workload};
 
 /// Everything that was found.
@@ -99,11 +99,12 @@ impl Report {
     fn write_method(&self, out: &mut String) -> std::fmt::Result {
         let Machine { cpu, cores, kernel, load, rustc, commit, date } = &self.machine;
         let Self { passes, budget_ms, .. } = self;
-        let versions: Vec<_> = formats::ALL
+        let mut versions: Vec<_> = formats::ALL
             .iter()
             .filter(|entry| entry.safe)
             .map(|entry| format!("{} {}", entry.package, version_of(entry.package)))
             .collect();
+        versions.dedup();
         writeln!(
             out,
             "- Measured on {date}: {cpu}, {cores} cores, Linux {kernel}, load {load} before"
@@ -132,6 +133,11 @@ impl Report {
              was and agreed on a checksum before it was timed. JSON has UUIDs as text and bytes \
              in Base64; no text needs an escape. bitcode has no types that contain themselves: \
              here a value nests three deep"
+        )?;
+        writeln!(
+            out,
+            "- `{BLAZE_SESSION}` has names and nodes in the dictionary of a session, of which \
+             its reader was told before, as in Blaze's protocol: what counts for single operations"
         )?;
         writeln!(
             out,

@@ -1,24 +1,46 @@
 //! BlazeBinary, through what `blaze-codec` makes public.
 
-use blaze_codec::view::{BatchRef, ChangeRef, KeyRef, ValueRef};
+use std::collections::BTreeSet;
+
+use blaze_codec::batch::{self, Definitions, Encoder, Entry};
+use blaze_codec::view::{BatchRef, ChangeRef, HeadsRef, KeyRef, ValueRef};
 use blaze_codec::{
-    Change, Hlc, Name, NodeId, Operation, RecordKey, Timestamp, Uuid, Value, Version, batch,
+    Change, Hlc, Name, NodeId, Operation, RecordKey, Timestamp, Uuid, Value, Version,
 };
 
 use super::Format;
 use crate::model::{self, Id};
+use crate::results::{BLAZE, BLAZE_SESSION};
 use crate::sum::{Kind, Sum};
 
-pub(super) struct Blaze;
+/// By itself, or with the dictionary of a session, which was told what it needs before.
+pub(super) struct Blaze<const SESSION: bool>;
 
-impl Format for Blaze {
-    const NAME: &'static str = "Blaze";
+/// An encoder, and what its reader knows.
+pub(super) struct Session<const SESSION: bool> {
+    encoder: Encoder,
+    known: Definitions,
+    told: BTreeSet<Entry>,
+    bytes: Vec<u8>,
+}
+
+impl<const SESSION: bool> Default for Session<SESSION> {
+    fn default() -> Self {
+        let encoder = if SESSION { Encoder::with_dictionary() } else { Encoder::new() };
+        let (known, told) = (Definitions::default(), BTreeSet::new());
+        Self { encoder, known, told, bytes: Vec::new() }
+    }
+}
+
+impl<const SESSION: bool> Format for Blaze<SESSION> {
+    const NAME: &'static str = if SESSION { BLAZE_SESSION } else { BLAZE };
     const PACKAGE: &'static str = "blaze-codec";
-    const IDS: Option<fn(&Vec<u8>) -> u64> = Some(|bytes| ids(bytes));
+    const IDS: Option<fn(&Vec<u8>, &Self::Buffer) -> u64> =
+        Some(|bytes, session| ids(bytes, &session.known));
 
     type Batch = Vec<Operation>;
     type Bytes = Vec<u8>;
-    type Buffer = Vec<u8>;
+    type Buffer = Session<SESSION>;
 
     fn batch(operations: &[model::Operation]) -> Vec<Operation> {
         operations.iter().cloned().map(operation).collect()
@@ -32,19 +54,28 @@ impl Format for Blaze {
         bytes.to_vec()
     }
 
-    fn encode<'a>(batch: &Vec<Operation>, buffer: &'a mut Vec<u8>) -> &'a [u8] {
-        buffer.clear();
-        batch::encode(batch, buffer);
-        buffer
+    fn encode<'a>(batch: &Vec<Operation>, session: &'a mut Self::Buffer) -> &'a [u8] {
+        let Session { encoder, known, told, bytes } = session;
+        bytes.clear();
+        encoder.encode(batch, bytes);
+        for entry in encoder.needs() {
+            if told.insert(*entry) {
+                let mut definition = Vec::new();
+                encoder.define(&[*entry], &mut definition);
+                known.add(&definition).expect("just defined");
+            }
+        }
+        bytes
     }
 
-    fn decode(bytes: &Vec<u8>, _: &mut Vec<u8>) -> Vec<Operation> {
-        batch::decode(bytes).expect("just encoded")
+    fn decode(bytes: &Vec<u8>, session: &mut Self::Buffer) -> Vec<Operation> {
+        batch::decode_defined(bytes, &session.known).expect("just encoded")
     }
 
-    fn walk(bytes: &Vec<u8>, _: &mut Vec<u8>) -> u64 {
+    fn walk(bytes: &Vec<u8>, session: &mut Self::Buffer) -> u64 {
         let mut sum = Sum::default();
-        for operation in &BatchRef::new(bytes).expect("just encoded") {
+        let batch = BatchRef::defined(bytes, &session.known).expect("just encoded");
+        for operation in &batch {
             sum.begin();
             sum.bytes(Kind::Collection, operation.collection().as_bytes());
             fold_key(operation.key(), &mut sum);
@@ -80,12 +111,12 @@ impl Format for Blaze {
     }
 }
 
-fn ids(bytes: &[u8]) -> u64 {
+fn ids(bytes: &[u8], known: &Definitions) -> u64 {
     let mut sum = Sum::default();
-    for operation in &BatchRef::new(bytes).expect("just encoded") {
+    for head in HeadsRef::defined(bytes, known).expect("just encoded").iter() {
         sum.begin();
-        fold_key(operation.key(), &mut sum);
-        fold_version(operation.version(), &mut sum);
+        fold_key(head.key(), &mut sum);
+        fold_version(head.version(), &mut sum);
     }
     sum.finish()
 }

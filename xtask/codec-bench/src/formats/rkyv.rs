@@ -80,7 +80,8 @@ macro_rules! format {
         impl Format for $format {
             $($constant)*
             const PACKAGE: &'static str = "rkyv";
-            const IDS: Option<fn(&$bytes) -> u64> = Some(|bytes| ids($access(bytes)));
+            const IDS: Option<fn(&$bytes, &Self::Buffer) -> u64> =
+                Some(|bytes, _| ids($access(bytes)));
 
             type Batch = Vec<Operation>;
             type Bytes = $bytes;
