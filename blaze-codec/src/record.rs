@@ -244,7 +244,7 @@ macro_rules! record {
     ($($name:expr => $value:expr),* $(,)?) => {{
         let fields: [($crate::Name, $crate::Value); _] = [$((
             $crate::Name::new($name).expect("a field's name must be 1 to 255 bytes long"),
-            $crate::Value::from($value),
+            ::core::convert::Into::<$crate::Value>::into($value),
         )),*];
         $crate::Record::from(fields)
     }};

@@ -61,7 +61,7 @@ impl Grouped {
         }
         let Self { shapes, shape_table, hasher, .. } = self;
         let hash = |number: &u32| hasher.hash_one(of(&shapes[*number as usize]));
-        let found = find(shapes.len(), shape_table, hash, hasher.hash_one(shape), |number| {
+        let found = find(shapes.len(), shape_table, hash, || hasher.hash_one(shape), |number| {
             of(&shapes[number as usize]) == shape
         });
         if found as usize == shapes.len() {
@@ -76,7 +76,7 @@ impl Grouped {
         }
         let Self { nodes, node_table, hasher, .. } = self;
         let hash = |number: &u32| hasher.hash_one(nodes[*number as usize]);
-        let found = find(nodes.len(), node_table, hash, hasher.hash_one(node), |number| {
+        let found = find(nodes.len(), node_table, hash, || hasher.hash_one(node), |number| {
             nodes[number as usize] == node
         });
         if found as usize == nodes.len() {
@@ -136,7 +136,7 @@ fn find(
     count: usize,
     table: &mut HashTable<u32>,
     hash: impl Fn(&u32) -> u64,
-    wanted: u64,
+    wanted: impl Fn() -> u64,
     is: impl Fn(u32) -> bool,
 ) -> u32 {
     let next = u32::try_from(count).expect("memory holds fewer operations");
@@ -153,5 +153,5 @@ fn find(
     if count < FEW {
         return next;
     }
-    *table.entry(wanted, |number| is(*number), hash).or_insert(next).get()
+    *table.entry(wanted(), |number| is(*number), hash).or_insert(next).get()
 }
