@@ -1,0 +1,167 @@
+//! Definitions, and a batch by them: decoding and reading in place agree, and what decodes
+//! encodes to the same bytes where the same numbers are known.
+
+use std::collections::BTreeSet;
+
+use blaze_codec::batch::Encoder;
+
+use super::batch;
+use super::known::Known;
+use crate::make::{self, Versions};
+use crate::mutate;
+use crate::source::Source;
+
+/// How often bytes are changed.
+const CHANGES: usize = 4;
+/// How many batches are by one dictionary.
+const BATCHES: usize = 3;
+
+/// A byte of flags; then either definitions in parts and a batch, or decisions for valid
+/// ones and for changes of their bytes.
+pub(super) fn run(input: &[u8]) {
+    let mut source = Source::new(input);
+    let flags = source.byte();
+    if flags & 1 == 1 {
+        return valid(&mut source);
+    }
+    let mut known = Known::default();
+    for _ in 0..=flags >> 1 & 3 {
+        if known.add(source.part().rest()).is_err() {
+            return;
+        }
+    }
+    batch::decode(source.rest(), &mut known);
+}
+
+/// Batches of one encoder, of which a reader is told what they need.
+fn valid(source: &mut Source<'_>) {
+    let mut decisions = source.part();
+    let (mut encoder, mut told) = (Encoder::with_dictionary(), BTreeSet::new());
+    let (mut known, mut definitions) = (Known::default(), Vec::new());
+    let mut batches = Vec::new();
+    for _ in 0..BATCHES {
+        let operations = make::operations(&mut decisions, Versions::Any);
+        let mut bytes = Vec::new();
+        encoder.encode(&operations, &mut bytes);
+        let needs = encoder.needs().iter().filter(|entry| told.insert(**entry));
+        let needs: Vec<_> = needs.copied().collect();
+        let mut definition = Vec::new();
+        encoder.define(&needs, &mut definition);
+        known.add(&definition).expect("each is defined once");
+        let decoded = batch::decode(&bytes, &mut known).expect("what was encoded decodes");
+        assert_eq!(decoded, operations);
+        definitions.push(definition);
+        batches.push((operations, bytes));
+    }
+    for _ in 0..CHANGES {
+        if source.is_empty() {
+            return;
+        }
+        let at = source.below(BATCHES);
+        if source.one_in(64) {
+            let mut other = Known::default();
+            definitions[at] = mutate::by_decisions(&definitions[at], source);
+            if definitions.iter().any(|definition| other.add(definition).is_err()) {
+                return;
+            }
+            for (_, bytes) in &batches {
+                batch::decode(bytes, &mut other);
+            }
+            continue;
+        }
+        let (operations, bytes) = &batches[at];
+        let changed = mutate::by_decisions(bytes, source);
+        let decoded = batch::decode(&changed, &mut known);
+        // A writer may do without the dictionary.
+        let is_other = changed.first() != bytes.first();
+        assert!(
+            changed == *bytes || is_other || decoded.is_none_or(|decoded| decoded != *operations),
+            "other bytes are the same operations: {operations:?}"
+        );
+    }
+}
+
+/// What a valid input is made of.
+pub(crate) fn input(definitions: &[Vec<u8>], batch: &[u8]) -> Vec<u8> {
+    let parts = definitions.len().clamp(1, 4);
+    let mut input = vec![u8::try_from(parts - 1).unwrap_or(0) << 1];
+    for definition in &definitions[..parts.min(definitions.len())] {
+        let length = u16::try_from(definition.len()).unwrap_or(u16::MAX);
+        input.extend_from_slice(&length.to_le_bytes());
+        input.extend_from_slice(&definition[..length.into()]);
+    }
+    input.extend_from_slice(batch);
+    input
+}
+
+#[cfg(test)]
+mod tests {
+    use blaze_codec::binary::encode_varint;
+    use blaze_codec::limits::DEFINITIONS_MAX;
+
+    use super::*;
+    use crate::bound::Seen;
+
+    /// A shape and a node by one number.
+    fn defined(number: u8, shape: &[u8]) -> Vec<u8> {
+        [&[1, number], &[7; 16][..], &[1, number], shape].concat()
+    }
+
+    #[test]
+    fn an_encoder_is_made_that_knows_the_same_numbers() {
+        // A delete with a uuid key, for each kind of change and key, and an insert of a field.
+        let shapes: [&[u8]; 3] = [b"\x06\x01c\x00", b"\x09\x01c\x00", b"\x0c\x01c\x01\x01a"];
+        for (shape, number) in shapes.into_iter().zip([0, 5, 100]) {
+            let mut known = Known::default();
+            known.add(&defined(number, shape)).unwrap();
+            let entries = usize::from(number) + 1;
+            assert_eq!(known.encoder().unwrap().needs().len(), 2 * entries);
+        }
+    }
+
+    #[test]
+    fn two_numbers_for_the_same_are_known_by_no_encoder() {
+        let (mut known, shape) = (Known::default(), b"\x06\x01c\x00");
+        known.add(&defined(0, shape)).unwrap();
+        known.add(&defined(9, shape)).unwrap();
+        assert!(known.encoder().is_none());
+        let operations = batch::decode(&[3, 2, 0, 8, 0, 0, 9, 0, 0], &mut known);
+        assert_eq!(operations.map(|operations| operations.len()), Some(2));
+    }
+
+    #[test]
+    fn the_worst_definitions_are_within_the_bound_and_not_far() {
+        let most = DEFINITIONS_MAX as u64;
+        let node = |number: u64, out: &mut Vec<u8>| {
+            encode_varint(number, out);
+            out.extend_from_slice(&[3; 16]);
+        };
+        let shape = |number: u64, out: &mut Vec<u8>| {
+            encode_varint(number, out);
+            out.extend_from_slice(b"\x06\x01c\x00");
+        };
+        // The places up to two numbers, the second of which lets the lists grow once more.
+        let mut places = vec![2];
+        [most - 2, most - 1].iter().for_each(|number| node(*number, &mut places));
+        places.push(2);
+        [most - 2, most - 1].iter().for_each(|number| shape(*number, &mut places));
+        // All that there is room for.
+        let mut full = vec![0];
+        encode_varint(most, &mut full);
+        (0..most).for_each(|number| shape(number, &mut full));
+        // One shape with as many fields as there are short names.
+        let mut wide = vec![0, 1, 0, 4, 1, b'c'];
+        let names = (1..=126_u8).flat_map(|a| (1..=126).map(move |b| [2, a, b]));
+        encode_varint(126 * 126, &mut wide);
+        names.for_each(|name| wide.extend_from_slice(&name));
+        let mut shares = Vec::new();
+        for (what, definitions) in [("places", places), ("full", full), ("wide", wide)] {
+            Seen::take();
+            Known::default().add(&definitions).unwrap();
+            let seen = Seen::take();
+            eprintln!("{what}: {} bytes took {}", seen.input, seen.peak);
+            shares.push(seen.share());
+        }
+        assert!(shares.into_iter().fold(0.0, f64::max) > 0.8);
+    }
+}
