@@ -300,8 +300,8 @@ fn scripts() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for seed in 0_u8..48 {
         // What each side compresses by and reads is told above side and mode.
-        let compressions = (seed / 6 % 4) << 3 | (seed / 4 % 4) << 5;
-        let session = [seed % 6 | compressions, seed % 7, seed % 5 / 4, seed * 5, seed % 11];
+        let compressions = ((seed / 6 % 4) << 3) | ((seed / 4 % 4) << 5);
+        let session = [(seed % 6) | compressions, seed % 7, seed % 5 / 4, seed * 5, seed % 11];
         let operations = decisions(seed.into(), 150);
         // After what was told, two seqs further, nothing left out, one root, a peer's versions.
         let changes = [&[255, 1, 2, 255, 1, 0, 3, 1][..], &operations].concat();

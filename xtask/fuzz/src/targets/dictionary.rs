@@ -142,9 +142,9 @@ mod tests {
         };
         // The places up to two numbers, the second of which lets the lists grow once more.
         let mut places = vec![2];
-        [most - 2, most - 1].iter().for_each(|number| node(*number, &mut places));
+        (most - 2..most).for_each(|number| node(number, &mut places));
         places.push(2);
-        [most - 2, most - 1].iter().for_each(|number| shape(*number, &mut places));
+        (most - 2..most).for_each(|number| shape(number, &mut places));
         // All that there is room for.
         let mut full = vec![0];
         encode_varint(most, &mut full);

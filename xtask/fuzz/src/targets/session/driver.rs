@@ -422,7 +422,7 @@ fn hello(mode: Mode, history: History, head: Seq, reads: CompressionSet) -> Hell
 /// What a seq changed, in one of two collections.
 fn operation(seq: Seq, change: Change) -> Operation {
     Operation {
-        collection: Name::new(COLLECTIONS[usize::from(seq.0 % 3 == 0)]).expect("a name"),
+        collection: Name::new(COLLECTIONS[usize::from(seq.0.is_multiple_of(3))]).expect("a name"),
         key: RecordKey::Int(seq.0.cast_signed()),
         version: Version {
             epoch: Hlc::ZERO,
