@@ -174,6 +174,10 @@ fn dictionaries() -> Vec<Vec<u8>> {
     let twice = [defined(0), defined(9)];
     all.push(dictionary::input(&twice, &[3, 2, 0, 8, 0, 0, 9, 8, 9, 0]));
     all.push(dictionary::input(&twice[1..], &[3, 1, 9, 8, 9, 0]));
+    // As many rows of a shape as there may be, and one more, which are to be columns.
+    let rows = [3, 3, 9, 8, 9, 0, 9, 0, 0, 9, 0, 0, 9, 0, 0];
+    let more = [&[3, 4], &rows[2..]].concat();
+    all.extend([&rows[..12], &more].map(|batch| dictionary::input(&twice[1..], batch)));
     all
 }
 
@@ -233,6 +237,8 @@ fn claims(head: &[u8]) -> Vec<u8> {
 fn messages() -> Vec<Vec<u8>> {
     let mut all = golden(MESSAGES);
     all.extend(golden(COMPRESSED));
+    // Ten literal bytes by LZ4, which take more than they would as they are.
+    all.push([&[3, 2, 10, 0, 0, 0, 0xa0][..], &[7; 10]].concat());
     let mut feed = FeedEncoder::default();
     for count in [1, 8, 40] {
         let operations: Vec<_> = (0..count).map(issue).collect();

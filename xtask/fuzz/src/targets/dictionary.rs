@@ -130,6 +130,16 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_are_to_be_columns_are_refused() {
+        let (mut known, rows) = (Known::default(), [0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        known.add(&defined(0, b"\x06\x01c\x00")).unwrap();
+        let count =
+            |known: &mut Known, batch: &[u8]| batch::decode(batch, known).map(|all| all.len());
+        assert_eq!(count(&mut known, &[&[3, 3], &rows[..10]].concat()), Some(3));
+        assert_eq!(count(&mut known, &[&[3, 4][..], &rows].concat()), None);
+    }
+
+    #[test]
     fn the_worst_definitions_are_within_the_bound_and_not_far() {
         let most = DEFINITIONS_MAX as u64;
         let node = |number: u64, out: &mut Vec<u8>| {
