@@ -168,7 +168,7 @@ fn dictionaries() -> Vec<Vec<u8>> {
         add(&[make::operations(&mut Source::new(&bytes), Versions::Any)]);
     }
     all.extend(operations().into_iter().map(|input| [&[1], &input[..]].concat()));
-    // A shape and a node with two numbers each, and numbers that leave others out.
+    // Two numbers for the same, and one that leaves others out.
     let (shape, node) = (b"\x06\x01c\x00", [7; 16]);
     let defined = |number: u8| [&[1, number], &node[..], &[1, number], shape].concat();
     let twice = [defined(0), defined(9)];

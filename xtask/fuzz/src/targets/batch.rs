@@ -69,9 +69,8 @@ pub(super) fn decode(bytes: &[u8], known: &mut Known) -> Option<Vec<Operation>> 
         assert_eq!((head.version(), head.base()), (operation.version, operation.base));
         assert!(is_key(&head.key(), &operation.key), "{head:?} against {operation:?}");
     }
-    if let Some(again) = known.encode_as(bytes, &operations) {
-        assert!(again == bytes, "equal batches are other bytes: {operations:?}");
-    }
+    let again = known.encode_as(bytes, &operations);
+    assert!(again == bytes, "equal batches are other bytes: {operations:?}");
     Some(operations)
 }
 

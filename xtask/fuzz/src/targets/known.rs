@@ -1,7 +1,6 @@
 //! What a peer has told of its dictionary: as the codec keeps it, and as it is read once
 //! more here, so that an encoder can be made that gives the same numbers.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use blaze_codec::batch::{self, Definitions, Encoder};
@@ -12,13 +11,17 @@ use blaze_codec::{Change, DecodeError, Name, NodeId, Operation, RecordKey, Uuid,
 use crate::bound::Bound;
 use crate::heap;
 
+/// How many buckets a table has that tells what has a number already.
+const BUCKETS: usize = (2 * DEFINITIONS_MAX * 8 / 7).next_power_of_two();
+
 /// What a peer's definitions may take, all of them together: a field of two bytes is 24 in a
-/// list. Beside that there is a place for each number up to the greatest, in lists that
-/// double, while the old ones are still there: 40 bytes of a shape and 17 of a node.
+/// list, and each byte is kept to compare. Beside that there is a place for each number up to
+/// the greatest, 40 bytes of a shape and 17 of a node, in lists that may have room for as many
+/// again; and a table of the entries, 25 bytes each, whose old room counts as it grows.
 pub(super) const DEFINITIONS: Bound = Bound {
     what: "the definitions of a dictionary",
-    per_byte: 12,
-    fixed: 3 * DEFINITIONS_MAX * (40 + 17),
+    per_byte: 12 + 1,
+    fixed: 2 * DEFINITIONS_MAX * (40 + 17) + BUCKETS * 25 * 3 / 2,
 };
 
 /// A peer's dictionary.
@@ -27,8 +30,8 @@ pub(super) struct Known {
     definitions: Definitions,
     shapes: BTreeMap<u64, Shape>,
     nodes: BTreeMap<u64, NodeId>,
-    /// An encoder with the same numbers, once it is needed; `None` within if there is none.
-    encoder: OnceCell<Option<Encoder>>,
+    /// An encoder with the same numbers, once it is needed.
+    encoder: Option<Encoder>,
     /// How many bytes were told, and what they have on the heap.
     bytes: usize,
     live: isize,
@@ -54,7 +57,7 @@ impl Known {
         DEFINITIONS.check(self.bytes, peak);
         self.live += used.left;
         added?;
-        self.encoder = OnceCell::new();
+        self.encoder = None;
         let mut reader = Reader(definitions);
         for _ in 0..reader.number() {
             let number = reader.number();
@@ -76,54 +79,57 @@ impl Known {
     }
 
     /// Encodes operations that were decoded of some bytes in the same way: by the dictionary
-    /// if those were. `None` if that has two numbers for the same; then it is checked that
-    /// they come back in a batch that stands for itself.
-    pub(super) fn encode_as(&mut self, bytes: &[u8], operations: &[Operation]) -> Option<Vec<u8>> {
+    /// if those were.
+    pub(super) fn encode_as(&mut self, bytes: &[u8], operations: &[Operation]) -> Vec<u8> {
         let mut again = Vec::new();
-        let defined = [batch::ROWS_DEFINED, batch::COLUMNS_DEFINED].map(Some);
-        if !defined.contains(&bytes.first().copied()) {
-            batch::encode(operations, &mut again);
-            return Some(again);
+        match bytes.first() {
+            Some(&(batch::ROWS_DEFINED | batch::COLUMNS_DEFINED)) => {
+                self.encoder().encode(operations, &mut again);
+            }
+            _ => batch::encode(operations, &mut again),
         }
-        if let Some(encoder) = self.encoder() {
-            encoder.encode(operations, &mut again);
-            return Some(again);
-        }
-        batch::encode(operations, &mut again);
-        assert_eq!(batch::decode(&again).as_deref(), Ok(operations));
-        None
+        again
     }
 
-    /// An encoder with the same numbers; `None` if two of them stand for the same.
-    pub(super) fn encoder(&mut self) -> Option<&mut Encoder> {
-        self.encoder.get_or_init(|| primed(&self.shapes, &self.nodes));
-        self.encoder.get_mut()?.as_mut()
+    /// An encoder with the same numbers.
+    pub(super) fn encoder(&mut self) -> &mut Encoder {
+        let Self { shapes, nodes, encoder, .. } = self;
+        encoder.get_or_insert_with(|| primed(shapes, nodes))
     }
 }
 
 /// Lets an encoder see shapes and nodes in the order of their numbers, with others in the
 /// place of those that aren't defined.
-fn primed(shapes: &BTreeMap<u64, Shape>, nodes: &BTreeMap<u64, NodeId>) -> Option<Encoder> {
-    let (last_shape, last_node) = (*shapes.keys().last()?, *nodes.keys().last()?);
-    let operation = |at: u64| {
-        let (shape, node) = (at.min(last_shape), at.min(last_node));
-        let unused_node = NodeId::from_bytes((u128::MAX - u128::from(node)).to_be_bytes());
-        let node = nodes.get(&node).copied().unwrap_or(unused_node);
-        let mut operation = shapes.get(&shape).map_or_else(|| unused(shape), Shape::operation);
-        operation.version.node = node;
-        operation
+fn primed(shapes: &BTreeMap<u64, Shape>, nodes: &BTreeMap<u64, NodeId>) -> Encoder {
+    let last = |last: Option<&u64>| *last.expect("what decoded needs a shape and a node");
+    let (last_shape, last_node) = (last(shapes.keys().last()), last(nodes.keys().last()));
+    let unused_shape = (1..)
+        .filter_map(char::from_u32)
+        .find(|first| !shapes.values().any(|shape| shape.collection.as_str().starts_with(*first)));
+    let unused_node = (0_u64..)
+        .map(u64::to_be_bytes)
+        .find(|first| !nodes.values().any(|node| node.as_bytes().starts_with(first)));
+    let (unused_shape, unused_node) = (unused_shape.expect("one"), unused_node.expect("one"));
+    let node = |number: u64| {
+        let none = [unused_node, number.to_be_bytes()].concat();
+        let none = NodeId::from_bytes(none.try_into().expect("16 bytes"));
+        nodes.get(&number).copied().unwrap_or(none)
     };
-    let operations: Vec<_> = (0..=last_shape.max(last_node)).map(operation).collect();
+    let operation = |number: u64| {
+        let collection = Name::new(&format!("{unused_shape}{number}")).expect("a short name");
+        let none = Shape { kinds: 2, collection, fields: Vec::new() };
+        shapes.get(&number).unwrap_or(&none).operation()
+    };
+    let operations = (0..=last_shape.max(last_node)).map(|number| {
+        let mut operation = operation(number.min(last_shape));
+        operation.version.node = node(number.min(last_node));
+        operation
+    });
     let mut encoder = Encoder::with_dictionary();
-    encoder.encode(&operations, &mut Vec::new());
-    let needs = encoder.needs().len() as u64;
-    (needs == last_shape + last_node + 2).then_some(encoder)
-}
-
-/// An operation of a shape that nobody defines.
-fn unused(number: u64) -> Operation {
-    let collection = Name::new(&format!("\u{1}{number}")).expect("a short name");
-    Shape { kinds: 2, collection, fields: Vec::new() }.operation()
+    encoder.encode(&operations.collect::<Vec<_>>(), &mut Vec::new());
+    let numbers = encoder.needs().len() as u64;
+    assert_eq!(numbers, last_shape + last_node + 2, "two numbers stand for the same");
+    encoder
 }
 
 impl Shape {
