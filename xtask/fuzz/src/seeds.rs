@@ -1,7 +1,10 @@
 //! Inputs to begin with: the golden vectors of the codec, and generated ones of many kinds.
 
+use std::collections::BTreeSet;
+
+use blaze_codec::batch::Encoder;
 use blaze_codec::limits::DEPTH_MAX;
-use blaze_codec::message::{Message, Range};
+use blaze_codec::message::{Compression, FeedEncoder, Message, Range};
 use blaze_codec::{
     Change, Hlc, Name, NodeId, Operation, RecordKey, Seq, Timestamp, Uuid, Value, Version, batch,
     binary, record,
@@ -9,12 +12,13 @@ use blaze_codec::{
 
 use crate::make::{self, Versions};
 use crate::source::Source;
-use crate::targets::{Script, Step, Target};
+use crate::targets::{Script, Step, Target, dictionary};
 
-const BATCHES: &str = include_str!("../../../blaze-codec/tests/golden/batches.txt");
-const FRAMES: &str = include_str!("../../../blaze-codec/tests/golden/frames.txt");
-const MESSAGES: &str = include_str!("../../../blaze-codec/tests/golden/messages.txt");
-const VALUES: &str = include_str!("../../../blaze-codec/tests/golden/values.txt");
+const BATCHES: &str = include_str!("../../../blaze-codec/tests/golden/v1/batches.txt");
+const COMPRESSED: &str = include_str!("../../../blaze-codec/tests/golden/v1/compressed.txt");
+const FRAMES: &str = include_str!("../../../blaze-codec/tests/golden/v1/frames.txt");
+const MESSAGES: &str = include_str!("../../../blaze-codec/tests/golden/v1/messages.txt");
+const VALUES: &str = include_str!("../../../blaze-codec/tests/golden/v1/values.txt");
 
 /// How many inputs are generated of each kind.
 const GENERATED: u64 = 40;
@@ -24,6 +28,7 @@ pub fn of(target: Target) -> Vec<Vec<u8>> {
     match target {
         Target::Batch => batches(),
         Target::Operation => operations(),
+        Target::Dictionary => dictionaries(),
         Target::Record => values(),
         Target::Frame => frames(),
         Target::Hello => messages(),
@@ -136,6 +141,46 @@ fn bits(at: u32) -> Operation {
     operation(RecordKey::Int(0), 1, "bits", Change::Update((0..60).map(bit).collect()))
 }
 
+/// Batches by dictionaries with what they need, decisions for such, and what can be wrong.
+fn dictionaries() -> Vec<Vec<u8>> {
+    let mut all: Vec<_> =
+        golden(BATCHES).iter().map(|batch| dictionary::input(&[], batch)).collect();
+    let mut add = |batches: &[Vec<Operation>]| {
+        let (mut encoder, mut told) = (Encoder::with_dictionary(), BTreeSet::new());
+        let mut definitions = Vec::new();
+        for operations in batches {
+            let mut bytes = Vec::new();
+            encoder.encode(operations, &mut bytes);
+            let needs = encoder.needs().iter().filter(|entry| told.insert(**entry));
+            let needs: Vec<_> = needs.copied().collect();
+            definitions.push(Vec::new());
+            encoder.define(&needs, definitions.last_mut().expect("one was added"));
+            all.push(dictionary::input(&definitions, &bytes));
+        }
+    };
+    for count in [1, 3, 4, 30] {
+        let mixed = (0..count).map(|at| [issue, reading, update][(at % 3) as usize](at)).collect();
+        add(&[issue, reading, update].map(|workload| (0..count).map(workload).collect()));
+        add(&[mixed]);
+    }
+    for seed in 0..GENERATED {
+        let bytes = decisions(seed, 600);
+        add(&[make::operations(&mut Source::new(&bytes), Versions::Any)]);
+    }
+    all.extend(operations().into_iter().map(|input| [&[1], &input[..]].concat()));
+    // Two numbers for the same, and one that leaves others out.
+    let (shape, node) = (b"\x06\x01c\x00", [7; 16]);
+    let defined = |number: u8| [&[1, number], &node[..], &[1, number], shape].concat();
+    let twice = [defined(0), defined(9)];
+    all.push(dictionary::input(&twice, &[3, 2, 0, 8, 0, 0, 9, 8, 9, 0]));
+    all.push(dictionary::input(&twice[1..], &[3, 1, 9, 8, 9, 0]));
+    // As many rows of a shape as there may be, and one more, which are to be columns.
+    let rows = [3, 3, 9, 8, 9, 0, 9, 0, 0, 9, 0, 0, 9, 0, 0];
+    let more = [&[3, 4], &rows[2..]].concat();
+    all.extend([&rows[..12], &more].map(|batch| dictionary::input(&twice[1..], batch)));
+    all
+}
+
 /// Decisions for operations, and those for changes of their bytes behind them.
 fn operations() -> Vec<Vec<u8>> {
     let input = |seed: u64| {
@@ -162,9 +207,14 @@ fn values() -> Vec<Vec<u8>> {
         all.extend([encoded, [&[3], &decisions[..]].concat()]);
     }
     all.extend([&[ARRAY][..], &[MAP, 1, b'a']].map(claims));
+    // Of a later version, by itself and in an array, and cut off.
+    let later: [&[u8]; 3] = [&[LATER, 2, 1, 7], &[0x12, 0, LATER, 3, 0], &[LATER, 2, 5, 0]];
+    all.extend(later.map(|value| [&[0], value].concat()));
     all
 }
 
+/// The tag of a value of a later version.
+const LATER: u8 = 0x0b;
 /// The tags of an array and of a map that tell their lengths in a varint.
 const ARRAY: u8 = 0x09;
 const MAP: u8 = 0x0a;
@@ -182,9 +232,23 @@ fn claims(head: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The golden messages, and changes of generated operations.
+/// The golden messages, and changes of generated operations: as they are, by a dictionary
+/// behind what they need, and compressed.
 fn messages() -> Vec<Vec<u8>> {
     let mut all = golden(MESSAGES);
+    all.extend(golden(COMPRESSED));
+    // Ten literal bytes by LZ4, which take more than they would as they are.
+    all.push([&[3, 2, 10, 0, 0, 0, 0xa0][..], &[7; 10]].concat());
+    let mut feed = FeedEncoder::default();
+    for count in [1, 8, 40] {
+        let operations: Vec<_> = (0..count).map(issue).collect();
+        let encoded = feed.encode(&Range::new(Seq(0), Seq(1)), &operations);
+        all.extend(encoded.needs.iter().map(|definition| definition.frame.to_vec()));
+        for body in encoded.frames {
+            let methods = [Compression::None, Compression::Lz4, Compression::Zstd];
+            all.extend(methods.map(|method| body.compressed(method).to_vec()));
+        }
+    }
     all.extend((0..GENERATED).flat_map(|seed| {
         let bytes = decisions(seed, 300);
         let operations = make::operations(&mut Source::new(&bytes), Versions::Any);
@@ -199,8 +263,8 @@ fn frames() -> Vec<Vec<u8>> {
     let mut all: Vec<_> =
         golden(FRAMES).iter().map(|stream| [&head(2)[..], stream].concat()).collect();
     let messages = messages();
-    for (at, bodies) in messages.chunks(2).enumerate() {
-        let flags = [1, 3, 5][at % 3];
+    for (at, bodies) in messages.chunks(3).enumerate() {
+        let flags = [1, 3, 5, 9, 25][at % 5];
         let mut input = head(flags).to_vec();
         if flags & 4 != 0 {
             input.extend_from_slice(&[0, 9, 3]);
@@ -209,7 +273,7 @@ fn frames() -> Vec<Vec<u8>> {
             // In two pieces, if it is changes.
             let (first, second) = body.split_at(body.len() / 2);
             let pieces = match Message::decode(body.clone().into()) {
-                Ok(Message::Changes(_)) if body.len() > 60 => {
+                Ok(Message::Changes(_)) if body.len() > 60 && flags & 8 == 0 => {
                     vec![[&[3, 1], &first[2..]].concat(), [&[3, 0], second].concat()]
                 }
                 _ => vec![body.clone()],
@@ -231,7 +295,7 @@ fn scripts() -> Vec<Vec<u8>> {
     // Side and mode in one byte: both ways, to the connector only, to the acceptor only.
     let begun = |session: [u8; 5], changes: &[u8]| {
         let [kind, ..] = session;
-        let (sends, receives) = (![3, 4].contains(&kind), ![2, 5].contains(&kind));
+        let (sends, receives) = (![3, 4].contains(&(kind & 7)), ![2, 5].contains(&(kind & 7)));
         let mut script = Script::new(session);
         if sends {
             script = script.then(Step::Resume, &resume).then(Step::Start, &[255]);
@@ -241,13 +305,15 @@ fn scripts() -> Vec<Vec<u8>> {
     };
     let mut all = Vec::new();
     for seed in 0_u8..48 {
-        let session = [seed % 6, seed % 7, seed % 5 / 4, seed * 5, seed % 11];
+        // What each side compresses by and reads is told above side and mode.
+        let compressions = ((seed / 6 % 4) << 3) | ((seed / 4 % 4) << 5);
+        let session = [(seed % 6) | compressions, seed % 7, seed % 5 / 4, seed * 5, seed % 11];
         let operations = decisions(seed.into(), 150);
         // After what was told, two seqs further, nothing left out, one root, a peer's versions.
         let changes = [&[255, 1, 2, 255, 1, 0, 3, 1][..], &operations].concat();
         let mut script = begun(session, &changes);
         for step in 0..6_u8 {
-            script = match (seed + step * 5) % 11 {
+            script = match (seed + step * 5) % 13 {
                 0 => script.then(Step::Hold, &[step]),
                 1 => script.then(Step::Commit, &[]),
                 2 => script.then(Step::Time, &[4, seed, step]),
@@ -258,12 +324,14 @@ fn scripts() -> Vec<Vec<u8>> {
                 7 => script.then(Step::Ack, &[9, step, 2, seed]),
                 8 if seed % 8 == 0 => script.then(Step::Large, &changes),
                 9 => script.then(Step::Local, &[seed]),
+                10 => script.then(Step::Defined, &changes),
+                11 => script.then(Step::Compressed, &changes),
                 _ => script.then(Step::Changes, &changes),
             };
         }
         all.push(script.bytes());
     }
-    let raw = golden(MESSAGES).into_iter();
+    let raw = golden(MESSAGES).into_iter().chain(golden(COMPRESSED));
     all.extend(raw.map(|body| begun([0, 3, 0, 0, 5], &[]).then(Step::Raw, &body).bytes()));
     all
 }
@@ -276,7 +344,9 @@ mod tests {
 
     #[test]
     fn golden_vectors_are_read() {
-        for (text, count) in [(BATCHES, 10), (FRAMES, 1), (MESSAGES, 20), (VALUES, 30)] {
+        for (text, count) in
+            [(BATCHES, 10), (COMPRESSED, 5), (FRAMES, 1), (MESSAGES, 20), (VALUES, 30)]
+        {
             let found = golden(text);
             assert!(found.len() >= count && found.iter().all(|bytes| !bytes.is_empty()));
         }

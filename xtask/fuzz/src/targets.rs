@@ -1,8 +1,10 @@
 //! What hostile bytes are given to.
 
 mod batch;
+pub(crate) mod dictionary;
 mod frame;
 mod hello;
+mod known;
 mod operation;
 mod record;
 mod session;
@@ -18,9 +20,11 @@ pub enum Target {
     Batch,
     /// Decisions for valid operations, whose bytes are then changed.
     Operation,
+    /// Definitions, and bytes as a batch by them.
+    Dictionary,
     /// Bytes as a value, and as JSON.
     Record,
-    /// Bytes as a stream of frames that arrives in pieces.
+    /// Bytes as a stream of frames, some compressed, that arrives in pieces.
     Frame,
     /// Bytes as the body of a message.
     Hello,
@@ -30,14 +34,22 @@ pub enum Target {
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Batch, Self::Operation, Self::Record, Self::Frame, Self::Hello, Self::Session];
+    pub const ALL: [Self; 7] = [
+        Self::Batch,
+        Self::Operation,
+        Self::Dictionary,
+        Self::Record,
+        Self::Frame,
+        Self::Hello,
+        Self::Session,
+    ];
 
     /// Its name, which is also that of its folders.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Batch => "batch",
             Self::Operation => "operation",
+            Self::Dictionary => "dictionary",
             Self::Record => "record",
             Self::Frame => "frame",
             Self::Hello => "hello",
@@ -59,6 +71,7 @@ impl Target {
         match self {
             Self::Batch => batch::run(input),
             Self::Operation => operation::run(input),
+            Self::Dictionary => dictionary::run(input),
             Self::Record => record::run(input),
             Self::Frame => frame::run(input),
             Self::Hello => hello::run(input),
@@ -71,7 +84,7 @@ impl Target {
         match self {
             Self::Hello => 5 * 1024,
             Self::Operation | Self::Session => 8 * 1024,
-            Self::Batch | Self::Record | Self::Frame => 16 * 1024,
+            Self::Batch | Self::Dictionary | Self::Record | Self::Frame => 16 * 1024,
         }
     }
 }

@@ -1,33 +1,52 @@
-//! Bytes as a batch: decoding and reading in place agree, and what decodes is canonical.
+//! Bytes as a batch: decoding and reading in place agree, also of the heads alone, and what
+//! decodes is canonical.
 
-use blaze_codec::view::{BatchRef, ChangeRef, KeyRef, OperationRef, ValueRef};
-use blaze_codec::{Change, Operation, RecordKey, Value, batch};
+use blaze_codec::view::{BatchRef, ChangeRef, HeadsRef, KeyRef, OperationRef, ValueRef};
+use blaze_codec::{Change, Name, Operation, RecordKey, Value, batch};
 
+use super::known::Known;
 use crate::bound::Bound;
 
 /// What is reserved for elements before they are read: 4 KiB for each list that is open, of
 /// which there are two in each of 64 maps within one another, and a few in the tables.
 pub(crate) const RESERVED: usize = (2 * 64 + 8) * 4 * 1024;
 
-/// What `batch::decode` may take: four values may take a byte, and a field of an update 80
-/// decoded, if it is an integer of one bit that may be null: 24 of its name, 32 of its
-/// value, 8 in the list of integers and 4 in that of places, both of which may have room for
-/// as many again. An operation takes a byte at least, and less than four of those.
-pub(crate) const DECODE: Bound =
-    Bound { what: "decoding a batch", per_byte: 4 * 80, fixed: RESERVED };
+/// What a field of an update takes, decoded.
+const FIELD: usize = size_of::<(Name, Option<Value>)>();
+/// What a column takes beside its values, in a list.
+const COLUMN: usize = 88;
 
-/// What `BatchRef::new` may take: the same lists, whose old room counts as they grow (24 for
-/// an integer of one bit, which takes an eighth of a byte), and no operations.
-const VIEW: Bound = Bound { what: "checking a batch in place", per_byte: 8 * 24, fixed: RESERVED };
+/// What `batch::decode` may take: four values may take a byte. An empty text that may be null
+/// takes 16 in the list of texts and 4 in that of places, both of which may have room for as
+/// many again, and then it is a field of an update. A column takes six bytes and so may have
+/// 24 of those, if its shape is of a dictionary; its own list may have room for as many
+/// again, and there is a number for each. A column of four nulls, which takes a byte, comes
+/// near that, and an operation, of which each takes a byte, to less.
+pub(crate) const DECODE: Bound = Bound {
+    what: "decoding a batch",
+    per_byte: (24 * (FIELD + 2 * 16 + 2 * 4) + 2 * COLUMN + 8).div_ceil(6),
+    fixed: RESERVED,
+};
+
+/// What `BatchRef::new` may take: no operations, but a column of nulls takes a byte, and the
+/// old room of the list counts as it grows.
+const VIEW: Bound =
+    Bound { what: "checking a batch in place", per_byte: 3 * COLUMN, fixed: RESERVED };
+
+/// What `HeadsRef::new` may take: an integer of a version or its base may take a bit, and the
+/// old room of their list counts, too.
+const HEADS: Bound = Bound { what: "reading heads", per_byte: 8 * 3 * 8, fixed: RESERVED };
 
 pub(super) fn run(input: &[u8]) {
-    decode(input);
+    decode(input, &mut Known::default());
 }
 
 /// Decodes in both ways and compares; then encodes what was decoded.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Operation>> {
-    let decoded = DECODE.hold(bytes.len(), || batch::decode(bytes));
-    let view = VIEW.hold(bytes.len(), || BatchRef::new(bytes));
+pub(super) fn decode(bytes: &[u8], known: &mut Known) -> Option<Vec<Operation>> {
+    let definitions = known.definitions();
+    let decoded = DECODE.hold(bytes.len(), || batch::decode_defined(bytes, definitions));
+    let view = VIEW.hold(bytes.len(), || BatchRef::defined(bytes, definitions));
+    let heads = HEADS.hold(bytes.len(), || HeadsRef::defined(bytes, definitions));
     let (operations, view) = match (decoded, view) {
         (Ok(operations), Ok(view)) => (operations, view),
         (Err(decoded), Err(view)) => {
@@ -42,7 +61,16 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Operation>> {
         assert_eq!(operation.check(), Ok(()), "what decodes can't be stored: {operation:?}");
         compare(&read, operation);
     }
-    assert!(encode(&operations) == bytes, "equal batches are other bytes: {operations:?}");
+    // Of other bytes there may be heads, too: values aren't looked at.
+    let heads = heads.expect("what decodes has heads");
+    assert_eq!(heads.len(), operations.len());
+    for (head, operation) in heads.iter().zip(&operations) {
+        assert_eq!(*head.collection(), operation.collection);
+        assert_eq!((head.version(), head.base()), (operation.version, operation.base));
+        assert!(is_key(&head.key(), &operation.key), "{head:?} against {operation:?}");
+    }
+    let again = known.encode_as(bytes, &operations);
+    assert!(again == bytes, "equal batches are other bytes: {operations:?}");
     Some(operations)
 }
 
@@ -84,7 +112,7 @@ fn compare(read: &OperationRef<'_>, operation: &Operation) {
 
 fn is_key(read: &KeyRef<'_>, key: &RecordKey) -> bool {
     match (read, key) {
-        (KeyRef::Uuid(read), RecordKey::Uuid(uuid)) => read == uuid,
+        (KeyRef::Uuid(read), RecordKey::Uuid(uuid)) => *read == uuid,
         (KeyRef::Int(read), RecordKey::Int(int)) => read == int,
         (KeyRef::Text(read), RecordKey::Text(text)) => read == text,
         (KeyRef::Bytes(read), RecordKey::Bytes(bytes)) => read == bytes,
@@ -100,7 +128,7 @@ fn is_value(read: &ValueRef<'_>, value: &Value) -> bool {
         (ValueRef::Float(read), Value::Float(float)) => read.to_bits() == float.to_bits(),
         (ValueRef::Text(read), Value::Text(text)) => *text == **read,
         (ValueRef::Bytes(read), Value::Bytes(bytes)) => bytes == read,
-        (ValueRef::Uuid(read), Value::Uuid(uuid)) => read == uuid,
+        (ValueRef::Uuid(read), Value::Uuid(uuid)) => *read == uuid,
         (ValueRef::Timestamp(read), Value::Timestamp(timestamp)) => read == timestamp,
         (ValueRef::Array(read), Value::Array(values)) => {
             read.len() == values.len()
@@ -120,7 +148,8 @@ fn is_value(read: &ValueRef<'_>, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{Hlc, Name, NodeId, Version};
+    use blaze_codec::batch::Encoder;
+    use blaze_codec::{Hlc, NodeId, Version};
 
     use super::*;
     use crate::bound::Seen;
@@ -129,7 +158,10 @@ mod tests {
         Name::new(text).unwrap()
     }
 
-    fn of(changes: impl Iterator<Item = Change>) -> Vec<u8> {
+    /// Columns in a list that has just doubled.
+    const WIDE: usize = 32 * 1024 + 1;
+
+    fn of(changes: impl Iterator<Item = Change>) -> Vec<Operation> {
         let operation = |(key, change): (usize, Change)| Operation {
             collection: name("c"),
             key: RecordKey::Int(i64::from(key % 2 == 1)),
@@ -137,7 +169,7 @@ mod tests {
             base: Version::ZERO,
             change,
         };
-        encode(&changes.enumerate().map(operation).collect::<Vec<_>>())
+        changes.enumerate().map(operation).collect()
     }
 
     fn fields(count: usize, row: usize, value: impl Fn(usize) -> Value) -> Vec<(Name, Value)> {
@@ -153,54 +185,99 @@ mod tests {
         Change::Update(fields.into_iter().map(|(name, value)| (name, Some(value))).collect())
     }
 
-    /// The worst batches that are known.
-    fn worst() -> Vec<(&'static str, Vec<u8>)> {
+    /// Those in rows and columns that take the most for their bytes, each in its way.
+    fn worst() -> Vec<(&'static str, Vec<Operation>)> {
         let bit = |at: usize| Value::Int(i64::from(at / 7 % 2 == 1));
-        let often =
-            |at: usize| if at.is_multiple_of(1_000) { Value::Null } else { Value::from("") };
-        let maybe = |at: usize| match at % 5 {
-            0 => Value::Null,
-            _ => Value::Int(i64::from(at / 7 % 2 == 1)),
-        };
+        let empty = |_: usize| Value::from("");
+        let once_null = |at: usize| if at < WIDE { Value::Null } else { Value::from("") };
         let null = |_: usize| Value::Null;
-        let rows = 2_000;
+        let or_null = |value: fn(usize) -> Value| {
+            move |at: usize| if at.is_multiple_of(5) { Value::Null } else { value(at) }
+        };
+        let rows = 2_100;
+        let narrow = |value: &dyn Fn(usize) -> Value| {
+            of((0..rows).map(|row| update(fields(64, row, value))))
+        };
+        // A column more than a list of them grows to, and as many rows as its bytes allow.
+        let wide = |rows: usize, value: &dyn Fn(usize) -> Value| {
+            of((0..rows).map(|row| update(fields(WIDE, row, value))))
+        };
+        let array = |values| vec![(name("a"), Value::Array(values))];
+        let nulls = Value::Array(vec![Value::Null; 9]);
         vec![
             ("deletes", of((0..100_000).map(|_| Change::Delete))),
-            ("updates of nulls", of((0..rows).map(|row| update(fields(64, row, null))))),
-            ("updates of empty texts", of((0..rows).map(|row| update(fields(64, row, often))))),
-            ("updates of bits", of((0..rows).map(|row| update(fields(64, row, bit))))),
-            ("updates of bits and nulls", of((0..rows).map(|row| update(fields(64, row, maybe))))),
-            ("inserts of bits and nulls", of((0..rows).map(|row| insert(fields(64, row, maybe))))),
-            ("a wide update", of((0..4).map(|row| update(fields(20_000, row, bit))))),
+            ("bits in versions", stamped(70_000)),
+            ("updates of nulls", narrow(&null)),
+            ("updates of bits", narrow(&bit)),
+            ("updates of bits and nulls", narrow(&or_null(bit))),
+            ("updates of empty texts", narrow(&empty)),
+            ("updates of empty texts and nulls", narrow(&or_null(empty))),
+            ("inserts of empty texts and nulls", {
+                of((0..rows).map(|row| insert(fields(64, row, or_null(empty)))))
+            }),
+            ("wide updates of nulls", wide(4, &null)),
+            ("wide updates of empty texts", wide(12, &empty)),
+            ("wide updates of empty texts and nulls", wide(24, &once_null)),
             ("a wide insert", of((0..1).map(|row| insert(fields(60_000, row, null))))),
             ("rows", of((0..3).map(|row| insert(fields(10_000, row, null))))),
-            (
-                "an array",
-                of((0..1)
-                    .map(|_| insert(vec![(name("a"), Value::Array(vec![Value::Null; 600_000]))]))),
-            ),
-            (
-                "small arrays",
-                of((0..3).map(|_| {
-                    insert(vec![(
-                        name("a"),
-                        Value::Array(vec![Value::Array(vec![Value::Null; 9]); 60_000]),
-                    )])
-                })),
-            ),
+            ("an array", of((0..1).map(|_| insert(array(vec![Value::Null; 600_000]))))),
+            ("small arrays", of((0..3).map(|_| insert(array(vec![nulls.clone(); 60_000]))))),
         ]
     }
 
-    #[test]
-    fn the_worst_that_is_known_is_within_the_bound_and_not_far() {
-        let mut most: f64 = 0.0;
-        for (what, bytes) in worst() {
-            Seen::take();
-            assert!(decode(&bytes).is_some(), "{what}");
-            let seen = Seen::take();
-            eprintln!("{what}: {} bytes took {} times that", seen.input, seen.peak / seen.input);
-            most = most.max(seen.share());
+    /// Updates of nothing by text keys, but for a few, with bits in all of their versions and
+    /// bases.
+    fn stamped(count: usize) -> Vec<Operation> {
+        let mut operations = of((0..count).map(|_| Change::Update(Vec::new())));
+        for (at, operation) in operations.iter_mut().enumerate() {
+            let bit = |shift: usize| (at >> shift & 1) as u64;
+            let hlc = |shift| Hlc::from_bits(bit(shift) << 16 | bit(shift + 1));
+            if at >= 8 {
+                operation.key = RecordKey::from("");
+            }
+            operation.version = Version { epoch: hlc(0), hlc: hlc(2), node: NodeId::ZERO };
+            // None is zero.
+            let base = Hlc::from_bits(hlc(4).to_bits() + (2 << 16));
+            operation.base = Version { epoch: hlc(6), hlc: base, node: NodeId::ZERO };
         }
-        assert!(most > 0.5, "the bound could be as low as {most} of what it is");
+        operations
+    }
+
+    /// How near each of the calls comes to its bound.
+    fn most(worst: impl Iterator<Item = (&'static str, Vec<u8>, Known)>) -> [f64; 3] {
+        let mut most = [0.0; 3];
+        for (what, bytes, known) in worst {
+            let (known, all) = (known.definitions(), bytes.len());
+            let call = |bound: Bound, call: &dyn Fn()| {
+                Seen::take();
+                bound.hold(all, call);
+                Seen::take()
+            };
+            let seen = [
+                call(DECODE, &|| drop(batch::decode_defined(&bytes, known).unwrap())),
+                call(VIEW, &|| drop(BatchRef::defined(&bytes, known).unwrap())),
+                call(HEADS, &|| drop(HeadsRef::defined(&bytes, known).unwrap())),
+            ];
+            let [decode, view, heads] = seen.map(|seen| seen.peak / all);
+            eprintln!("{what}: {all} bytes; {decode}, {view}, {heads} times that");
+            most = std::array::from_fn(|at| seen[at].share().max(most[at]));
+        }
+        most
+    }
+
+    #[test]
+    fn the_worst_that_is_known_is_within_the_bounds_and_not_far() {
+        let alone = worst().into_iter();
+        let alone = alone.map(|(what, all)| (what, encode(&all), Known::default()));
+        let defined = worst().into_iter().filter_map(|(what, operations)| {
+            let (mut encoder, mut known) = (Encoder::with_dictionary(), Known::default());
+            let (mut bytes, mut definitions) = (Vec::new(), Vec::new());
+            encoder.encode(&operations, &mut bytes);
+            encoder.define(encoder.needs(), &mut definitions);
+            known.add(&definitions).unwrap();
+            (!encoder.needs().is_empty()).then_some((what, bytes, known))
+        });
+        let most = most(alone.chain(defined));
+        assert!(most.iter().all(|share| *share > 0.8), "{most:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! Bytes as a stream of frames: the same frames, however it is cut.
 
 use blaze_codec::frame::{FrameCodec, FrameError};
-use blaze_codec::message::{BODY_BYTES_MAX, Message};
+use blaze_codec::message::{BODY_BYTES_MAX, Body, Compression, Message};
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::hello;
+use super::known::Known;
 use crate::bound::Bound;
 use crate::source::Source;
 
@@ -28,7 +29,11 @@ pub(super) fn run(input: &[u8]) {
     let mut stream = source.rest().to_vec();
     if flags & 1 != 0 {
         let damage = (flags & 4 != 0).then(|| (source.below(0x1_0000), source.below(8)));
-        let sent = bodies(&mut source);
+        let mut sent = bodies(&mut source);
+        if flags & 8 != 0 {
+            let method = if flags & 16 == 0 { Compression::Lz4 } else { Compression::Zstd };
+            sent = sent.iter().map(|body| compressed(body, method)).collect();
+        }
         stream = frames(&sent);
         let damage = damage.filter(|_| !stream.is_empty());
         if let Some((at, bit)) = damage {
@@ -63,6 +68,14 @@ fn bodies(source: &mut Source<'_>) -> Vec<Bytes> {
         bodies.extend(written.is_ok().then_some(body));
     }
     bodies
+}
+
+/// Only a body that isn't compressed can be.
+fn compressed(body: &Bytes, method: Compression) -> Bytes {
+    match Message::decode(body.clone()) {
+        Ok(Message::Changes(_) | Message::Roll(_)) => Body::from(body.clone()).compressed(method),
+        _ => body.clone(),
+    }
 }
 
 fn frames(bodies: &[Bytes]) -> Vec<u8> {
@@ -110,18 +123,20 @@ fn again(body: &Bytes) -> BytesMut {
     stream
 }
 
-/// Puts the pieces of changes together, as a session does.
+/// Takes messages as a session does: expands them, keeps what they define, and puts the
+/// pieces of changes together.
 fn messages(bodies: &[Bytes]) {
-    let mut staged = Vec::new();
+    let (mut staged, mut known) = (Vec::new(), Known::default());
     for body in bodies {
-        match Message::decode(body.clone()) {
-            Ok(Message::Changes(frame)) => {
+        match hello::message(body) {
+            Some(Message::Changes(frame)) => {
                 staged.extend_from_slice(&frame.payload);
                 if !frame.more {
-                    hello::payload(&std::mem::take(&mut staged));
+                    hello::payload(&std::mem::take(&mut staged), &mut known);
                 }
             }
-            _ => hello::run(body),
+            Some(Message::Definitions(definitions)) if known.add(&definitions).is_err() => return,
+            _ => {}
         }
     }
 }

@@ -1,7 +1,19 @@
-//! Bytes as a value: it has one encoding, and comes back from JSON, postcard and types.
+//! Bytes as a value: it has one encoding, comes back from JSON, postcard and types, and types
+//! are made of it in the same way wherever it is.
+
+mod any;
+
+use std::fmt::Debug;
 
 use blaze_codec::binary::{decode_value, decode_varint, encode_value, encode_varint};
-use blaze_codec::{Record, RecordKey, Value, record, typed};
+use blaze_codec::typed::{self, TypedErrorKind};
+use blaze_codec::view::{BatchRef, ChangeRef};
+use blaze_codec::{
+    Change, DecodeError, Name, Operation, Record, RecordKey, Value, Version, batch, record,
+};
+use serde::Deserialize;
+
+use self::any::Any;
 
 use super::batch::RESERVED;
 use crate::bound::Bound;
@@ -16,6 +28,10 @@ pub(super) const DECODE: Bound =
 
 /// What reading JSON may take: an element takes two bytes there.
 const JSON: Bound = Bound { what: "reading JSON", per_byte: 128, fixed: RESERVED };
+
+/// What making a value of bytes by serde may take, which reads them twice: the list of an
+/// array grows in the same way, and that of a map's names, too.
+const TYPED: Bound = Bound { what: "making a type of bytes", ..DECODE };
 
 /// How deep serde's JSON may be nested; a map whose names are reserved takes two levels.
 const JSON_DEPTH_MAX: usize = 127;
@@ -43,10 +59,32 @@ fn binary(bytes: &[u8]) {
     if let Ok(key) = RecordKey::from_bytes(bytes) {
         assert_eq!(key.to_bytes(), bytes);
     }
-    let Ok((value, length)) = DECODE.hold(bytes.len(), || decode_value(bytes)) else { return };
+    let decoded = DECODE.hold(bytes.len(), || decode_value(bytes));
+    let typed = TYPED.hold(bytes.len(), || typed::from_bytes::<Value>(bytes));
+    let (value, length) = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return is_refused(bytes, &error),
+    };
     assert_eq!(encoded(&value), bytes[..length], "{value:?}");
     assert_eq!(value.check(), Ok(()), "what decodes can't be stored: {value:?}");
+    match bytes.len() - length {
+        0 => assert_eq!(typed.as_ref(), Ok(&value)),
+        count => is_refused(bytes, &DecodeError::Trailing { count }),
+    }
     comes_back(&value);
+}
+
+/// No type is made of bytes that aren't a value, and all of them say why.
+fn is_refused(bytes: &[u8], error: &DecodeError) {
+    fn made<'de, T: Deserialize<'de> + Debug>(bytes: &'de [u8], error: &DecodeError) {
+        let refused = typed::from_bytes::<T>(bytes).expect_err("it isn't a value");
+        let same = matches!(refused.kind(), TypedErrorKind::Decode(found) if found == error);
+        assert!(same, "{refused:?} of what can't be decoded because of {error:?}");
+    }
+    made::<Value>(bytes, error);
+    made::<Any<'_>>(bytes, error);
+    made::<serde_json::Value>(bytes, error);
+    made::<serde::de::IgnoredAny>(bytes, error);
 }
 
 fn json(bytes: &[u8]) {
@@ -67,6 +105,10 @@ fn encoded(value: &Value) -> Vec<u8> {
 fn comes_back(value: &Value) {
     let bytes = encoded(value);
     assert_eq!(decode_value(&bytes), Ok((value.clone(), bytes.len())));
+    let mut typed = Vec::new();
+    typed::to_bytes(value, &mut typed).expect("a value is one");
+    assert_eq!(typed, bytes);
+    types(value, &bytes);
 
     let text = serde_json::to_string(value).expect("a value is JSON");
     if json_depth(&text) <= JSON_DEPTH_MAX {
@@ -86,6 +128,44 @@ fn comes_back(value: &Value) {
         assert_eq!(typed, record);
         let back: Record = typed::from_record(&record).expect("a record is one");
         assert_eq!(back, record);
+    }
+}
+
+/// Types are the same whether they are made of a value, of its bytes, or of it in a batch.
+fn types(value: &Value, bytes: &[u8]) {
+    let any: Any<'_> = typed::from_bytes(bytes).expect("anything is read");
+    assert!(any.is_borrowed_from(bytes), "{any:?} was copied");
+    assert_eq!(typed::from_value::<Any<'_>>(value).as_ref(), Ok(&any));
+    let json = typed::from_bytes::<serde_json::Value>(bytes);
+    assert_eq!(typed::from_value::<serde_json::Value>(value), json);
+
+    let record = record! { "value" => value.clone() };
+    if record.check().is_err() {
+        return;
+    }
+    let operation = Operation {
+        collection: Name::new("c").expect("a name"),
+        key: RecordKey::Int(0),
+        version: Version::ZERO,
+        base: Version::ZERO,
+        change: Change::Insert(record),
+    };
+    // One is by rows, and four are by columns.
+    for count in [1, 4] {
+        let mut encoded = Vec::new();
+        batch::encode(&vec![operation.clone(); count], &mut encoded);
+        let batch = BatchRef::new(&encoded).expect("what was encoded decodes");
+        for read in &batch {
+            let ChangeRef::Insert(record) = read.change() else { panic!("{read:?}") };
+            let field = record.get("value").expect("it has the field");
+            let made: Any<'_> = typed::from_value_ref(field).expect("anything is read");
+            assert!(made == any && made.is_borrowed_from(&encoded), "{made:?} of {any:?}");
+            assert_eq!(typed::from_value_ref::<serde_json::Value>(field), json);
+            assert_eq!(typed::from_value_ref::<Value>(field).as_ref(), Ok(value));
+            let Ok(Any::Map(fields)) = typed::from_record_ref(record) else { panic!("{read:?}") };
+            assert_eq!(fields.len(), 1);
+            assert_eq!(fields[0].1, any);
+        }
     }
 }
 
@@ -115,7 +195,8 @@ mod tests {
         for (depth, is_read) in [(JSON_DEPTH_MAX, true), (JSON_DEPTH_MAX + 1, false)] {
             let text = "[".repeat(depth) + &"]".repeat(depth);
             assert_eq!(json_depth(&text), depth);
-            assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), is_read, "{depth}");
+            let read = serde_json::from_str::<serde_json::Value>(&text);
+            assert_eq!(read.is_ok(), is_read, "{depth}");
         }
     }
 

@@ -5,7 +5,10 @@
 mod driver;
 mod script;
 
-use blaze_codec::message::{Ack, Goodbye, Message, Range, Reason, Resume, Start, encode_roll};
+use blaze_codec::message::{
+    Ack, BODY_BYTES_MAX, Body, Compression, Goodbye, Message, Range, Reason, Resume, Start,
+    encode_roll,
+};
 use blaze_codec::{Change, Checkpoint, Incarnation, Name, Operation, Seq, Value, record};
 use blaze_sync_protocol::Input;
 use bytes::Bytes;
@@ -13,6 +16,7 @@ use bytes::Bytes;
 use self::driver::{Driver, PEER, WALL_MS};
 pub(crate) use self::script::{Script, Step};
 
+use super::{batch, known};
 use crate::bound::Bound;
 use crate::make::{self, Versions};
 use crate::mutate;
@@ -22,9 +26,14 @@ use crate::source::Source;
 /// while it takes the next one included. A delete takes a byte, and is an operation in a
 /// list that grows to twice its room as others join it, while the old one is still there;
 /// the frame lies beside it, and again as its pieces are put together. Operations with
-/// values take less than that: those are moved as they are.
-pub(super) const SESSION: Bound =
-    Bound { what: "a session", per_byte: 3 * size_of::<Operation>() + 2, fixed: 1024 * 1024 };
+/// values take less than that: those are moved as they are. Bytes are those of frames as
+/// they are expanded. Beside that are the places of the peer's dictionary, a frame that
+/// claims to be compressed and isn't, what is reserved for elements, and the session itself.
+pub(super) const SESSION: Bound = Bound {
+    what: "a session",
+    per_byte: 3 * size_of::<Operation>() + 2,
+    fixed: known::DEFINITIONS.fixed + BODY_BYTES_MAX + batch::RESERVED + 64 * 1024,
+};
 
 /// A transaction that needs two frames.
 const LARGE_BYTES: usize = 1_100_000;
@@ -54,6 +63,15 @@ fn take(step: Step, source: &mut Source<'_>, driver: &mut Driver) {
         Step::Raw => driver.frame(Bytes::copy_from_slice(source.rest())),
         Step::Changes => changes(source, driver, false),
         Step::Damaged => changes(source, driver, true),
+        Step::Defined => defined(source, driver),
+        Step::Compressed => {
+            let range = range(source, driver);
+            let operations = make::operations(&mut source.clone(), Versions::Sane(WALL_MS));
+            for frame in range.encode(&operations) {
+                let frame = compressed(frame, source);
+                driver.frame(if source.one_in(20) { damaged(frame, source) } else { frame });
+            }
+        }
         Step::Large => {
             let text = Value::from("x".repeat(LARGE_BYTES));
             let range = range(source, driver);
@@ -65,7 +83,10 @@ fn take(step: Step, source: &mut Source<'_>, driver: &mut Driver) {
             let operations: Vec<_> = operations.iter().take(1).map(large).collect();
             let frames = range.encode(&operations);
             let sent = if source.one_in(60) { 1 } else { frames.len() };
-            frames.into_iter().take(sent).for_each(|frame| driver.frame(frame));
+            for frame in frames.into_iter().take(sent) {
+                let frame = if source.one_in(60) { compressed(frame, source) } else { frame };
+                driver.frame(frame);
+            }
         }
         Step::Roll => {
             let named = |operation: Operation| Operation {
@@ -125,6 +146,27 @@ fn changes(source: &mut Source<'_>, driver: &mut Driver, damage: bool) {
     for frame in frames {
         driver.frame(if damage { damaged(frame, source) } else { frame });
     }
+}
+
+/// Changes by the peer's dictionary, of which most of what they need is told.
+fn defined(source: &mut Source<'_>, driver: &mut Driver) {
+    let range = range(source, driver);
+    let forgotten = source.one_in(10);
+    let operations = make::operations(&mut source.clone(), Versions::Sane(WALL_MS));
+    let encoded = driver.peer.encode(&range, &operations);
+    for definition in encoded.needs.iter() {
+        if !forgotten && driver.defined.insert(definition.entry) {
+            driver.frame(definition.frame.clone());
+        }
+    }
+    for frame in encoded.frames {
+        driver.frame(frame.bytes().clone());
+    }
+}
+
+fn compressed(frame: Bytes, source: &mut Source<'_>) -> Bytes {
+    let method = source.pick(&[Compression::Lz4, Compression::Lz4, Compression::Zstd]);
+    Body::from(frame).compressed(method)
 }
 
 fn damaged(frame: Bytes, source: &mut Source<'_>) -> Bytes {

@@ -17,8 +17,9 @@ use clap::builder::PossibleValuesParser;
 /// and the command that runs it again is printed.
 ///
 /// Targets: batch (bytes as a batch), operation (valid operations, and changes of their
-/// bytes), record (values, also as JSON), frame (streams in pieces), hello (messages) and
-/// session (what a peer sends, and when). docs/testing.md says what each promises.
+/// bytes), dictionary (definitions, and a batch by them), record (values, also as JSON and
+/// as types), frame (streams in pieces), hello (messages) and session (what a peer sends,
+/// and when). docs/testing.md says what each promises.
 #[derive(Debug, Parser)]
 #[command(name = "fuzz", bin_name = "cargo xtask fuzz", max_term_width = 90)]
 #[command(after_help = "Examples:

@@ -1,9 +1,13 @@
 //! Drives one session as an engine would, with a database that holds next to nothing, and
 //! checks what it asks for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use blaze_codec::message::{CONTROL_BYTES_MAX, Hello, Message, encode_changes, encode_roll};
+use blaze_codec::batch::{Definitions, Entry};
+use blaze_codec::message::{
+    Body, CONTROL_BYTES_MAX, Changes, Compression, CompressionSet, Encoded, FeedEncoder, Hello,
+    Message, Range, encode_roll, expand,
+};
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, RecordKey, Role,
     Seq, Span, Version, record,
@@ -24,6 +28,8 @@ pub(super) const WALL_MS: u64 = 1_700_000_000_000;
 pub(super) const PEER: u64 = 9;
 
 const MODES: [Mode; 3] = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
+const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Zstd];
+const COLLECTIONS: [&str; 2] = ["notes", "essays"];
 /// How many commits a read finds at most.
 const READ_MAX: u64 = 5;
 
@@ -44,6 +50,17 @@ pub(super) struct Driver {
     /// What the peer's changes and its roll have told so far.
     pub(super) told: Seq,
     pub(super) rolled: Seq,
+    /// The peer's dictionary, and what it has told of that.
+    pub(super) peer: FeedEncoder,
+    pub(super) defined: BTreeSet<Entry>,
+    /// The dictionary here, what the session has told of that, and a transaction of which
+    /// it has sent a piece.
+    feed: FeedEncoder,
+    known: Definitions,
+    staged: Vec<u8>,
+    /// The compressions that are read here, and by the peer.
+    reads: CompressionSet,
+    peer_reads: CompressionSet,
     /// What the session may still send of changes.
     credit: u64,
     merged: Seq,
@@ -57,12 +74,15 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// A session that has said and heard hello. Five bytes tell its side and mode, the
-    /// local head, up to where tombstones are gone, what the two know of each other, and the
+    /// A session that has said and heard hello. Five bytes tell its side, mode and
+    /// compressions, the local head, up to where tombstones are gone, what the two know of each other, and the
     /// peer's head; more follow for a history that nobody would have.
     pub(super) fn new(source: &mut Source<'_>) -> Self {
         let flags = source.byte();
-        let mode = MODES[usize::from(flags >> 1) % MODES.len()];
+        let mode = MODES[usize::from(flags >> 1 & 3) % MODES.len()];
+        let compression = COMPRESSIONS[usize::from(flags >> 3 & 3) % COMPRESSIONS.len()];
+        let peer_reads = CompressionSet(u64::from(flags >> 5 & 3));
+        let reads = if flags >> 7 == 0 { CompressionSet::BUILT } else { CompressionSet::EMPTY };
         let side = if flags & 1 == 0 { Side::acceptor() } else { Side::Connector { mode } };
         let head = Seq(source.below(12) as u64);
         let purged = Seq(source.below(12) as u64).min(head);
@@ -89,7 +109,8 @@ impl Driver {
                 head,
             };
             let (limits, versions) = (Limits::default(), SessionConfig::VERSIONS);
-            Session::new(SessionConfig { local, side, limits, versions }, now)
+            let config = SessionConfig { local, side, limits, versions, compression, reads };
+            Session::new(config, now)
         });
         let mut driver = Self {
             session,
@@ -102,6 +123,13 @@ impl Driver {
             reading: None,
             told: Seq::ZERO,
             rolled: Seq::ZERO,
+            peer: FeedEncoder::default(),
+            defined: BTreeSet::new(),
+            feed: FeedEncoder::default(),
+            known: Definitions::default(),
+            staged: Vec::new(),
+            reads,
+            peer_reads,
             credit: 0,
             merged: Seq::ZERO,
             sent_changes: false,
@@ -110,7 +138,7 @@ impl Driver {
             fed: 0,
             live: used.left,
         };
-        driver.message(&Message::Hello(hello(mode, history(known, source), peer_head)));
+        driver.message(&Message::Hello(hello(mode, history(known, source), peer_head, peer_reads)));
         driver.told = driver.session.received().unwrap_or_default();
         driver
     }
@@ -135,7 +163,8 @@ impl Driver {
 
     /// A frame arrives.
     pub(super) fn frame(&mut self, body: Bytes) {
-        self.fed += body.len();
+        let expanded = expand(body.clone(), self.reads);
+        self.fed += expanded.map_or(0, |expanded| expanded.len()).max(body.len());
         let granted = match Message::decode(body.clone()) {
             Ok(Message::Resume(resume)) => resume.credit,
             Ok(Message::Ack(ack)) => ack.credit,
@@ -174,8 +203,8 @@ impl Driver {
             self.feed(0, || Input::Merged { head });
         }
         if let Some((after, behind)) = self.reading.take() {
-            let head = self.head;
-            self.feed(0, || Input::Changes(read(after, head, behind)));
+            let changes = self.read(after, behind);
+            self.feed(0, || Input::Changes(changes));
         }
     }
 
@@ -238,7 +267,7 @@ impl Driver {
                     self.reading = Some((after, behind));
                     return Vec::new();
                 }
-                return vec![Input::Changes(read(after, self.head, behind))];
+                return vec![Input::Changes(self.read(after, behind))];
             }
             Output::Register { holds, .. } => {
                 assert!(holds <= self.head, "{holds} of {} is held", self.head);
@@ -275,15 +304,51 @@ impl Driver {
         Vec::new()
     }
 
+    /// What is sent can be read with what was told before, and costs what it expands to.
     fn sent(&mut self, frame: &Bytes) {
-        match Message::decode(frame.clone()).expect("what is sent can be decoded") {
-            Message::Changes(_) | Message::Roll(_) => {
-                self.sent_changes = true;
-                let left = self.credit.checked_sub(frame.len() as u64);
-                self.credit = left.expect("changes stay within the peer's credit");
+        let body = expand(frame.clone(), self.peer_reads).expect("the peer can expand it");
+        let bytes = body.len();
+        match Message::decode(body).expect("what is sent can be decoded") {
+            Message::Changes(part) => {
+                self.spend(bytes);
+                self.staged.extend_from_slice(&part.payload);
+                if !part.more {
+                    let payload = std::mem::take(&mut self.staged);
+                    let decoded = Changes::decode_defined(&payload, &self.known);
+                    decoded.expect("what changes need is told before");
+                }
             }
-            _ => assert!(frame.len() <= CONTROL_BYTES_MAX, "a message of {}", frame.len()),
+            Message::Roll(payload) => {
+                self.spend(bytes);
+                Changes::decode(&payload).expect("a roll needs no dictionary");
+            }
+            Message::Definitions(payload) => {
+                self.known.add(&payload).expect("what is told is told once");
+            }
+            _ => assert!(bytes <= CONTROL_BYTES_MAX, "a message of {bytes}"),
         }
+    }
+
+    fn spend(&mut self, bytes: usize) {
+        self.sent_changes = true;
+        let left = self.credit.checked_sub(bytes as u64);
+        self.credit = left.expect("changes stay within the peer's credit");
+    }
+
+    /// A small commit a seq, and now and then one that is worth compressing.
+    fn read(&mut self, after: Seq, behind: bool) -> Outgoing {
+        let (feed, head) = (&mut self.feed, self.head);
+        let item = |seq: u64| {
+            let range = Range::new(Seq(seq - 1), Seq(seq));
+            let text = "again and again, ".repeat(if seq.is_multiple_of(3) { 60 } else { 1 });
+            let change = Change::Insert(record! { "n" => 1, "text" => text });
+            let encoded = feed.encode(&range, &[operation(range.through, change)]);
+            let Range { after, through, .. } = range;
+            OutgoingItem { after, through, encoded, roots: Vec::new() }
+        };
+        let end = head.0.min(after.0 + READ_MAX);
+        let items = (after.0 + 1..=end).map(item).collect();
+        Outgoing { items, behind: behind && end < head.0 }
     }
 
     fn merge(&mut self, batch: &Batch) {
@@ -337,7 +402,7 @@ fn history(known: u8, source: &mut Source<'_>) -> History {
     History::new(spans).expect("seqs ascend")
 }
 
-fn hello(mode: Mode, history: History, head: Seq) -> Hello {
+fn hello(mode: Mode, history: History, head: Seq, reads: CompressionSet) -> Hello {
     Hello {
         protocol_min: 1,
         protocol_max: 1,
@@ -350,13 +415,14 @@ fn hello(mode: Mode, history: History, head: Seq) -> Hello {
         mode,
         head,
         wall_ms: WALL_MS,
+        reads,
     }
 }
 
-/// A small commit a seq.
+/// What a seq changed, in one of two collections.
 fn operation(seq: Seq, change: Change) -> Operation {
     Operation {
-        collection: Name::new("notes").expect("a name"),
+        collection: Name::new(COLLECTIONS[usize::from(seq.0.is_multiple_of(3))]).expect("a name"),
         key: RecordKey::Int(seq.0.cast_signed()),
         version: Version {
             epoch: Hlc::ZERO,
@@ -368,22 +434,12 @@ fn operation(seq: Seq, change: Change) -> Operation {
     }
 }
 
-fn read(after: Seq, head: Seq, behind: bool) -> Outgoing {
-    let item = |seq: u64| {
-        let (after, through) = (Seq(seq - 1), Seq(seq));
-        let operations = [operation(through, Change::Insert(record! { "n" => 1 }))];
-        let frames = encode_changes(after, through, &operations);
-        OutgoingItem { after, through, frames, roots: Vec::new() }
-    };
-    let end = head.0.min(after.0 + READ_MAX);
-    Outgoing { items: (after.0 + 1..=end).map(item).collect(), behind: behind && end < head.0 }
-}
-
 fn roll(after: Seq, through: Seq) -> Outgoing {
     let end = Seq(through.0.min(after.0 + READ_MAX));
     let named: Vec<_> =
         (after.0 + 1..=end.0).map(|seq| operation(Seq(seq), Change::Update(vec![]))).collect();
-    let frames = encode_roll(after, end, &named).into_iter().collect();
-    let items = vec![OutgoingItem { after, through: end, frames, roots: Vec::new() }];
+    let frames = encode_roll(after, end, &named).into_iter().map(Body::from).collect();
+    let encoded = Encoded { frames, ..Encoded::default() };
+    let items = vec![OutgoingItem { after, through: end, encoded, roots: Vec::new() }];
     Outgoing { items, behind: false }
 }

@@ -10,6 +10,10 @@ pub(crate) enum Step {
     Changes,
     /// Changes of which some bytes are changed.
     Damaged,
+    /// Changes by a dictionary, and what they need of it.
+    Defined,
+    /// Changes that are compressed, if that pays.
+    Compressed,
     /// Changes that take two frames.
     Large,
     /// A piece of a roll.
@@ -32,10 +36,12 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Raw,
         Self::Changes,
         Self::Damaged,
+        Self::Defined,
+        Self::Compressed,
         Self::Large,
         Self::Roll,
         Self::Resume,
