@@ -58,7 +58,9 @@ impl<'a> Columns<'a> {
         let lists = &mut heads.lists;
         let bytes = reader.count(1)?;
         lists.heap = reader.text(bytes)?;
-        let (mut fields, mut shapes) = (Vec::new(), Vec::with_capacity(heads.rows.len()));
+        let all = heads.tables.shapes.iter().map(|shape| shape.names.len()).sum();
+        let (mut fields, mut shapes) =
+            (Vec::with_capacity(all), Vec::with_capacity(heads.rows.len()));
         for (shape, rows) in heads.tables.shapes.iter().zip(&heads.rows) {
             let first = fields.len();
             let updates = shape.change == ChangeKind::Update;

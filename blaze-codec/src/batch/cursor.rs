@@ -75,6 +75,11 @@ impl<'c, 'a> Cursor<'c, 'a> {
 
     /// Reads the next operation up to its values, which are left unread. After
     /// the last one, checks that the batch is complete.
+    #[expect(
+        clippy::inline_always,
+        reason = "measured: walking single operations took a quarter longer"
+    )]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Result<Option<Head<'c, 'a>>, DecodeError> {
         if self.left == 0 {
             self.numbers.sort_unstable();
@@ -150,7 +155,9 @@ impl<'a> Head<'_, 'a> {
     pub(crate) fn views(&self, views: &mut Vec<Option<ValueRef<'a>>>) -> Result<(), DecodeError> {
         let mut values = self.values;
         let updates = self.shape.change == ChangeKind::Update;
-        for _ in 0..values.proven(self.shape.names.len(), 1)? {
+        let count = values.proven(self.shape.names.len(), 1)?;
+        views.reserve(count);
+        for _ in 0..count {
             let removed = updates && values.skip_byte(REMOVED);
             views.push(if removed { None } else { Some(ValueRef::check(&mut values)?) });
         }

@@ -61,9 +61,13 @@ impl Grouped {
         }
         let Self { shapes, shape_table, hasher, .. } = self;
         let hash = |number: &u32| hasher.hash_one(of(&shapes[*number as usize]));
-        let found = find(shapes.len(), shape_table, hash, || hasher.hash_one(shape), |number| {
-            of(&shapes[number as usize]) == shape
-        });
+        let found = find(
+            shapes.len(),
+            shape_table,
+            hash,
+            || hasher.hash_one(shape),
+            |number| of(&shapes[number as usize]) == shape,
+        );
         if found as usize == shapes.len() {
             shapes.push(u32::try_from(at).expect("memory holds fewer operations"));
         }
@@ -76,9 +80,13 @@ impl Grouped {
         }
         let Self { nodes, node_table, hasher, .. } = self;
         let hash = |number: &u32| hasher.hash_one(nodes[*number as usize]);
-        let found = find(nodes.len(), node_table, hash, || hasher.hash_one(node), |number| {
-            nodes[number as usize] == node
-        });
+        let found = find(
+            nodes.len(),
+            node_table,
+            hash,
+            || hasher.hash_one(node),
+            |number| nodes[number as usize] == node,
+        );
         if found as usize == nodes.len() {
             nodes.push(node);
         }
