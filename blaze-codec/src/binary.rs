@@ -405,18 +405,32 @@ pub(crate) fn deeper(depth: usize) -> Result<usize, DecodeError> {
 
 /// Reads a value within `depth` arrays and maps.
 pub(crate) fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, DecodeError> {
-    Ok(match read_token(reader)? {
-        Token::Null => Value::Null,
-        Token::Bool(bool) => Value::Bool(bool),
-        Token::Int(int) => Value::Int(int),
-        Token::Float(float) => Value::Float(float),
-        Token::Text(text) => Value::from(text),
-        Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
-        Token::Uuid(uuid) => Value::Uuid(*uuid),
-        Token::Timestamp(timestamp) => Value::Timestamp(timestamp),
-        Token::Array(count) => Value::Array(read_values(reader, count, deeper(depth)?)?),
-        Token::Map(count) => Value::Map(read_fields(reader, count, deeper(depth)?)?),
-    })
+    let mut read = Value::Null;
+    read_value_to(reader, depth, |value| read = value)?;
+    Ok(read)
+}
+
+/// The same for whoever has a place for the value: it is made there, and never moved, which
+/// takes longer than to make it.
+#[inline]
+pub(crate) fn read_value_to(
+    reader: &mut Reader<'_>,
+    depth: usize,
+    put: impl FnOnce(Value),
+) -> Result<(), DecodeError> {
+    match read_token(reader)? {
+        Token::Null => put(Value::Null),
+        Token::Bool(bool) => put(Value::Bool(bool)),
+        Token::Int(int) => put(Value::Int(int)),
+        Token::Float(float) => put(Value::Float(float)),
+        Token::Text(text) => put(Value::Text(text.into())),
+        Token::Bytes(bytes) => put(Value::Bytes(Bytes::copy_from_slice(bytes))),
+        Token::Uuid(uuid) => put(Value::Uuid(*uuid)),
+        Token::Timestamp(timestamp) => put(Value::Timestamp(timestamp)),
+        Token::Array(count) => put(Value::Array(read_values(reader, count, deeper(depth)?)?)),
+        Token::Map(count) => put(Value::Map(read_fields(reader, count, deeper(depth)?)?)),
+    }
+    Ok(())
 }
 
 /// Reads the values of an array.
@@ -427,7 +441,7 @@ pub(crate) fn read_values(
 ) -> Result<Vec<Value>, DecodeError> {
     let mut values = Vec::with_capacity(capacity::<Value>(count));
     for _ in 0..count {
-        values.push(read_value(reader, depth)?);
+        read_value_to(reader, depth, |value| values.push(value))?;
     }
     Ok(values)
 }
@@ -443,7 +457,7 @@ pub(crate) fn read_fields(
     let mut values = Vec::with_capacity(capacity::<Value>(count));
     for _ in 0..count {
         names.push(read_map_name(reader, &mut previous)?)?;
-        values.push(read_value(reader, depth)?);
+        read_value_to(reader, depth, |value| values.push(value))?;
     }
     Ok(Record::of_sorted(names.finish(), values))
 }

@@ -15,7 +15,7 @@ pub(super) use write::write;
 
 use self::cells::{Column, Lists};
 use super::shape::{ChangeKind, Shape, Tables};
-use crate::binary::read_value;
+use crate::binary::read_value_to;
 use crate::limits::{RECORD_BYTES_MAX, VALUES_MAX};
 use crate::reader::Reader;
 use crate::view::{CHECKED, ValueRef};
@@ -120,34 +120,55 @@ impl<'a> Columns<'a> {
 
     /// The operation at a place, copied out.
     pub(crate) fn operation(&self, place: Place) -> Operation {
-        self.copy_out(place, |column| self.owned(place, column))
+        self.copy_out(place, &[], &[])
     }
 
-    fn owned(&self, place: Place, column: usize) -> Value {
-        let column = &self.fields[column];
-        match column.tagged(place.row as usize, &self.heads.lists) {
-            Some(bytes) => read_value(&mut Reader::new(bytes), 0).expect(CHECKED),
-            None => column.get(place.row as usize, &self.heads.lists).to_value(),
+    /// Copies a value out: a text of a dictionary from those of its column, which begin at
+    /// an index of `texts`, if they were copied before.
+    #[inline]
+    fn copy_to(
+        &self,
+        place: Place,
+        column: usize,
+        (texts, firsts): (&[Text], &[usize]),
+        put: impl FnOnce(Value),
+    ) {
+        let (row, lists) = (place.row as usize, &self.heads.lists);
+        let cells = &self.fields[column];
+        if let Some(first) = firsts.get(column)
+            && let Some(entry) = cells.entry(row, lists)
+        {
+            return put(Value::Text(texts[first + entry].clone()));
+        }
+        match cells.tagged(row, lists) {
+            Some(bytes) => read_value_to(&mut Reader::new(bytes), 0, put).expect(CHECKED),
+            None => cells.get(row, lists).copy_to(put),
         }
     }
 
-    fn copy_out(&self, place: Place, value: impl Fn(usize) -> Value) -> Operation {
+    fn copy_out(&self, place: Place, texts: &[Text], firsts: &[usize]) -> Operation {
         let Shape { change, names, .. } = self.heads.shape(place);
         let columns = self.shapes[place.shape as usize].clone();
+        let known = (texts, firsts);
         let change = match change {
             ChangeKind::Insert => {
                 let mut values = Vec::with_capacity(columns.len());
-                values.extend(columns.map(value));
+                for column in columns {
+                    self.copy_to(place, column, known, |value| values.push(value));
+                }
                 Change::Insert(Record::of_sorted(names.clone(), values))
             }
             ChangeKind::Update => {
-                let cell = |column: usize| {
-                    let removed =
-                        self.fields[column].is_removed(place.row as usize, &self.heads.lists);
-                    (!removed).then(|| value(column))
-                };
-                let cells = columns.map(cell);
-                Change::Update(names.iter().cloned().zip(cells).collect())
+                let mut fields = Vec::with_capacity(columns.len());
+                for (name, column) in names.iter().zip(columns) {
+                    if self.fields[column].is_removed(place.row as usize, &self.heads.lists) {
+                        fields.push((name.clone(), None));
+                        continue;
+                    }
+                    let put = |value| fields.push((name.clone(), Some(value)));
+                    self.copy_to(place, column, known, put);
+                }
+                Change::Update(fields)
             }
             ChangeKind::Delete => Change::Delete,
         };
@@ -164,7 +185,7 @@ impl<'a> Columns<'a> {
     /// a column with a dictionary share theirs.
     pub(super) fn operations(&self) -> Vec<Operation> {
         let mut texts: Vec<Text> = Vec::new();
-        let entries = self.fields.iter().map(|column| {
+        let firsts = self.fields.iter().map(|column| {
             let first = texts.len();
             if let Some((start, entries)) = column.dictionary() {
                 let entries = &self.heads.lists.texts[start..start + entries];
@@ -172,16 +193,11 @@ impl<'a> Columns<'a> {
             }
             first
         });
-        let entries: Vec<usize> = entries.collect();
+        let firsts: Vec<usize> = firsts.collect();
         let mut operations = Vec::with_capacity(self.heads.len());
         let mut places = self.heads.places();
         while let Some(place) = places.next(&self.heads) {
-            operations.push(self.copy_out(place, |column| {
-                match self.fields[column].entry(place.row as usize, &self.heads.lists) {
-                    Some(entry) => Value::Text(texts[entries[column] + entry].clone()),
-                    None => self.owned(place, column),
-                }
-            }));
+            operations.push(self.copy_out(place, &texts, &firsts));
         }
         operations
     }

@@ -4,11 +4,11 @@ use super::Common;
 use super::columns::are_columns;
 use super::shape::{ChangeKind, FirstUses, KeyKind, Shape};
 use super::stamp::Stamp;
-use crate::binary::{REMOVED, read_value};
+use crate::binary::{REMOVED, read_value_to};
 use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
 use crate::reader::{Reader, capacity};
 use crate::view::{KeyRef, ValueRef};
-use crate::{Change, DecodeError, Operation, Record, Uuid, Value};
+use crate::{Change, DecodeError, Operation, Record, Uuid};
 
 /// The smallest operation: shape, flags and a key.
 const OPERATION_BYTES_MIN: usize = 3;
@@ -132,14 +132,19 @@ impl<'a> Head<'_, 'a> {
             ChangeKind::Insert => {
                 let mut fields = Vec::with_capacity(count);
                 for _ in 0..count {
-                    fields.push(read_value(&mut values, 0)?);
+                    read_value_to(&mut values, 0, |value| fields.push(value))?;
                 }
                 Change::Insert(Record::of_sorted(names.clone(), fields))
             }
             ChangeKind::Update => {
                 let mut fields = Vec::with_capacity(count);
                 for name in names.iter() {
-                    fields.push((name.clone(), read_update(&mut values)?));
+                    if values.skip_byte(REMOVED) {
+                        fields.push((name.clone(), None));
+                        continue;
+                    }
+                    let put = |value| fields.push((name.clone(), Some(value)));
+                    read_value_to(&mut values, 0, put)?;
                 }
                 Change::Update(fields)
             }
@@ -163,13 +168,6 @@ impl<'a> Head<'_, 'a> {
         }
         values.finish()
     }
-}
-
-fn read_update(values: &mut Reader<'_>) -> Result<Option<Value>, DecodeError> {
-    if values.skip_byte(REMOVED) {
-        return Ok(None);
-    }
-    read_value(values, 0).map(Some)
 }
 
 fn read_key<'a>(reader: &mut Reader<'a>, kind: KeyKind) -> Result<KeyRef<'a>, DecodeError> {

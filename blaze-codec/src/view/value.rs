@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::binary::{Token, pass, read_token, read_value, skip_rest};
+use crate::binary::{Token, pass, read_token, read_value_to, skip_rest};
 use crate::reader::Reader;
 use crate::{DecodeError, Timestamp, Value};
 
@@ -89,17 +89,25 @@ impl<'a> ValueRef<'a> {
     ///
     /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
     pub fn to_value(&self) -> Value {
+        let mut copy = Value::Null;
+        self.copy_to(|value| copy = value);
+        copy
+    }
+
+    /// The same for whoever has a place for the value, as [`read_value_to`].
+    #[inline]
+    pub(crate) fn copy_to(&self, put: impl FnOnce(Value)) {
         match *self {
-            Self::Null => Value::Null,
-            Self::Bool(bool) => Value::Bool(bool),
-            Self::Int(int) => Value::Int(int),
-            Self::Float(float) => Value::Float(float),
-            Self::Text(text) => Value::from(text),
-            Self::Bytes(bytes) => Value::from(bytes),
-            Self::Uuid(uuid) => Value::Uuid(*uuid),
-            Self::Timestamp(timestamp) => Value::Timestamp(timestamp),
+            Self::Null => put(Value::Null),
+            Self::Bool(bool) => put(Value::Bool(bool)),
+            Self::Int(int) => put(Value::Int(int)),
+            Self::Float(float) => put(Value::Float(float)),
+            Self::Text(text) => put(Value::Text(text.into())),
+            Self::Bytes(bytes) => put(Value::Bytes(bytes::Bytes::copy_from_slice(bytes))),
+            Self::Uuid(uuid) => put(Value::Uuid(*uuid)),
+            Self::Timestamp(timestamp) => put(Value::Timestamp(timestamp)),
             Self::Array(ArrayRef(bytes)) | Self::Map(MapRef(bytes)) => {
-                read_value(&mut Reader::new(bytes), 0).expect(CHECKED)
+                read_value_to(&mut Reader::new(bytes), 0, put).expect(CHECKED);
             }
         }
     }
