@@ -268,7 +268,8 @@ fn definitions_are_told_once_before_what_needs_them_and_cost_no_credit() {
     let mut out = outbound(0, 0).unwrap();
     out.head(Seq(2));
     let items = [1, 2].map(|seq| {
-        let encoded = feed.encode(&Range::new(Seq(seq - 1), Seq(seq)), &[operation.clone()]);
+        let encoded =
+            feed.encode(&Range::new(Seq(seq - 1), Seq(seq)), std::slice::from_ref(&operation));
         OutgoingItem { after: Seq(seq - 1), through: Seq(seq), encoded, roots: Vec::new() }
     });
     let [first, second] = items.clone().map(|item| item.encoded);
