@@ -184,7 +184,8 @@ impl<'a> OperationRef<'a> {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "measured: a walk took a sixth longer")]
+    #[inline(always)]
     fn cells(&self) -> Cells<'a> {
         match self.0 {
             Source::Row(rows, row) => {

@@ -207,6 +207,7 @@ impl<'a> Stamps<'a> {
     }
 
     /// The base of an operation before which so many have one.
+    #[inline(always)]
     pub(super) fn base(
         &self,
         (place, based): (usize, usize),
