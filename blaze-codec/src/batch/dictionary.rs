@@ -32,6 +32,14 @@ enum Kind {
     Shape(u32),
 }
 
+impl Entry {
+    pub(super) const fn number(self) -> u32 {
+        match self.0 {
+            Kind::Node(number) | Kind::Shape(number) => number,
+        }
+    }
+}
+
 /// Numbers shapes and nodes, for good.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
@@ -48,36 +56,24 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
-    /// Gives numbers to the shapes and nodes of a batch, and tells which; `false` if there
-    /// is no room for them.
+    /// Gives numbers to the shapes and then the nodes of a batch, and tells them in their
+    /// order; tells none if there is no room for all.
     pub(super) fn number(
         &mut self,
-        grouped: &mut Grouped,
+        grouped: &Grouped,
         operations: &[Operation],
         needs: &mut Vec<Entry>,
-    ) -> bool {
-        let (mut shapes, mut nodes) = (0, 0);
-        let (mut of_shapes, mut of_nodes) = grouped.take_numbers();
+    ) {
         for first in grouped.shapes() {
             let Some(number) = self.shape(ShapeRef::of(&operations[*first as usize])) else {
-                break;
+                return needs.clear();
             };
-            of_shapes.push(number);
             needs.push(Entry(Kind::Shape(number)));
-            shapes += 1;
         }
         for node in grouped.nodes() {
-            let Some(number) = self.node(*node) else { break };
-            of_nodes.push(number);
+            let Some(number) = self.node(*node) else { return needs.clear() };
             needs.push(Entry(Kind::Node(number)));
-            nodes += 1;
         }
-        let all = shapes == grouped.shapes().len() && nodes == grouped.nodes().len();
-        grouped.put_numbers(of_shapes, of_nodes);
-        if !all {
-            needs.clear();
-        }
-        all
     }
 
     fn shape(&mut self, shape: ShapeRef<'_>) -> Option<u32> {
@@ -183,7 +179,8 @@ impl Definitions {
     /// # Errors
     ///
     /// [`DecodeError`] if they are malformed, define a number twice or the same by two
-    /// numbers, or exceed a limit.
+    /// numbers, or exceed a limit. What came before it is kept: no batch that follows is to
+    /// be decoded by them.
     pub fn add(&mut self, definitions: &[u8]) -> Result<(), DecodeError> {
         self.bytes = self.bytes.saturating_add(definitions.len());
         limits::check(what::DEFINITION_BYTES, self.bytes, DEFINITION_BYTES_MAX)?;

@@ -20,9 +20,6 @@ pub(super) struct Grouped {
     of: Vec<u32>,
     nodes_of: Vec<u32>,
     base_nodes_of: Vec<u32>,
-    /// What a dictionary calls the shapes and the nodes.
-    shape_numbers: Vec<u32>,
-    node_numbers: Vec<u32>,
     /// The shapes and the nodes by their hashes, once they are more than [`FEW`].
     shape_table: HashTable<u32>,
     node_table: HashTable<u32>,
@@ -115,27 +112,6 @@ impl Grouped {
     /// The node of each base that isn't zero.
     pub(super) fn base_nodes_of(&self) -> &[u32] {
         &self.base_nodes_of
-    }
-
-    pub(super) fn shape_numbers(&self) -> &[u32] {
-        &self.shape_numbers
-    }
-
-    pub(super) fn node_numbers(&self) -> &[u32] {
-        &self.node_numbers
-    }
-
-    /// The lists of numbers, emptied, to be filled and put back.
-    pub(super) fn take_numbers(&mut self) -> (Vec<u32>, Vec<u32>) {
-        let lists = (&mut self.shape_numbers, &mut self.node_numbers);
-        let (mut shapes, mut nodes) = (std::mem::take(lists.0), std::mem::take(lists.1));
-        shapes.clear();
-        nodes.clear();
-        (shapes, nodes)
-    }
-
-    pub(super) fn put_numbers(&mut self, shapes: Vec<u32>, nodes: Vec<u32>) {
-        (self.shape_numbers, self.node_numbers) = (shapes, nodes);
     }
 }
 

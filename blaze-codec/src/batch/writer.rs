@@ -7,7 +7,7 @@ use super::shape::ShapeRef;
 use super::stamp::Stamp;
 use super::{COLUMNS, COLUMNS_DEFINED, ROWS, ROWS_DEFINED};
 use crate::binary::{REMOVED, encode_name, encode_signed, encode_value, encode_varint};
-use crate::{Change, Name, NodeId, Operation, RecordKey, Version};
+use crate::{Change, Name, Operation, RecordKey, Version};
 
 /// What to reserve for an operation's version, key and values.
 const OPERATION_BYTES_GUESS: usize = 64;
@@ -62,29 +62,30 @@ impl Encoder {
     ///
     /// A batch whose names and nodes have no room in the dictionary stands for itself.
     pub fn encode(&mut self, operations: &[Operation], out: &mut Vec<u8>) {
-        self.grouped.fill(operations);
-        self.needs.clear();
-        let entries = self.dictionary.as_mut();
-        let defined = entries.is_some_and(|dictionary| {
-            !operations.is_empty()
-                && dictionary.number(&mut self.grouped, operations, &mut self.needs)
-        });
-        let grouped = &self.grouped;
+        let Self { grouped, dictionary, needs } = self;
+        grouped.fill(operations);
+        needs.clear();
+        if let Some(dictionary) = dictionary {
+            dictionary.number(grouped, operations, needs);
+        }
+        // A batch that needs something is by the dictionary: its shapes first, then its nodes.
+        let numbers = needs.split_at_checked(grouped.shapes().len());
+        let numbers = numbers.filter(|_| !needs.is_empty());
         let start = out.len();
         let by_columns =
             !operations.is_empty() && are_columns(operations.len(), grouped.shapes().len());
-        match (by_columns, defined) {
-            (true, true) => {
+        match (by_columns, numbers) {
+            (true, Some((shapes, nodes))) => {
                 out.push(COLUMNS_DEFINED);
-                write_numbers(grouped.shape_numbers(), out);
-                write_numbers(grouped.node_numbers(), out);
+                write_numbers(shapes, out);
+                write_numbers(nodes, out);
             }
-            (true, false) => {
+            (true, None) => {
                 out.push(COLUMNS);
                 write_tables(operations, grouped, out);
             }
-            (false, true) => out.push(ROWS_DEFINED),
-            (false, false) => {
+            (false, Some(_)) => out.push(ROWS_DEFINED),
+            (false, None) => {
                 out.push(ROWS);
                 write_tables(operations, grouped, out);
             }
@@ -92,7 +93,7 @@ impl Encoder {
         if by_columns {
             return columns::write(operations, grouped, start, out);
         }
-        write_rows(operations, grouped, defined, out);
+        write_rows(operations, grouped, numbers, out);
     }
 
     /// What the last batch needs to be defined where it is decoded: nothing, if it stands
@@ -113,22 +114,28 @@ impl Encoder {
     }
 }
 
-fn write_rows(operations: &[Operation], grouped: &Grouped, defined: bool, out: &mut Vec<u8>) {
+/// Appends rows, by the numbers of shapes and nodes if there are such.
+fn write_rows(
+    operations: &[Operation],
+    grouped: &Grouped,
+    numbers: Option<(&[Entry], &[Entry])>,
+    out: &mut Vec<u8>,
+) {
     encode_varint(operations.len() as u64, out);
     out.reserve(operations.len() * OPERATION_BYTES_GUESS);
-    let node = |place: Option<&u32>| match place {
-        Some(place) if defined => grouped.node_numbers()[*place as usize],
-        place => place.copied().unwrap_or_default(),
+    let shape = |place: u32| numbers.map_or(place, |(shapes, _)| shapes[place as usize].number());
+    let node = |place: Option<&u32>| {
+        let place = place.copied()?;
+        Some(numbers.map_or(place, |(_, nodes)| nodes[place as usize].number()))
     };
     let mut base_nodes = grouped.base_nodes_of().iter();
     let mut previous = None;
     for (at, operation) in operations.iter().enumerate() {
-        let shape = grouped.of()[at];
-        let number = if defined { grouped.shape_numbers()[shape as usize] } else { shape };
-        encode_varint(number.into(), out);
+        encode_varint(shape(grouped.of()[at]).into(), out);
         let stamp = Stamp { version: operation.version, base: operation.base };
         let base_node = if stamp.base == Version::ZERO { None } else { base_nodes.next() };
-        let nodes = [node(grouped.nodes_of().get(at)), node(base_node)];
+        let nodes = [grouped.nodes_of().get(at), base_node];
+        let nodes = nodes.map(|place| node(place).unwrap_or_default());
         stamp.write(previous.as_ref(), nodes, out);
         previous = Some(stamp);
         write_key(&operation.key, out);
@@ -136,10 +143,10 @@ fn write_rows(operations: &[Operation], grouped: &Grouped, defined: bool, out: &
     }
 }
 
-fn write_numbers(numbers: &[u32], out: &mut Vec<u8>) {
-    encode_varint(numbers.len() as u64, out);
-    for number in numbers {
-        encode_varint((*number).into(), out);
+fn write_numbers(entries: &[Entry], out: &mut Vec<u8>) {
+    encode_varint(entries.len() as u64, out);
+    for entry in entries {
+        encode_varint(entry.number().into(), out);
     }
 }
 
@@ -167,16 +174,12 @@ fn write_tables(operations: &[Operation], grouped: &Grouped, out: &mut Vec<u8>) 
     for name in names {
         encode_name(name, out);
     }
-    write_nodes(grouped.nodes(), out);
-    encode_varint(grouped.shapes().len() as u64, out);
-    out.extend_from_slice(&body);
-}
-
-fn write_nodes(nodes: &[NodeId], out: &mut Vec<u8>) {
-    encode_varint(nodes.len() as u64, out);
-    for node in nodes {
+    encode_varint(grouped.nodes().len() as u64, out);
+    for node in grouped.nodes() {
         out.extend_from_slice(node.as_bytes());
     }
+    encode_varint(grouped.shapes().len() as u64, out);
+    out.extend_from_slice(&body);
 }
 
 fn write_key(key: &RecordKey, out: &mut Vec<u8>) {

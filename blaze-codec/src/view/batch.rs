@@ -277,24 +277,14 @@ enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
+    /// The names, and what goes through the values beside them.
     #[inline(always)]
-    fn fields(self) -> Fields<'a> {
+    fn fields(self) -> (std::slice::Iter<'a, Name>, Values<'a>) {
         match self {
-            Self::Row(names, values) => {
-                Fields { names: names.iter(), values: Values::Row(values.iter()) }
-            }
-            Self::Columns(cells) => {
-                Fields { names: cells.names().iter(), values: Values::Columns(cells, 0) }
-            }
+            Self::Row(names, values) => (names.iter(), Values::Row(values.iter())),
+            Self::Columns(cells) => (cells.names().iter(), Values::Columns(cells, 0)),
         }
     }
-}
-
-/// Goes through [`Cells`].
-#[derive(Debug, Clone)]
-struct Fields<'a> {
-    names: std::slice::Iter<'a, Name>,
-    values: Values<'a>,
 }
 
 #[derive(Debug, Clone)]
@@ -350,7 +340,7 @@ impl<'a> RecordRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline(always)]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, ValueRef<'a>)> {
-        let Fields { names, mut values } = self.0.fields();
+        let (names, mut values) = self.0.fields();
         names.map(
             #[inline(always)]
             move |name| (name, values.next()),
@@ -375,7 +365,7 @@ impl<'a> UpdateRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline(always)]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
-        let Fields { names, mut values } = self.0.fields();
+        let (names, mut values) = self.0.fields();
         names.map(move |name| (name, (!values.skip_removed()).then(|| values.next())))
     }
 }
