@@ -103,10 +103,10 @@ impl Known {
 fn primed(shapes: &BTreeMap<u64, Shape>, nodes: &BTreeMap<u64, NodeId>) -> Encoder {
     let last = |last: Option<&u64>| *last.expect("what decoded needs a shape and a node");
     let (last_shape, last_node) = (last(shapes.keys().last()), last(nodes.keys().last()));
-    let unused_shape = (1..)
+    let unused_shape = (1..=u32::from(char::MAX))
         .filter_map(char::from_u32)
         .find(|first| !shapes.values().any(|shape| shape.collection.as_str().starts_with(*first)));
-    let unused_node = (0_u64..)
+    let unused_node = (0..=u64::MAX)
         .map(u64::to_be_bytes)
         .find(|first| !nodes.values().any(|node| node.as_bytes().starts_with(first)));
     let (unused_shape, unused_node) = (unused_shape.expect("one"), unused_node.expect("one"));
@@ -117,8 +117,8 @@ fn primed(shapes: &BTreeMap<u64, Shape>, nodes: &BTreeMap<u64, NodeId>) -> Encod
     };
     let operation = |number: u64| {
         let collection = Name::new(&format!("{unused_shape}{number}")).expect("a short name");
-        let none = Shape { kinds: 2, collection, fields: Vec::new() };
-        shapes.get(&number).unwrap_or(&none).operation()
+        let nothing = Shape { kinds: 2, collection, fields: Vec::new() };
+        shapes.get(&number).unwrap_or(&nothing).operation()
     };
     let operations = (0..=last_shape.max(last_node)).map(|number| {
         let mut operation = operation(number.min(last_shape));

@@ -4,8 +4,6 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -13,7 +11,8 @@ use blaze_fuzz::Target;
 
 use crate::args::Args;
 use crate::corpus;
-use crate::stats::{self, Stats, table};
+use crate::stats::{self, Stats};
+use crate::workers;
 
 /// What makes the stable compiler count edges and tell comparisons, in the way that
 /// libFuzzer reads: `SanitizerCoverage`, a pass of LLVM. In one unit of code generation,
@@ -30,29 +29,10 @@ const SECONDS_MAX: u64 = 10;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let program = build()?;
-    let targets = args.targets();
-    let waiting = Mutex::new(targets.iter().rev().copied().collect::<Vec<_>>());
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop());
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(target) = next() {
-            eprintln!("==> {target}: {} min", args.minutes);
-            done.push((target, one(&program, target, args.minutes)));
-        }
-        done
-    };
-    let mut done: Vec<(Target, Result<Stats>)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..args.jobs()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    });
-    done.sort_by_key(|(target, _)| targets.iter().position(|other| other == target));
-    let stats: Vec<_> = done.into_iter().map(|(_, stats)| stats).collect::<Result<_>>()?;
-    print!("{}", table(&stats));
-    let found: usize = stats.iter().map(|stats| stats.found.len()).sum();
-    if found > 0 || stats.len() < targets.len() {
-        bail!("{found} finds; each becomes a test, and a file in xtask/fuzz/corpus");
-    }
-    Ok(())
+    workers::run(args, "each becomes a test, and a file in xtask/fuzz/corpus", |target| {
+        eprintln!("==> {target}: {} min", args.minutes);
+        one(&program, target, args.minutes)
+    })
 }
 
 /// Builds for the host by its name: flags then don't reach build scripts, which nothing

@@ -9,6 +9,7 @@ mod guided;
 mod keep;
 mod smoke;
 mod stats;
+mod workers;
 
 use std::fs;
 use std::process::ExitCode;

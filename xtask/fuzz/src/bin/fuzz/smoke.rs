@@ -1,41 +1,21 @@
 //! The stored inputs and random changes of them, without libFuzzer: what CI runs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use blaze_fuzz::{Seen, Target, mutate, seeds};
 
 use crate::args::Args;
 use crate::corpus;
-use crate::stats::{Stats, table};
+use crate::stats::Stats;
+use crate::workers;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (targets, seed) = (args.targets(), args.seed());
+    let seed = args.seed();
     println!("seed {seed}, {} changed inputs a target", args.inputs);
-    let waiting = Mutex::new(targets.clone());
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.pop());
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(target) = next() {
-            done.push((target, one(target, args.inputs, seed)));
-        }
-        done
-    };
-    let mut done: Vec<(Target, Result<Stats>)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..args.jobs()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-    });
-    done.sort_by_key(|(target, _)| targets.iter().position(|other| other == target));
-    let stats: Vec<_> = done.into_iter().map(|(_, stats)| stats).collect::<Result<_>>()?;
-    print!("{}", table(&stats));
-    let found: usize = stats.iter().map(|stats| stats.found.len()).sum();
-    if found > 0 || stats.len() < targets.len() {
-        bail!("{found} finds; the same inputs again: cargo xtask fuzz --smoke --seed {seed}");
-    }
-    Ok(())
+    let finds = format!("the same inputs again: cargo xtask fuzz --smoke --seed {seed}");
+    workers::run(args, &finds, |target| one(target, args.inputs, seed))
 }
 
 /// Runs a target until it is done, or something was found.
