@@ -4,7 +4,8 @@
  * Preloaded into a process, it lets every call through to the file, and keeps beside
  * it what the disk would hold: each file as of its last sync, and the writes since.
  * Cutting the power keeps some of those writes, each whole or torn into sectors of
- * 512 bytes, puts the rest back as it was, and ends the process. The same goes for
+ * 512 bytes, puts the rest back as it was, and ends the process, which SIGTERM doesn't
+ * interrupt (SIGKILL would: such a process is to be ended by SIGTERM). The same goes for
  * names: a file that was made, renamed or removed may be as before until its
  * directory was synced, the oldest of these changes first to last.
  *
@@ -26,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -215,6 +217,8 @@ static void tear(struct file *file, uint64_t style) {
 }
 
 static void cut(void) {
+    /* Who ends this process by SIGTERM doesn't find files half written back. */
+    signal(SIGTERM, SIG_IGN);
     uint64_t style = draw(8);
     int kept = style < 2 ? (int)style * change_count : (int)draw(change_count + 1);
     while (change_count > kept) {

@@ -1,9 +1,10 @@
 //! The preloaded library that cuts the power: compiled here, armed for a worker.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How a worker ends when its power was cut.
 pub(crate) const EXIT_CUT: i32 = 77;
@@ -99,7 +100,49 @@ pub(crate) fn take_fired(folder: &Path) -> bool {
     std::fs::remove_file(fired(folder)).is_ok()
 }
 
+/// Ends a process as abruptly as SIGKILL does, but not in the middle of cutting its power:
+/// files that are only half put back were never on any disk.
+pub(crate) fn end(child: &mut Child) -> Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no pid")?;
+    // Once it is waited for, its id may be another's.
+    match child.try_wait()? {
+        Some(_) => Ok(()),
+        None => Ok(kill_process(pid, Signal::TERM)?),
+    }
+}
+
 /// Outside the folder, so that it is no file whose writes are lost.
 fn fired(folder: &Path) -> PathBuf {
     folder.with_extension("fired")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_while_its_power_goes_leaves_no_file_half_written() -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        let folder = scratch.path().canonicalize()?;
+        let Some(shim) = Shim::build(&folder)? else { return Ok(()) };
+        let (home, bytes) = (folder.join("home"), 256 << 20);
+        std::fs::create_dir(&home)?;
+        let path = home.join("file");
+        std::fs::File::create(&path)?.set_len(bytes)?;
+        let mut command = Command::new("truncate");
+        command.arg(format!("--size={}", bytes + 1)).arg(&path).stdin(Stdio::null());
+        shim.arm(&mut command, &home, Trouble { seed: 1, cut_at: 1, failure: None });
+        let mut child = command.spawn()?;
+        // It is being put back from here on.
+        while std::fs::metadata(&path)?.len() >= bytes {
+            assert_eq!(child.try_wait()?, None, "it was too fast to be seen");
+            std::thread::yield_now();
+        }
+        end(&mut child)?;
+        assert_eq!(child.wait()?.code(), Some(EXIT_CUT));
+        assert!(std::fs::metadata(&path)?.len() >= bytes);
+        Ok(())
+    }
 }

@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::room::Room;
 use super::{Command, GUEST, Said, Task, VICTIM};
 use crate::plan::mix;
-use crate::shim::{EXIT_CUT, Shim, Trouble};
+use crate::shim::{self, EXIT_CUT, Shim, Trouble};
 use crate::worker;
 
 /// An answer that takes longer than this doesn't come.
@@ -161,10 +161,14 @@ impl Node {
         }
     }
 
-    /// Kills it by SIGKILL and takes in its last words.
+    /// Kills it and takes in its last words: by SIGKILL, unless its power may go.
     pub(super) fn kill(&mut self) -> Result<()> {
         if let Some(process) = &mut self.process {
-            process.child.kill()?;
+            if self.armed {
+                shim::end(&mut process.child)?;
+            } else {
+                process.child.kill()?;
+            }
         }
         self.reap()
     }
