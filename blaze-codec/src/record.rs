@@ -44,7 +44,7 @@ impl Record {
 
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.place(field).ok().map(|place| &self.values[place])
+        self.position(field).map(|place| &self.values[place])
     }
 
     /// Sets a field and returns the value that it had.
@@ -92,6 +92,16 @@ impl Record {
     /// The values, in the order of the names.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// The values, in the order of the names, to be changed.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    /// Where a field is, in the order of the names.
+    pub fn position(&self, field: &str) -> Option<usize> {
+        self.place(field).ok()
     }
 
     /// The list of names, to be shared.

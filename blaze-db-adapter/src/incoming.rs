@@ -4,7 +4,7 @@ use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
-use crate::{Conflict, Life, Origin, RecordState, Register};
+use crate::{Conflict, Life, Origin, RecordState, Stamp};
 
 /// A peer's operations, to be merged in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,9 +64,9 @@ impl Incoming {
         if self.roll {
             return bury(operation, state);
         }
-        let (existed, before) = (state.exists(), state.life.version);
+        let (existed, before) = (state.exists(), state.life().stamp.version);
         if state.merge(operation, conflicts) {
-            let begins = state.exists() && state.life.version > before;
+            let begins = state.exists() && state.life().stamp.version > before;
             let outlived = begins && has_more(state, operation);
             let written = |version: Version| (version.epoch, version.hlc);
             let anew = !existed && written(operation.version) <= written(forgotten);
@@ -77,14 +77,14 @@ impl Incoming {
             };
         }
         let lost = !state.exists()
-            && operation.version <= state.life.version
+            && operation.version <= state.life().stamp.version
             && operation.change != Change::Delete;
         #[cfg(feature = "canary")]
         let lost = lost && !canary::is(Canary::DeleteToldOnce);
         // Where a field was written after the delete, that may be the last change, and be
         // sent to the peer without the delete.
         let acknowledged = changed.is_some_and(|changed| changed <= self.holds)
-            || (!state.fields.is_empty() && self.holds > Seq::ZERO);
+            || (!state.is_empty() && self.holds > Seq::ZERO);
         if lost && acknowledged {
             return Joined::Whole;
         }
@@ -111,10 +111,9 @@ impl Incoming {
 /// them, with the delete that ended that.
 fn has_more(state: &RecordState, insert: &Operation) -> bool {
     let Change::Insert(record) = &insert.change else { return false };
-    state.fields.iter().any(|(name, field)| {
-        let written = (field.version, field.base, field.value.as_ref());
-        let inserted = record.get(name).map(|value| (insert.version, insert.base, Some(value)));
-        inserted != Some(written)
+    let stamp = Stamp { version: insert.version, base: insert.base };
+    state.fields().any(|(name, field)| {
+        field.stamp != stamp || field.value.is_none() || field.value != record.get(name)
     })
 }
 
@@ -125,17 +124,16 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     let version = operation.version;
     let life = if operation.base == Version::ZERO { version } else { operation.base };
     let Change::Update(fields) = &operation.change else { return Joined::Nothing };
-    let later = |register: &Register| register.version >= version;
-    let is_known = |name| state.life.hides(version) || state.fields.get(name).is_some_and(later);
-    let nothing_lacks = state.life.version >= life && fields.iter().all(|(name, _)| is_known(name));
+    let later = |name| state.field(name).is_some_and(|field| field.stamp.version >= version);
+    let is_known = |name| state.life().hides(version) || later(name);
+    let lives = state.life().stamp.version >= life;
+    let nothing_lacks = lives && fields.iter().all(|(name, _)| is_known(name));
     // Nothing that exists is of the zero version: whoever says so can bury nothing.
     if nothing_lacks || version == Version::ZERO {
         return Joined::Nothing;
     }
     let version = version.max(state.version());
-    state.life = Life { version, base: version, alive: false };
-    let life = state.life;
-    state.fields.retain(|_, register| !life.hides(register.version));
+    state.begin(Life { stamp: Stamp { version, base: version }, alive: false });
     Joined::Whole
 }
 
@@ -164,7 +162,8 @@ mod tests {
         let named = operation(5, Change::Update(vec![]));
         let mut forgotten = RecordState::default();
         assert_eq!(join(&roll, &named, &mut forgotten), Joined::Whole);
-        assert_eq!(forgotten.life, Life { version: version(5), base: version(5), alive: false });
+        let stamp = Stamp { version: version(5), base: version(5) };
+        assert_eq!(*forgotten.life(), Life { stamp, alive: false });
         let nothing = operation(0, Change::Update(vec![]));
         assert_eq!(join(&roll, &nothing, &mut RecordState::default()), Joined::Nothing);
         let mut known = RecordState::default();
@@ -182,7 +181,7 @@ mod tests {
             state.merge(&operation(3, late), &mut Vec::new());
             let joined = join(&roll, &operation(5, Change::Update(vec![])), &mut state);
             let delete = Operation { base: version(5), ..operation(5, Change::Delete) };
-            assert_eq!((joined, state.life.version), (Joined::Whole, delete.version));
+            assert_eq!((joined, state.life().stamp.version), (Joined::Whole, delete.version));
             assert!(!state.exists());
         }
     }

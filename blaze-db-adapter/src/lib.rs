@@ -16,6 +16,7 @@ pub mod merge;
 mod observe;
 mod peers;
 mod size;
+mod state;
 mod write;
 
 pub use adapter::{
@@ -27,8 +28,9 @@ pub use error::DatabaseError;
 pub use feed::{Committed, LiveFeed, Origin};
 pub use incoming::{Incoming, Joined};
 pub use lineage::{Lineage, LineageChange, reach};
-pub use merge::{Conflict, Life, RecordState, Register, Written};
+pub use merge::{Conflict, Written};
 pub use observe::{Observed, Observer};
 pub use peers::{Purged, RegisteredPeer, settled};
 pub use size::{bytes_max as operation_bytes_max, write_bytes_max};
+pub use state::{Life, RecordState, Register, Stamp};
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

@@ -182,7 +182,7 @@ impl Stamper<'_> {
             }
             WriteKind::Update(fields) => {
                 let differs = |(name, value): &(&Name, &Option<Value>)| {
-                    visible(state, name) != value.as_ref()
+                    state.visible_field(name) != value.as_ref()
                 };
                 let fields = fields.iter().filter(differs);
                 let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -256,16 +256,12 @@ impl Stamper<'_> {
     }
 }
 
-fn visible<'a>(state: &'a RecordState, name: &str) -> Option<&'a Value> {
-    state.fields.get(name).and_then(|register| register.value.as_ref())
-}
-
 fn difference(state: &RecordState, record: &Record) -> Vec<(Name, Option<Value>)> {
     let mut fields: BTreeMap<Name, Option<Value>> = BTreeMap::new();
     for (name, _) in state.visible().filter(|(name, _)| record.get(name).is_none()) {
         fields.insert(name.clone(), None);
     }
-    for (name, value) in record.iter().filter(|(name, value)| visible(state, name) != Some(value)) {
+    for (name, value) in record.iter().filter(|(name, value)| state.visible_field(name) != Some(value)) {
         fields.insert(name.clone(), Some(value.clone()));
     }
     fields.into_iter().collect()

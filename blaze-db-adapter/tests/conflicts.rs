@@ -67,7 +67,7 @@ proptest! {
         let (winner, loser) =
             if ours.version > theirs.version { (ours, theirs) } else { (theirs, ours) };
         let (state, conflicts) = fold(&in_any_order(&all, seed));
-        prop_assert_eq!(state.fields["a"].version, winner.version);
+        prop_assert_eq!(state.field("a").unwrap().stamp.version, winner.version);
         let reported = losers(&conflicts);
         let lost = reported.iter().filter(|(version, _)| *version == loser.version).count();
         prop_assert!(lost > 0, "{:?} was lost in silence: {:?}", loser, conflicts);

@@ -117,8 +117,8 @@ proptest! {
     #[test]
     fn no_field_is_older_than_its_record(operations in operations()) {
         let state = fold(&operations).0;
-        for (field, register) in &state.fields {
-            prop_assert!(register.version >= state.life.version, "{} is of an older life", field);
+        for (field, register) in state.fields() {
+            prop_assert!(register.stamp.version >= state.life().stamp.version, "{} is of an older life", field);
         }
         if !state.exists() {
             prop_assert_eq!((state.record(), state.visible().count()), (None, 0));
@@ -128,7 +128,7 @@ proptest! {
     #[test]
     fn only_a_later_insert_brings_a_record_back(before in operations(), after in operations()) {
         let mut state = fold(&before).0;
-        let dead = state.life.version;
+        let dead = state.life().stamp.version;
         if let Some(operation) = before.first() {
             // At its insert's version a delete wins.
             let delete = Operation { version: dead, change: Change::Delete, ..operation.clone() };

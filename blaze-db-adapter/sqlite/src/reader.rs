@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RecordState, RegisteredPeer,
+    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RegisteredPeer,
 };
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -111,7 +111,7 @@ impl Reading {
         let mut rows = select.query((collection.cast_signed(), key.to_bytes()))?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let state = state::decode(blob(row.get_ref(0)?)?, dictionary, conn)?;
-        Ok(state.exists().then(|| record(state)))
+        Ok(state.into_record())
     }
 
     pub(crate) fn scan(
@@ -134,7 +134,8 @@ impl Reading {
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             let state = state::decode(blob(row.get_ref(1)?)?, dictionary, conn)?;
-            records.push((key(row.get_ref(0)?)?, record(state)));
+            let key = key(row.get_ref(0)?)?;
+            records.extend(state.into_record().map(|record| (key, record)));
         }
         Ok(records)
     }
@@ -238,11 +239,6 @@ impl Reading {
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(result)
     }
-}
-
-fn record(state: RecordState) -> Record {
-    let fields = state.fields.into_iter();
-    fields.filter_map(|(name, register)| Some((name, register.value?))).collect()
 }
 
 fn key(value: ValueRef<'_>) -> Result<RecordKey, Fault> {

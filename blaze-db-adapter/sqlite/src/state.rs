@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blaze_codec::{DecodeError, Hlc, Version, binary};
-use blaze_db_adapter::{Life, RecordState, Register};
+use blaze_db_adapter::{Life, RecordState, Stamp};
 use rusqlite::Connection;
 
 use crate::dictionary::Dictionary;
@@ -20,9 +20,6 @@ const EPOCH_IS_HLC: u64 = 1;
 const EPOCH_FOLLOWS: u64 = 2;
 const VERSION_ZERO: u64 = 3;
 
-/// A version and its base.
-type Stamp = (Version, Version);
-
 /// Appends `state`; names and nodes that are new are stored on the way.
 pub(crate) fn encode(
     state: &RecordState,
@@ -30,16 +27,15 @@ pub(crate) fn encode(
     conn: &Connection,
     out: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
-    let life = (state.life.version, state.life.base);
+    let Life { stamp: life, alive } = *state.life();
     // A map, as a peer can give every field of a record a stamp of its own.
     let mut stamps: BTreeMap<Stamp, u64> = BTreeMap::new();
-    for register in state.fields.values() {
-        let stamp = (register.version, register.base);
-        if stamp != life {
-            stamps.insert(stamp, 0);
+    for (_, register) in state.fields() {
+        if register.stamp != life {
+            stamps.insert(register.stamp, 0);
         }
     }
-    let alive = if state.life.alive { ALIVE } else { 0 };
+    let alive = if alive { ALIVE } else { 0 };
     out.push(alive | if stamps.is_empty() { 0 } else { STAMPED });
     encode_stamp(life, dictionary, conn, out)?;
     if !stamps.is_empty() {
@@ -49,10 +45,9 @@ pub(crate) fn encode(
             encode_stamp(*stamp, dictionary, conn, out)?;
         }
     }
-    binary::encode_varint(state.fields.len() as u64, out);
-    for (name, register) in &state.fields {
-        let stamp = (register.version, register.base);
-        let stamp = stamps.get(&stamp);
+    binary::encode_varint(state.len() as u64, out);
+    for (name, register) in state.fields() {
+        let stamp = stamps.get(&register.stamp);
         let mut head = dictionary.names.intern(conn, name)? << 2;
         head |= if stamp.is_some() { FIELD_STAMPED } else { 0 };
         head |= if register.value.is_none() { FIELD_REMOVED } else { 0 };
@@ -60,7 +55,7 @@ pub(crate) fn encode(
         if let Some(&number) = stamp {
             binary::encode_varint(number, out);
         }
-        if let Some(value) = &register.value {
+        if let Some(value) = register.value {
             binary::encode_value(value, out);
         }
     }
@@ -82,7 +77,7 @@ pub(crate) fn decode(
 }
 
 fn encode_stamp(
-    (version, base): Stamp,
+    Stamp { version, base }: Stamp,
     dictionary: &mut Dictionary,
     conn: &Connection,
     out: &mut Vec<u8>,
@@ -128,8 +123,7 @@ impl Reader<'_> {
         if flags & !(ALIVE | STAMPED) != 0 {
             return Err(self.malformed("state flags"));
         }
-        let (version, base) = self.stamp()?;
-        let life = Life { version, base, alive: flags & ALIVE != 0 };
+        let life = Life { stamp: self.stamp()?, alive: flags & ALIVE != 0 };
         let mut stamps = Vec::new();
         if flags & STAMPED != 0 {
             // Not reserved ahead: the count is not yet proved by the bytes.
@@ -137,12 +131,12 @@ impl Reader<'_> {
                 stamps.push(self.stamp()?);
             }
         }
-        let mut state = RecordState { life, ..RecordState::default() };
+        let mut fields = Vec::new();
         for _ in 0..self.varint()? {
             let head = self.varint()?;
             let name = self.dictionary.names.entry(self.conn, head >> 2, self.at)?;
-            let (version, base) = match head & FIELD_STAMPED {
-                0 => (version, base),
+            let stamp = match head & FIELD_STAMPED {
+                0 => life.stamp,
                 _ => self.named_stamp(&stamps)?,
             };
             let value = match head & FIELD_REMOVED {
@@ -153,11 +147,9 @@ impl Reader<'_> {
                 }
                 _ => None,
             };
-            if state.fields.insert(name, Register { version, base, value }).is_some() {
-                return Err(self.malformed("a field's second register"));
-            }
+            fields.push((name, stamp, value));
         }
-        Ok(state)
+        RecordState::of_fields(life, fields).ok_or_else(|| self.malformed("order of fields"))
     }
 
     fn named_stamp(&mut self, stamps: &[Stamp]) -> Result<Stamp, Fault> {
@@ -166,7 +158,7 @@ impl Reader<'_> {
     }
 
     fn stamp(&mut self) -> Result<Stamp, Fault> {
-        Ok((self.version()?, self.version()?))
+        Ok(Stamp { version: self.version()?, base: self.version()? })
     }
 
     fn version(&mut self) -> Result<Version, Fault> {

@@ -37,7 +37,7 @@ pub async fn a_roll_names_exactly_what_exists<H: Harness>(harness: &H) {
         let expected = expected.into_iter().map(|(collection, key)| {
             let (collection, key) = (name(collection), RecordKey::Int(key));
             let state = &states[&(collection.clone(), key.clone())];
-            let (version, life) = (state.version(), state.life.version);
+            let (version, life) = (state.version(), state.life().stamp.version);
             // Only one was written to since.
             let (base, fields) = if life < version {
                 (life, vec![(name("n"), None)])

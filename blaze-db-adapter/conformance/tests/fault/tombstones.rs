@@ -47,7 +47,7 @@ impl FaultyDatabase {
     pub(super) async fn purge_now(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError> {
         let states = states(&self.memory).await?;
         let mut states = states.values();
-        let waits = states.any(|state| !state.exists() && !state.fields.is_empty());
+        let waits = states.any(|state| !state.exists() && !state.is_empty());
         let purged = match self.fault {
             Fault::PurgeForAll => self.memory.purge(u64::MAX).await?,
             Fault::PurgeWaitsForSilent => self.memory.purge(0).await?,
@@ -87,7 +87,7 @@ impl FaultyDatabase {
                 let states = states(&self.memory).await?;
                 for named in &mut roll.operations {
                     let place = (named.collection.clone(), named.key.clone());
-                    named.version = states[&place].life.version;
+                    named.version = states[&place].life().stamp.version;
                 }
             }
             _ => {}

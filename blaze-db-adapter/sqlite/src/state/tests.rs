@@ -1,9 +1,8 @@
 //! Round trips, sizes, and bytes that are no state.
 
-use std::collections::BTreeMap;
 
 use blaze_codec::{Hlc, Name, NodeId, Role, Value, Version};
-use blaze_db_adapter::{DatabaseError, Life, RecordState, Register};
+use blaze_db_adapter::{DatabaseError, Life, RecordState, Stamp};
 use rusqlite::Connection;
 
 use super::{decode, encode};
@@ -27,17 +26,17 @@ fn version(epoch: u64, hlc: u64, node: u8) -> Version {
 fn state(life: Life, fields: &[(&str, Version, Version, Option<Value>)]) -> RecordState {
     let fields = fields.iter().map(|(name, version, base, value)| {
         let (version, base) = (*version, *base);
-        (Name::new(name).unwrap(), Register { version, base, value: value.clone() })
+        (Name::new(name).unwrap(), Stamp { version, base }, value.clone())
     });
-    RecordState { life, fields: fields.collect::<BTreeMap<_, _>>() }
+    RecordState::of_fields(life, fields).unwrap()
 }
 
 fn samples() -> Vec<RecordState> {
     let born = version(0, 1 << 40, 1);
     let served = version(1 << 41, 1 << 41, 2);
     let after = version(1 << 41, 1 << 42, 1);
-    let alive = Life { version: born, base: Version::ZERO, alive: true };
-    let dead = Life { version: served, base: born, alive: false };
+    let alive = Life { stamp: Stamp { version: born, base: Version::ZERO }, alive: true };
+    let dead = Life { stamp: Stamp { version: served, base: born }, alive: false };
     let ones = |name| (name, born, Version::ZERO, Some(Value::Int(1)));
     vec![
         RecordState::default(),
