@@ -16,6 +16,7 @@ pub mod merge;
 mod observe;
 mod peers;
 mod size;
+mod staged;
 mod state;
 mod write;
 
@@ -32,5 +33,6 @@ pub use merge::{Conflict, Written};
 pub use observe::{Observed, Observer};
 pub use peers::{Purged, RegisteredPeer, settled};
 pub use size::{bytes_max as operation_bytes_max, write_bytes_max};
+pub use staged::{Merging, Parts, Staged, Stored, Touched};
 pub use state::{Life, RecordState, Register, Stamp};
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

@@ -254,8 +254,8 @@ impl RecordState {
             return;
         }
         let fields = self.fields().filter(|(_, register)| kept(*register));
-        let fields = fields
-            .map(|(name, register)| (name.clone(), register.stamp, register.value.cloned()));
+        let fields =
+            fields.map(|(name, register)| (name.clone(), register.stamp, register.value.cloned()));
         *self = Self::of_fields(life, fields).expect("names of a record ascend");
     }
 

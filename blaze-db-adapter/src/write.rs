@@ -131,54 +131,64 @@ pub fn check_count(writes: &[Write]) -> Result<(), WriteError> {
 }
 
 impl Stamper<'_> {
-    /// Makes the operations of a write, given the record's state, and joins them
-    /// into that state. An empty result means that nothing changes.
+    /// Adds the operations of a write, given the record's state, and joins them into that
+    /// state. If there is none, nothing changes.
     ///
     /// # Errors
     ///
     /// [`WriteError`] if the write can't be done, or if the transaction's bytes
-    /// exceed [`TRANSACTION_BYTES_MAX`]; `state` is then not to be stored.
+    /// exceed [`TRANSACTION_BYTES_MAX`]; neither `state` nor `operations` are to be stored
+    /// then.
     pub fn stamp(
         &mut self,
         write: &Write,
         state: &mut RecordState,
-    ) -> Result<Vec<Operation>, WriteError> {
-        let operations = self.operations(write, state)?;
-        for operation in &operations {
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), WriteError> {
+        let before = operations.len();
+        self.add(write, state, operations)?;
+        for operation in &operations[before..] {
             operation.check().map_err(|source| WriteError::Value {
                 collection: write.collection.clone(),
                 key: write.key.clone(),
                 source,
             })?;
+            self.bytes += size::bytes_max(operation);
         }
-        self.bytes += operations.iter().map(size::bytes_max).sum::<usize>();
         let (found, max) = (self.bytes, TRANSACTION_BYTES_MAX);
         if found > max {
             return Err(WriteError::TooLarge { found, max });
         }
-        Ok(operations)
+        Ok(())
     }
 
-    fn operations(
+    fn add(
         &mut self,
         write: &Write,
         state: &mut RecordState,
-    ) -> Result<Vec<Operation>, WriteError> {
+        operations: &mut Vec<Operation>,
+    ) -> Result<(), WriteError> {
         let Write { collection, key, kind } = write;
         key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
         match kind {
             WriteKind::Insert(_) if state.exists() => {
-                Err(WriteError::Exists { collection: collection.clone(), key: key.clone() })
+                return Err(WriteError::Exists {
+                    collection: collection.clone(),
+                    key: key.clone(),
+                });
             }
             WriteKind::Update(_) if !state.exists() => {
-                Err(WriteError::NotFound { collection: collection.clone(), key: key.clone() })
+                return Err(WriteError::NotFound {
+                    collection: collection.clone(),
+                    key: key.clone(),
+                });
             }
             WriteKind::Put(record) if state.exists() => {
-                Ok(self.update(write, state, difference(state, record)))
+                self.update(write, state, difference(state, record), operations);
             }
             WriteKind::Insert(record) | WriteKind::Put(record) => {
                 let change = Change::Insert(record.clone());
-                Ok(vec![self.operation(write, state, state.base(self.node), change)])
+                operations.push(self.operation(write, state, state.base(self.node), change));
             }
             WriteKind::Update(fields) => {
                 let differs = |(name, value): &(&Name, &Option<Value>)| {
@@ -186,13 +196,15 @@ impl Stamper<'_> {
                 };
                 let fields = fields.iter().filter(differs);
                 let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
-                Ok(self.update(write, state, fields))
+                self.update(write, state, fields, operations);
             }
             WriteKind::Delete if state.exists() => {
-                Ok(vec![self.operation(write, state, state.base(self.node), Change::Delete)])
+                let base = state.base(self.node);
+                operations.push(self.operation(write, state, base, Change::Delete));
             }
-            WriteKind::Delete => Ok(Vec::new()),
+            WriteKind::Delete => {}
         }
+        Ok(())
     }
 
     /// One operation for each base: fields that were last written together share it.
@@ -201,15 +213,15 @@ impl Stamper<'_> {
         write: &Write,
         state: &mut RecordState,
         fields: Vec<(Name, Option<Value>)>,
-    ) -> Vec<Operation> {
+        operations: &mut Vec<Operation>,
+    ) {
         let mut by_base: BTreeMap<Version, Vec<(Name, Option<Value>)>> = BTreeMap::new();
         for (name, value) in fields {
             by_base.entry(state.field_base(&name, self.node)).or_default().push((name, value));
         }
-        let by_base = by_base.into_iter();
-        by_base
-            .map(|(base, fields)| self.operation(write, state, base, Change::Update(fields)))
-            .collect()
+        for (base, fields) in by_base {
+            operations.push(self.operation(write, state, base, Change::Update(fields)));
+        }
     }
 
     fn operation(
@@ -261,7 +273,9 @@ fn difference(state: &RecordState, record: &Record) -> Vec<(Name, Option<Value>)
     for (name, _) in state.visible().filter(|(name, _)| record.get(name).is_none()) {
         fields.insert(name.clone(), None);
     }
-    for (name, value) in record.iter().filter(|(name, value)| state.visible_field(name) != Some(value)) {
+    for (name, value) in
+        record.iter().filter(|(name, value)| state.visible_field(name) != Some(value))
+    {
         fields.insert(name.clone(), Some(value.clone()));
     }
     fields.into_iter().collect()

@@ -19,6 +19,16 @@ fn stamper(clock: &mut HlcClock) -> Stamper<'_> {
     Stamper { clock, wall_ms: 5, node: node(1), role: Role::Client, forgotten: Hlc::ZERO, bytes: 0 }
 }
 
+fn stamp(
+    stamper: &mut Stamper<'_>,
+    write: &Write,
+    state: &mut RecordState,
+) -> Result<Vec<Operation>, WriteError> {
+    let mut operations = Vec::new();
+    stamper.stamp(write, state, &mut operations)?;
+    Ok(operations)
+}
+
 #[test]
 fn a_write_is_above_a_version_whose_epoch_is_ahead_of_its_clock() {
     let ahead = Version { epoch: Hlc::from_millis(900), hlc: Hlc::from_millis(1), node: node(2) };
@@ -44,13 +54,13 @@ fn a_client_writes_above_what_it_forgot() {
     let mut clock = HlcClock::default();
     let mut stamper = Stamper { forgotten: epoch, ..stamper(&mut clock) };
     let mut state = RecordState::default();
-    let inserted = stamper.stamp(&insert, &mut state).unwrap();
+    let inserted = stamp(&mut stamper, &insert, &mut state).unwrap();
     assert_eq!(inserted[0].version.epoch, epoch, "a server may have deleted it");
     let deleted = Operation { change: Change::Delete, ..inserted[0].clone() };
     // Something older of the record came since.
     let older = Version { epoch: Hlc::ZERO, ..deleted.version };
     let mut dead = common::fold(&[Operation { version: older, ..deleted }]).0;
-    assert_eq!(stamper.stamp(&insert, &mut dead).unwrap()[0].version.epoch, epoch);
+    assert_eq!(stamp(&mut stamper, &insert, &mut dead).unwrap()[0].version.epoch, epoch);
 }
 
 #[test]
@@ -91,13 +101,13 @@ fn a_refused_write_changes_nothing() {
     let mut stamper = stamper(&mut clock);
     let mut state = RecordState::default();
     let update = write(WriteKind::Update(BTreeMap::new()));
-    let refused = stamper.stamp(&update, &mut state);
+    let refused = stamp(&mut stamper, &update, &mut state);
     assert_eq!(refused, Err(WriteError::NotFound { collection: collection(), key: key() }));
     let long = Write {
         key: RecordKey::Text("x".repeat(RecordKey::BYTES_MAX + 1)),
         ..write(WriteKind::Delete)
     };
-    assert!(matches!(stamper.stamp(&long, &mut state), Err(WriteError::Key { .. })));
+    assert!(matches!(stamp(&mut stamper, &long, &mut state), Err(WriteError::Key { .. })));
     assert_eq!((state, stamper.bytes), (RecordState::default(), 0));
 }
 
@@ -105,8 +115,8 @@ fn a_refused_write_changes_nothing() {
 fn a_value_over_a_limit_is_refused() {
     let mut clock = HlcClock::default();
     let nested = (0..200).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
-    let refused = stamper(&mut clock)
-        .stamp(&write(WriteKind::Insert(record! { "a" => nested })), &mut RecordState::default());
+    let insert = write(WriteKind::Insert(record! { "a" => nested }));
+    let refused = stamp(&mut stamper(&mut clock), &insert, &mut RecordState::default());
     assert!(matches!(refused, Err(WriteError::Value { .. })), "{refused:?}");
 }
 
@@ -116,10 +126,10 @@ fn the_bytes_of_a_transaction_add_up_to_the_limit() {
     let mut stamper = stamper(&mut clock);
     let large = write(WriteKind::Insert(record! { "a" => "x".repeat(TRANSACTION_BYTES_MAX / 8) }));
     for number in 1..8 {
-        let done = stamper.stamp(&large, &mut RecordState::default());
+        let done = stamp(&mut stamper, &large, &mut RecordState::default());
         assert!(done.is_ok(), "write {number}: {:?}", done.err());
     }
-    let refused = stamper.stamp(&large, &mut RecordState::default());
+    let refused = stamp(&mut stamper, &large, &mut RecordState::default());
     let Err(WriteError::TooLarge { found, max }) = refused else { panic!("{refused:?}") };
     assert!(found > max && found < max + max / 8, "{found} of {max} bytes");
 }

@@ -14,8 +14,8 @@ type Plain = (Life, BTreeMap<Name, (Stamp, Option<Value>)>);
 
 fn plain(state: &RecordState) -> Plain {
     let fields = state.fields();
-    let fields = fields
-        .map(|(name, register)| (name.clone(), (register.stamp, register.value.cloned())));
+    let fields =
+        fields.map(|(name, register)| (name.clone(), (register.stamp, register.value.cloned())));
     (*state.life(), fields.collect())
 }
 

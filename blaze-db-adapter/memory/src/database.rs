@@ -1,17 +1,16 @@
 //! The adapter: each call runs to its end under one lock, without a wait inside.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Durability, Identity, Incoming, Joined, LiveFeed, Merged, Origin, Purged, RegisteredPeer,
-    Stamper, WallClock, Write, check_count, reach,
+    Durability, Identity, Incoming, Joined, LiveFeed, Merged, Merging, Origin, Purged,
+    RegisteredPeer, Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
 };
 
-use crate::store::{Staged, Store};
+use crate::store::Store;
 use crate::{MemoryOptions, Snapshot};
 
 /// A database in memory.
@@ -82,17 +81,15 @@ impl MemoryDatabase {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next seq for the operations and makes them visible. The lock is
-    /// held, so that seqs are pushed in their order.
-    fn install(
+    /// Makes a commit visible, under the next seq. The store is locked, so that seqs are
+    /// pushed in their order.
+    fn push(
         &self,
-        store: &mut Store,
-        (origin, roots): (Origin, Vec<Checkpoint>),
+        origin: Origin,
+        roots: Vec<Checkpoint>,
         operations: Vec<Operation>,
-        staged: Staged<'_>,
     ) -> Arc<Committed> {
         let seq = self.feed.head().next();
-        store.install(seq, &operations, staged);
         let committed = Arc::new(Committed::new(seq, origin, operations).with_roots(roots));
         self.feed.push([committed.clone()]);
         committed
@@ -143,61 +140,41 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut clock = store.clock.clone();
         let (node, role, forgotten) = (store.node, store.role, store.forgotten.epoch);
         let mut stamper = Stamper { clock: &mut clock, wall_ms, node, role, forgotten, bytes: 0 };
-        let mut staged = Staged::new();
+        let mut staged = Staged::new(writes.len());
         let mut operations = Vec::with_capacity(writes.len());
+        let load = |collection: &_, key: &_| Ok::<_, WriteError>(store.load(collection, key));
         for write in &writes {
-            let state = staged
-                .entry((&write.collection, &write.key))
-                .or_insert_with(|| store.state(&write.collection, &write.key));
-            operations.extend(stamper.stamp(write, state)?);
+            staged.write(write, &mut stamper, &mut operations, load)?;
         }
         store.clock = clock;
         if operations.is_empty() {
             return Ok(Arc::new(Committed::new(self.feed.head(), Origin::Local, operations)));
         }
-        Ok(self.install(&mut store, (Origin::Local, Vec::new()), operations, staged))
+        store.install(self.feed.head().next(), staged.into_changed());
+        Ok(self.push(Origin::Local, Vec::new(), operations))
     }
 
     async fn merge(&self, incoming: Incoming) -> Result<Merged, DatabaseError> {
         let mut store = self.open()?;
-        let (mut staged, mut conflicts) = (Staged::new(), Vec::new());
-        let (mut effective, mut changed) = (Vec::new(), BTreeSet::new());
-        let (mut whole, mut most) = (BTreeSet::new(), Joined::Nothing);
+        let mut staged = Staged::new(incoming.operations.len());
+        let (mut merging, mut clock) = (Merging::default(), store.clock.clone());
+        let load = |collection: &_, key: &_| Ok::<_, DatabaseError>(store.load(collection, key));
         for operation in &incoming.operations {
-            store.clock.observe(operation.version.hlc.max(operation.version.epoch));
-            let place = (&operation.collection, &operation.key);
-            let state = staged.entry(place).or_insert_with(|| store.state(place.0, place.1));
-            let stored = store.changed(place.0, place.1).filter(|_| !changed.contains(&place));
-            let joined = incoming.join(operation, state, stored, store.forgotten, &mut conflicts);
-            most = most.max(joined);
-            match joined {
-                Joined::Nothing => continue,
-                Joined::Changed | Joined::Anew => {}
-                Joined::Whole => {
-                    whole.insert(place);
-                }
-            }
-            changed.insert(place);
-            effective.push(operation);
+            clock.observe(operation.version.hlc.max(operation.version.epoch));
+            staged.join(&incoming, operation, store.forgotten, &mut merging, load)?;
         }
+        store.clock = clock;
         if let Some(reached) = incoming.checkpoint {
             reach(store.checkpoints.entry(incoming.peer).or_default(), reached);
         }
-        if effective.is_empty() {
-            return Ok(Merged { committed: None, conflicts });
+        if staged.is_empty() {
+            return Ok(Merged { committed: None, conflicts: merging.conflicts });
         }
-        let operations = effective.into_iter().flat_map(|operation| {
-            let place = (&operation.collection, &operation.key);
-            match (whole.contains(&place), changed.remove(&place)) {
-                (false, _) => vec![operation.clone()],
-                (true, true) => staged[&place].operations(place.0, place.1),
-                (true, false) => Vec::new(),
-            }
-        });
-        let operations: Vec<_> = operations.collect();
-        let source = incoming.source(most);
-        let committed = self.install(&mut store, source, operations, staged);
-        Ok(Merged { committed: Some(committed), conflicts })
+        let parts = staged.parts(&merging);
+        store.install(self.feed.head().next(), staged.into_changed());
+        let (origin, roots) = incoming.source(merging.most.unwrap_or(Joined::Nothing));
+        let committed = self.push(origin, roots, parts.of(incoming.operations));
+        Ok(Merged { committed: Some(committed), conflicts: merging.conflicts })
     }
 
     async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError> {

@@ -3,19 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use blaze_codec::{
-    HlcClock, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Version,
-};
+use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Record, RecordKey, Role, Seq, Version};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
-    RegisteredPeer, operation_bytes_max, settled,
+    RegisteredPeer, Stored, Touched, operation_bytes_max, settled,
 };
 
-/// States of a transaction that are not stored yet.
-pub(crate) type Staged<'a> = BTreeMap<(&'a Name, &'a RecordKey), RecordState>;
-
 /// A place in the feed: the seq, and the record's number within it.
-type Position = (Seq, usize);
+pub(crate) type Position = (Seq, usize);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -60,39 +55,40 @@ impl Store {
         }
     }
 
-    /// What is known of a record; nothing if it was never heard of.
-    pub(crate) fn state(&self, collection: &Name, key: &RecordKey) -> RecordState {
+    /// Where a record is and what is known of it; nothing if it was never heard of.
+    pub(crate) fn load(
+        &self,
+        collection: &Name,
+        key: &RecordKey,
+    ) -> (Stored<Option<Position>>, RecordState) {
         let entry = self.collections.get(collection).and_then(|records| records.get(key));
-        entry.map(|entry| entry.state.clone()).unwrap_or_default()
+        let Some(Entry { state, changed }) = entry else { return Default::default() };
+        (Stored { seq: Some(changed.0), place: Some(*changed) }, state.clone())
     }
 
-    /// The seq at which a record last changed.
-    pub(crate) fn changed(&self, collection: &Name, key: &RecordKey) -> Option<Seq> {
-        Some(self.collections.get(collection)?.get(key)?.changed.0)
-    }
-
-    /// Stores the states that `operations` changed, in the order of the first
-    /// change of each, and moves their records to `seq` in the feed.
+    /// Stores the states of a transaction, and moves their records to `seq` in the feed.
     pub(crate) fn install<'a>(
         &mut self,
         seq: Seq,
-        operations: &'a [Operation],
-        mut staged: Staged<'a>,
+        records: impl Iterator<Item = Touched<'a, Option<Position>>>,
     ) {
         if let Some(change) = self.lineage.commit(seq) {
             self.lineage.apply(change);
         }
-        let mut number = 0;
-        for Operation { collection, key, .. } in operations {
-            let Some(state) = staged.remove(&(collection, key)) else { continue };
-            let changed = (seq, number);
-            number += 1;
-            let records = self.collections.entry(collection.clone()).or_default();
-            let old = records.insert(key.clone(), Entry { state, changed });
-            if let Some(old) = old {
-                self.feed.remove(&old.changed);
+        for (number, Touched { collection, key, stored, state, .. }) in records.enumerate() {
+            if let Some(before) = stored.place {
+                self.feed.remove(&before);
             }
+            let changed = (seq, number);
             self.feed.insert(changed, (collection.clone(), key.clone()));
+            let entry = Entry { state, changed };
+            match self.collections.get_mut(collection) {
+                Some(records) => drop(records.insert(key.clone(), entry)),
+                None => {
+                    let records = BTreeMap::from([(key.clone(), entry)]);
+                    self.collections.insert(collection.clone(), records);
+                }
+            }
         }
     }
 

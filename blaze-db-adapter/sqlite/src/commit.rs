@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use blaze_codec::{
     Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
-    Role, Seq, Version,
+    RecordKey, Role, Seq, Version,
 };
 use blaze_db_adapter::{
-    Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Origin,
-    RecordState, Stamper, TRANSACTION_WRITES_MAX, WallClock, Write, WriteError, check_count,
+    Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Merging,
+    Origin, Parts, RecordState, Staged, Stamper, Stored, TRANSACTION_WRITES_MAX, Touched,
+    WallClock, Write, WriteError, check_count,
 };
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OptionalExtension};
@@ -20,10 +21,6 @@ use crate::fault::{Fault, Undone};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::{schema, state};
-
-mod staged;
-
-use staged::{Part, Staged, Touched};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
 /// a page that changes often is written back once for many commits, which nearly
@@ -85,6 +82,14 @@ pub(crate) struct Writing {
     written_back: u32,
 }
 
+/// Where a record is in the table.
+#[derive(Debug, Default)]
+struct Place {
+    /// Its key, as stored.
+    key: Vec<u8>,
+    position: Option<i64>,
+}
+
 /// A request whose changes are written, but not yet committed.
 #[derive(Debug)]
 pub(crate) struct Applied {
@@ -94,8 +99,8 @@ pub(crate) struct Applied {
     changed: bool,
     /// A commit's operations.
     operations: Vec<Operation>,
-    /// What the commit has of each of a merge's operations.
-    parts: Vec<Part>,
+    /// What the commit has of a merge's operations.
+    parts: Parts,
     /// The greatest of what became of them.
     most: Joined,
     conflicts: Vec<Conflict>,
@@ -279,13 +284,11 @@ impl Writing {
         let (node, role, wall_ms) = (self.identity.node, self.identity.role, self.wall.now_ms());
         let (clock_now, forgotten) = (&mut clock, self.forgotten.epoch);
         let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
-        let mut staged = Staged::default();
+        let mut staged = Staged::new(writes.len());
         let mut operations = Vec::with_capacity(writes.len());
         for write in writes {
-            let place = staged.place(self, &write.collection, &write.key)?;
-            let made = stamper.stamp(write, &mut staged.records[place].state)?;
-            staged.mark(place, !made.is_empty());
-            operations.extend(made);
+            let load = |collection: &Name, key: &RecordKey| self.load(collection, key);
+            staged.write(write, &mut stamper, &mut operations, load)?;
         }
         self.advance(clock)?;
         let changed = self.store(&staged)?;
@@ -294,24 +297,14 @@ impl Writing {
 
     fn merge(&mut self, incoming: &Incoming) -> Result<Applied, Fault> {
         let mut clock = self.clock.clone();
-        let mut staged = Staged::default();
-        let mut places = Vec::with_capacity(incoming.operations.len());
-        let (mut conflicts, mut most) = (Vec::new(), Joined::Nothing);
-        let forgotten = self.forgotten;
+        let mut staged = Staged::new(incoming.operations.len());
+        let (mut merging, forgotten) = (Merging::default(), self.forgotten);
         for operation in &incoming.operations {
-            let Operation { collection, key, .. } = operation;
             clock.observe(operation.version.hlc.max(operation.version.epoch));
-            let place = staged.place(self, collection, key)?;
-            let Touched { state, position, changed, whole, .. } = &mut staged.records[place];
-            let stored = position.filter(|_| !*changed).map(schema::seq_of);
-            let joined = incoming.join(operation, state, stored, forgotten, &mut conflicts);
-            most = most.max(joined);
-            *whole |= joined == Joined::Whole;
-            let effective = joined != Joined::Nothing;
-            staged.mark(place, effective);
-            places.push(effective.then_some(place));
+            let load = |collection: &Name, key: &RecordKey| self.load(collection, key);
+            staged.join(incoming, operation, forgotten, &mut merging, load)?;
         }
-        let (found, max) = (staged.changed.len(), TRANSACTION_WRITES_MAX);
+        let (found, max) = (staged.len(), TRANSACTION_WRITES_MAX);
         if found > max {
             return Err(WriteError::TooMany { found, max }.into());
         }
@@ -320,8 +313,9 @@ impl Writing {
         if let Some(reached) = incoming.checkpoint {
             self.reach(incoming.peer, reached)?;
         }
-        let operations = incoming.operations.iter().zip(places);
-        let parts = operations.map(|(operation, place)| staged.part(operation, place)).collect();
+        let parts = staged.parts(&merging);
+        let Merging { conflicts, most, .. } = merging;
+        let most = most.unwrap_or(Joined::Nothing);
         Ok(Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) })
     }
 
@@ -366,24 +360,37 @@ impl Writing {
     }
 
     /// What is known of a record, and where it is.
-    fn load(&mut self, collection: &Name, key: &[u8]) -> Result<(Option<i64>, RecordState), Fault> {
+    fn load(
+        &mut self,
+        collection: &Name,
+        key: &RecordKey,
+    ) -> Result<(Stored<Place>, RecordState), Fault> {
+        key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
+        let key = key.to_bytes();
         let Self { conn, dictionary, .. } = self;
+        let unknown = |key| {
+            (Stored { seq: None, place: Place { key, position: None } }, RecordState::default())
+        };
         let Some(collection) = dictionary.names.cached(collection) else {
-            return Ok((None, RecordState::default()));
+            return Ok(unknown(key));
         };
         let select = "SELECT position, state FROM records WHERE collection = ?1 AND key = ?2";
         let mut select = conn.prepare_cached(select)?;
-        let mut rows = select.query((collection.cast_signed(), key))?;
-        let Some(row) = rows.next()? else { return Ok((None, RecordState::default())) };
+        let mut rows = select.query((collection.cast_signed(), &key))?;
+        let Some(row) = rows.next()? else { return Ok(unknown(key)) };
         let malformed = |_| DecodeError::Malformed { what: "state", at: 0 };
         let bytes = row.get_ref(1)?.as_blob().map_err(malformed)?;
-        Ok((Some(row.get(0)?), state::decode(bytes, dictionary, conn)?))
+        let (position, state) = (row.get(0)?, state::decode(bytes, dictionary, conn)?);
+        let place = Place { key, position: Some(position) };
+        Ok((Stored { seq: Some(schema::seq_of(position)), place }, state))
     }
 
     /// Moves the changed records to the end of the feed, under the next seq. The
     /// last of them keeps the clock.
-    fn store(&mut self, staged: &Staged<'_>) -> rusqlite::Result<bool> {
-        let Some(&last) = staged.changed.last() else { return Ok(false) };
+    fn store(&mut self, staged: &Staged<'_, Place>) -> rusqlite::Result<bool> {
+        if staged.is_empty() {
+            return Ok(false);
+        }
         let seq = self.seq.next();
         if let Some(change) = self.lineage.commit(seq) {
             schema::store_span(&self.conn, change)?;
@@ -396,18 +403,18 @@ impl Writing {
         let update = "UPDATE records SET position = ?1, live = ?2, clock = ?3, state = ?4 WHERE position = ?5";
         let mut update = conn.prepare_cached(update)?;
         let mut bytes = Vec::new();
-        for (number, &place) in staged.changed.iter().enumerate() {
-            let record = &staged.records[place];
+        for (number, Touched { collection, stored, state, .. }) in staged.changed().enumerate() {
             bytes.clear();
-            state::encode(&record.state, dictionary, conn, &mut bytes)?;
-            let (position, live) = (schema::position(seq, number), schema::live(&record.state));
-            let clock = (place == last).then(|| self.clock.last().to_bits().cast_signed());
-            if let Some(old) = record.position {
-                update.execute((position, live, clock, &bytes, old))?;
+            state::encode(state, dictionary, conn, &mut bytes)?;
+            let (position, live) = (schema::position(seq, number), schema::live(state));
+            let is_last = number + 1 == staged.len();
+            let clock = is_last.then(|| self.clock.last().to_bits().cast_signed());
+            let Place { key, position: before } = &stored.place;
+            if let Some(before) = before {
+                update.execute((position, live, clock, &bytes, before))?;
             } else {
-                let collection = dictionary.names.intern(conn, record.collection)?;
-                let collection = collection.cast_signed();
-                insert.execute((position, collection, live, clock, &record.key, &bytes))?;
+                let collection = dictionary.names.intern(conn, collection)?.cast_signed();
+                insert.execute((position, collection, live, clock, key, &bytes))?;
             }
         }
         self.seq = seq;
@@ -418,7 +425,7 @@ impl Writing {
 
 impl Applied {
     fn nothing(head: Seq) -> Self {
-        let (operations, parts, conflicts) = (Vec::new(), Vec::new(), Vec::new());
+        let (operations, parts, conflicts) = (Vec::new(), Parts::default(), Vec::new());
         let most = Joined::Nothing;
         Self { head, changed: false, operations, parts, most, conflicts, done: None }
     }
@@ -433,13 +440,8 @@ impl Applied {
             Request::Merge(incoming) => {
                 let (origin, roots) = incoming.source(self.most);
                 let committed = self.changed.then(|| {
-                    let came = incoming.operations.into_iter().zip(self.parts);
-                    let operations = came.flat_map(|(operation, part)| match part {
-                        Part::Nothing => Vec::new(),
-                        Part::Operation => vec![operation],
-                        Part::Record(operations) => operations,
-                    });
-                    let committed = Committed::new(self.head, origin, operations.collect());
+                    let operations = self.parts.of(incoming.operations);
+                    let committed = Committed::new(self.head, origin, operations);
                     Arc::new(committed.with_roots(roots))
                 });
                 Done::Merge(Merged { committed, conflicts: self.conflicts })

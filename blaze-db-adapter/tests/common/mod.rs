@@ -130,7 +130,9 @@ impl Author {
         let Self { node, role, clock, state } = self;
         let mut stamper =
             Stamper { clock, wall_ms, node: *node, role: *role, forgotten: Hlc::ZERO, bytes: 0 };
-        stamper.stamp(&write, state).unwrap_or_default()
+        let mut operations = Vec::new();
+        let done = stamper.stamp(&write, state, &mut operations);
+        done.map(|()| operations).unwrap_or_default()
     }
 
     pub(crate) fn set(&mut self, field: &str, value: i64, wall_ms: u64) -> Operation {

@@ -1,6 +1,5 @@
 //! Round trips, sizes, and bytes that are no state.
 
-
 use blaze_codec::{Hlc, Name, NodeId, Role, Value, Version};
 use blaze_db_adapter::{DatabaseError, Life, RecordState, Stamp};
 use rusqlite::Connection;

@@ -1,0 +1,230 @@
+//! What a transaction does to records, each of which is read once.
+
+use std::collections::HashMap;
+
+use blaze_codec::{Name, Operation, RecordKey, Seq, Version};
+
+use crate::{Conflict, Incoming, Joined, RecordState, Stamper, Write, WriteError};
+
+/// The records that a transaction touches, and what it does to them. Every adapter's
+/// `commit` and `merge` goes through it; `S` is what the adapter wants to keep of where a
+/// record is stored.
+#[derive(Debug)]
+pub struct Staged<'a, S> {
+    records: Vec<Touched<'a, S>>,
+    /// Where each is among them; empty as long as they came in ascending order.
+    places: HashMap<(&'a Name, &'a RecordKey), usize>,
+    /// The changed ones, in the order of the first change of each.
+    changed: Vec<usize>,
+}
+
+/// A record that a transaction touches.
+#[derive(Debug)]
+pub struct Touched<'a, S> {
+    /// Its collection.
+    pub collection: &'a Name,
+    /// Its key.
+    pub key: &'a RecordKey,
+    /// Where it is stored.
+    pub stored: Stored<S>,
+    /// What is known of it, as the transaction leaves it.
+    pub state: RecordState,
+    changed: bool,
+    /// Whether a merge's commit has all of it.
+    whole: bool,
+}
+
+/// What an adapter has of a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stored<S> {
+    /// The seq at which it last changed; `None` if it isn't stored.
+    pub seq: Option<Seq>,
+    /// What the adapter wants to keep.
+    pub place: S,
+}
+
+/// What became of the operations of a merge, one after the other.
+#[derive(Debug, Default)]
+pub struct Merging {
+    /// The losers of true conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// The greatest of what became of them.
+    pub most: Option<Joined>,
+    /// The record of each that is a part of the commit.
+    effective: Vec<Option<usize>>,
+}
+
+/// What a merge's commit has of the operations that came.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Empty if it has all, as they came.
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Nothing,
+    AsItCame,
+    /// All of the record instead.
+    Record(Vec<Operation>),
+}
+
+impl<'a, S> Staged<'a, S> {
+    /// A transaction of about so many operations, that hasn't touched anything.
+    pub fn new(count: usize) -> Self {
+        let (records, changed) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        Self { records, places: HashMap::new(), changed }
+    }
+
+    /// Does a local write to its record, and adds the operations that this makes. `load`
+    /// tells what is stored of a record that the transaction hasn't touched yet.
+    ///
+    /// # Errors
+    ///
+    /// If the write can't be done, or the record not be read; nothing of the transaction
+    /// is to be stored then.
+    pub fn write<E: From<WriteError>>(
+        &mut self,
+        write: &'a Write,
+        stamper: &mut Stamper<'_>,
+        operations: &mut Vec<Operation>,
+        load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
+    ) -> Result<(), E> {
+        let place = self.place(&write.collection, &write.key, load)?;
+        let before = operations.len();
+        stamper.stamp(write, &mut self.records[place].state, operations)?;
+        if operations.len() > before {
+            self.mark(place);
+        }
+        Ok(())
+    }
+
+    /// Joins one of a peer's operations into its record. `forgotten` is the greatest
+    /// version of the tombstones that are gone, [`Version::ZERO`] if none is.
+    ///
+    /// # Errors
+    ///
+    /// If the record can't be read; nothing of the transaction is to be stored then.
+    pub fn join<E>(
+        &mut self,
+        incoming: &Incoming,
+        operation: &'a Operation,
+        forgotten: Version,
+        merging: &mut Merging,
+        load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
+    ) -> Result<(), E> {
+        let place = self.place(&operation.collection, &operation.key, load)?;
+        let Touched { state, stored, changed, whole, .. } = &mut self.records[place];
+        let seq = stored.seq.filter(|_| !*changed);
+        let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
+        *whole |= joined == Joined::Whole;
+        merging.most = merging.most.max(Some(joined));
+        let effective = joined != Joined::Nothing;
+        merging.effective.push(effective.then_some(place));
+        if effective {
+            self.mark(place);
+        }
+        Ok(())
+    }
+
+    /// How many records changed.
+    pub const fn len(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Whether nothing changed.
+    pub const fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// The records that changed, in the order of the first change of each.
+    pub fn changed(&self) -> impl Iterator<Item = &Touched<'a, S>> {
+        self.changed.iter().map(|&place| &self.records[place])
+    }
+
+    /// The same, moved out.
+    pub fn into_changed(self) -> impl Iterator<Item = Touched<'a, S>> {
+        let Self { records, changed, .. } = self;
+        let mut records: Vec<_> = records.into_iter().map(Some).collect();
+        changed.into_iter().filter_map(move |place| records[place].take())
+    }
+
+    /// What the commit of a merge has of its operations.
+    pub fn parts(&self, merging: &Merging) -> Parts {
+        let is_whole = |place: usize| self.records[place].whole;
+        if merging.effective.iter().all(|place| place.is_some_and(|place| !is_whole(place))) {
+            return Parts::default();
+        }
+        let mut told = vec![false; self.records.len()];
+        let part = |place: &Option<usize>| match *place {
+            None => Part::Nothing,
+            Some(place) if !is_whole(place) => Part::AsItCame,
+            // Where it first changed, and there only.
+            Some(place) if std::mem::replace(&mut told[place], true) => Part::Nothing,
+            Some(place) => {
+                let Touched { collection, key, state, .. } = &self.records[place];
+                Part::Record(state.operations(collection, key))
+            }
+        };
+        Parts { parts: merging.effective.iter().map(part).collect() }
+    }
+
+    fn mark(&mut self, place: usize) {
+        if !std::mem::replace(&mut self.records[place].changed, true) {
+            self.changed.push(place);
+        }
+    }
+
+    /// The place of a record, which is read if the transaction meets it first.
+    fn place<E>(
+        &mut self,
+        collection: &'a Name,
+        key: &'a RecordKey,
+        load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
+    ) -> Result<usize, E> {
+        let next = self.records.len();
+        if self.places.is_empty() {
+            let last = self.records.last().map(|last| (last.collection, last.key));
+            match last.map(|last| last.cmp(&(collection, key))) {
+                None | Some(std::cmp::Ordering::Less) => {}
+                Some(std::cmp::Ordering::Equal) => return Ok(next - 1),
+                Some(std::cmp::Ordering::Greater) => self.index(),
+            }
+        }
+        if let Some(&place) = self.places.get(&(collection, key)) {
+            return Ok(place);
+        }
+        let (stored, state) = load(collection, key)?;
+        self.records.push(Touched { collection, key, stored, state, changed: false, whole: false });
+        if !self.places.is_empty() {
+            self.places.insert((collection, key), next);
+        }
+        Ok(next)
+    }
+
+    /// Makes the records known by their names, from now on.
+    fn index(&mut self) {
+        self.places.reserve(self.records.capacity());
+        for (place, record) in self.records.iter().enumerate() {
+            self.places.insert((record.collection, record.key), place);
+        }
+    }
+}
+
+impl Parts {
+    /// What the commit has, of what came.
+    pub fn of(self, came: Vec<Operation>) -> Vec<Operation> {
+        if self.parts.is_empty() {
+            return came;
+        }
+        let mut operations = Vec::with_capacity(came.len());
+        for (operation, part) in came.into_iter().zip(self.parts) {
+            match part {
+                Part::Nothing => {}
+                Part::AsItCame => operations.push(operation),
+                Part::Record(record) => operations.extend(record),
+            }
+        }
+        operations
+    }
+}
