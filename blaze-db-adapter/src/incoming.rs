@@ -65,9 +65,10 @@ impl Incoming {
             return bury(operation, state);
         }
         let (existed, before) = (state.exists(), state.life().stamp.version);
+        let had_fields = !state.is_empty();
         if state.merge(operation, conflicts) {
             let begins = state.exists() && state.life().stamp.version > before;
-            let outlived = begins && has_more(state, operation);
+            let outlived = begins && had_fields && has_more(state, operation);
             let written = |version: Version| (version.epoch, version.hlc);
             let anew = !existed && written(operation.version) <= written(forgotten);
             return match (outlived, anew) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::transaction::commit;
 
 /// What can be stored as a record: a [`Record`], or a reference to a type that is
 /// [`Serialize`] with named fields.
@@ -170,7 +171,7 @@ impl Collection {
 
     async fn write(&self, key: impl Into<RecordKey>, kind: WriteKind) -> Result<(), Error> {
         let write = Write { collection: self.name()?, key: key.into(), kind };
-        self.adapter.commit(vec![write]).await?;
+        commit(self.adapter.as_ref(), vec![write]).await?;
         Ok(())
     }
 }

@@ -126,6 +126,22 @@ impl Transaction {
     /// [`Error::Database`] if a write can't be done or the database fails;
     /// nothing was written.
     pub async fn commit(self) -> Result<Seq, Error> {
-        Ok(self.adapter.commit(self.writes).await?.seq())
+        commit(self.adapter.as_ref(), self.writes).await
     }
+}
+
+/// Records that are written for one unit of tokio's budget, of which a task has 128 until
+/// it is to let others run: about as much work as tokio's own operations are.
+const WRITES_A_UNIT: usize = 32;
+
+/// Commits. A task that does nothing else leaves its thread to the sessions now and then,
+/// or they fall behind and have to read back what they could have sent at once.
+pub(crate) async fn commit(
+    adapter: &dyn DatabaseAdapter,
+    writes: Vec<Write>,
+) -> Result<Seq, Error> {
+    for _ in 0..=writes.len() / WRITES_A_UNIT {
+        tokio::task::coop::consume_budget().await;
+    }
+    Ok(adapter.commit(writes).await?.seq())
 }

@@ -1,6 +1,7 @@
 //! The three maps: records, the feed's index, checkpoints.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Record, RecordKey, Role, Seq, Version};
@@ -26,15 +27,22 @@ pub(crate) struct Store {
     purged: Seq,
     /// The greatest version of those.
     pub(crate) forgotten: Version,
-    collections: BTreeMap<Name, BTreeMap<RecordKey, Entry>>,
-    /// Each record once, where it last changed.
-    feed: BTreeMap<Position, (Name, RecordKey)>,
+    collections: BTreeMap<Name, BTreeMap<RecordKey, Held>>,
+    /// Of each commit, the records that haven't changed since, each in its place.
+    feed: BTreeMap<Seq, Commit>,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct Held {
     state: RecordState,
     changed: Position,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Commit {
+    records: Vec<Option<(Name, RecordKey)>>,
+    /// How many are left.
+    left: usize,
 }
 
 impl Store {
@@ -61,8 +69,11 @@ impl Store {
         collection: &Name,
         key: &RecordKey,
     ) -> (Stored<Option<Position>>, RecordState) {
-        let entry = self.collections.get(collection).and_then(|records| records.get(key));
-        let Some(Entry { state, changed }) = entry else { return Default::default() };
+        let Some(records) = self.collections.get(collection) else { return Default::default() };
+        // Keys mostly ascend with time, and what is beyond the last needs no search.
+        let beyond = records.last_key_value().is_some_and(|(last, _)| last < key);
+        let held = if beyond { None } else { records.get(key) };
+        let Some(Held { state, changed }) = held else { return Default::default() };
         (Stored { seq: Some(changed.0), place: Some(*changed) }, state.clone())
     }
 
@@ -75,32 +86,54 @@ impl Store {
         if let Some(change) = self.lineage.commit(seq) {
             self.lineage.apply(change);
         }
+        let mut commit = Commit::default();
         for (number, Touched { collection, key, stored, state, .. }) in records.enumerate() {
             if let Some(before) = stored.place {
-                self.feed.remove(&before);
+                self.leave(before);
             }
-            let changed = (seq, number);
-            self.feed.insert(changed, (collection.clone(), key.clone()));
-            let entry = Entry { state, changed };
+            commit.records.push(Some((collection.clone(), key.clone())));
+            let held = Held { state, changed: (seq, number) };
             match self.collections.get_mut(collection) {
-                Some(records) => drop(records.insert(key.clone(), entry)),
+                Some(records) => drop(records.insert(key.clone(), held)),
                 None => {
-                    let records = BTreeMap::from([(key.clone(), entry)]);
+                    let records = BTreeMap::from([(key.clone(), held)]);
                     self.collections.insert(collection.clone(), records);
                 }
             }
         }
+        commit.left = commit.records.len();
+        self.feed.insert(seq, commit);
+    }
+
+    /// Takes a record out of the feed.
+    fn leave(&mut self, (seq, number): Position) {
+        let Entry::Occupied(mut commit) = self.feed.entry(seq) else { return };
+        commit.get_mut().records[number] = None;
+        commit.get_mut().left -= 1;
+        if commit.get().left == 0 {
+            commit.remove();
+        }
+    }
+
+    /// The feed after a seq: each record once, where it last changed.
+    fn feed(&self, after: Seq) -> impl Iterator<Item = (Seq, &Name, &RecordKey, &RecordState)> {
+        let commits = self.feed.range(after.next()..);
+        commits.flat_map(move |(&seq, commit)| {
+            commit.records.iter().flatten().map(move |(collection, key)| {
+                (seq, collection, key, &self.collections[collection][key].state)
+            })
+        })
     }
 
     pub(crate) fn changes(&self, after: Seq, limit: ChangesLimit, head: Seq) -> ChangeSet {
         let (mut records, mut bytes, mut through) = (0, 0, after);
         let mut operations = Vec::new();
-        for (&(seq, _), (collection, key)) in self.feed.range((after.next(), 0)..) {
+        for (seq, collection, key, state) in self.feed(after) {
             let full = records >= limit.records.max(1) || bytes >= limit.bytes.max(1);
             if full && seq > through {
                 return ChangeSet { operations, through, more: true };
             }
-            let described = self.collections[collection][key].state.operations(collection, key);
+            let described = state.operations(collection, key);
             records += 1;
             bytes += described.iter().map(operation_bytes_max).sum::<usize>();
             operations.extend(described);
@@ -125,27 +158,31 @@ impl Store {
     pub(crate) fn purge(&mut self, head: Seq, silent_since_ms: u64) -> Purged {
         let peers: Vec<_> = self.peers.values().cloned().collect();
         let through = settled(&peers, head, silent_since_ms);
-        let mut removed = 0;
-        self.feed.retain(|&(seq, _), (collection, key)| {
-            let Some(records) = self.collections.get_mut(collection) else { return true };
-            let may_go = |entry: &&Entry| seq <= through && entry.state.is_tombstone();
-            let Some(dead) = records.get(key).filter(may_go) else { return true };
-            self.forgotten = self.forgotten.max(dead.state.version());
-            self.purged = self.purged.max(seq);
-            records.remove(key);
-            removed += 1;
-            false
-        });
+        let dead: Vec<_> = self
+            .feed(Seq::ZERO)
+            .take_while(|(seq, ..)| *seq <= through)
+            .filter(|(.., state)| state.is_tombstone())
+            .map(|(_, collection, key, _)| (collection.clone(), key.clone()))
+            .collect();
+        let removed = dead.len() as u64;
+        for (collection, key) in dead {
+            let records = self.collections.get_mut(&collection);
+            let Some(Held { state, changed }) = records.and_then(|all| all.remove(&key)) else {
+                continue;
+            };
+            self.forgotten = self.forgotten.max(state.version());
+            self.purged = self.purged.max(changed.0);
+            self.leave(changed);
+        }
         Purged { removed, through: self.purged }
     }
 
     pub(crate) fn roll(&self, after: Seq, through: Seq, count: usize) -> ChangeSet {
         let (mut operations, mut reached) = (Vec::new(), after);
-        for (&(seq, _), (collection, key)) in self.feed.range((after.next(), 0)..) {
+        for (seq, collection, key, state) in self.feed(after) {
             if seq > through {
                 break;
             }
-            let state = &self.collections[collection][key].state;
             if !state.exists() {
                 continue;
             }
