@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use blaze_codec::message::{Compression, CompressionSet};
@@ -15,6 +16,7 @@ use blaze_sync_protocol::{
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -131,11 +133,19 @@ impl<'a> Driver<'a> {
         let sleep = sleep_until(self.deadline());
         tokio::pin!(sleep);
         while result.is_ok() {
-            result = self.step(receiver.as_mut(), sleep.as_mut(), cancel).await;
-            // It may have come nearer.
-            if self.deadline() < sleep.deadline() {
-                sleep.as_mut().reset(self.deadline());
-            }
+            // A peer that always has something to say leaves its thread to others, too.
+            consume_budget().await;
+            result = if cancel.is_cancelled() {
+                self.close().await
+            } else if let Some(handled) = self.at_hand(receiver.as_mut()) {
+                handled
+            } else {
+                // It may have come nearer.
+                if self.deadline() < sleep.deadline() {
+                    sleep.as_mut().reset(self.deadline());
+                }
+                self.wait(receiver.as_mut(), sleep.as_mut(), cancel).await
+            };
         }
         self.finish_merge().await;
         // What is left to send is the goodbye; a peer that is gone can't take it.
@@ -144,8 +154,44 @@ impl<'a> Driver<'a> {
         result.err().unwrap_or(SessionError::Closed)
     }
 
+    /// Handles one thing that needn't be waited for, if there is one. To wait is to tell
+    /// everything that could happen whom to wake, and to take that back.
+    fn at_hand(&mut self, receiver: &mut dyn FrameReceiver) -> Option<Result<(), SessionError>> {
+        if self.renewals.has_changed().unwrap_or(false) {
+            self.renewals.mark_unchanged();
+            return Some(self.handle(Input::Renewed));
+        }
+        if self.unflushed_bytes > 0 {
+            let flushed = now(self.sender.flush().as_mut());
+            if let Poll::Ready(flushed) = flushed {
+                return Some(self.flushed(flushed));
+            }
+        }
+        if let Some(merged) = take_now(&mut self.merge) {
+            return Some(self.merged(merged));
+        }
+        if let Some(read) = take_now(&mut self.read) {
+            return Some(self.answer(read, Input::Changes));
+        }
+        if let Some(checkpoints) = take_now(&mut self.checkpoints) {
+            return Some(self.tell_checkpoints(checkpoints));
+        }
+        if let Some(registered) = take_now(&mut self.registration) {
+            return Some(self.answer(registered, Input::Registered));
+        }
+        if let Some(roll) = take_now(&mut self.roll) {
+            return Some(self.answer(roll, Input::Roll));
+        }
+        if self.unflushed_bytes < UNFLUSHED_BYTES_MAX
+            && let Some(frame) = receiver.buffered().transpose()
+        {
+            return Some(self.frames(frame.map(Some), receiver));
+        }
+        self.head.has_changed().unwrap_or(false).then(|| self.tell_head())
+    }
+
     /// Waits for one thing to happen and handles it.
-    async fn step(
+    async fn wait(
         &mut self,
         receiver: &mut dyn FrameReceiver,
         mut sleep: Pin<&mut Sleep>,
@@ -153,14 +199,9 @@ impl<'a> Driver<'a> {
     ) -> Result<(), SessionError> {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => self.close().await,
-            Ok(()) = self.renewals.changed() => self.handle(Input::Renewed),
             // Beside the other branches, for the peer may write as we do: if both
             // sides only wrote, neither would ever read.
-            flushed = self.sender.flush(), if self.unflushed_bytes > 0 => {
-                self.unflushed_bytes = 0;
-                flushed.map_err(|error| disconnected(&error))
-            }
+            flushed = self.sender.flush(), if self.unflushed_bytes > 0 => self.flushed(flushed),
             merged = pending(&mut self.merge) => {
                 self.merge = None;
                 self.merged(merged)
@@ -171,12 +212,7 @@ impl<'a> Driver<'a> {
             }
             checkpoints = pending(&mut self.checkpoints) => {
                 self.checkpoints = None;
-                self.tell_head()?;
-                let peer = self.session.peer().map(|peer| peer.node);
-                let step = peer.and_then(|peer| self.shared.last_step(peer));
-                self.answer(checkpoints, |(places, former)| {
-                    Input::Checkpoints { places, former, step }
-                })
+                self.tell_checkpoints(checkpoints)
             }
             registered = pending(&mut self.registration) => {
                 self.registration = None;
@@ -201,7 +237,25 @@ impl<'a> Driver<'a> {
                 sleep.reset(self.deadline());
                 result
             }
+            // What comes rarely comes last: it isn't asked if something before is there.
+            () = cancel.cancelled() => Ok(()),
+            Ok(()) = self.renewals.changed() => self.handle(Input::Renewed),
         }
+    }
+
+    fn flushed(&mut self, flushed: Result<(), TransportError>) -> Result<(), SessionError> {
+        self.unflushed_bytes = 0;
+        flushed.map_err(|error| disconnected(&error))
+    }
+
+    fn tell_checkpoints(
+        &mut self,
+        checkpoints: Result<(Vec<Checkpoint>, bool), DatabaseError>,
+    ) -> Result<(), SessionError> {
+        self.tell_head()?;
+        let peer = self.session.peer().map(|peer| peer.node);
+        let step = peer.and_then(|peer| self.shared.last_step(peer));
+        self.answer(checkpoints, |(places, former)| Input::Checkpoints { places, former, step })
     }
 
     /// Ends the session; what is being merged is acknowledged before.
@@ -407,6 +461,18 @@ async fn checkpoints(
         }
     }
     Ok((Vec::new(), false))
+}
+
+/// Polls a future once. Who goes on to wait for it polls it again, by a waker of its own.
+fn now<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The result of a future that may not be there, if that is there at once.
+fn take_now<T>(slot: &mut Option<Pending<T>>) -> Option<Result<T, DatabaseError>> {
+    let Poll::Ready(result) = now(slot.as_mut()?.as_mut()) else { return None };
+    *slot = None;
+    Some(result)
 }
 
 /// The result of a future that may not be there; waits forever if it isn't.

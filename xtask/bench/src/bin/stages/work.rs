@@ -7,6 +7,7 @@ use blaze_codec::{Change, Checkpoint, Incarnation, NodeId, Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, Durability, Incoming, Write, WriteKind};
 use blaze_db_adapter_memory::MemoryDatabase;
 use blaze_db_adapter_sqlite::SqliteOptions;
+use blaze_sync::{Database, LinkState, Mode, Role, Topology};
 
 /// Operations of a round.
 pub(crate) const OPERATIONS: usize = 1_000;
@@ -43,6 +44,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "merge-memory-1", prepare: |source| merge(source, memory()?, 1) },
     Stage { name: "update-memory-1000", prepare: |source| update(source, memory()?, OPERATIONS) },
     Stage { name: "read-back-memory", prepare: |source| read_back(source, memory()?) },
+    Stage { name: "hop", prepare: hop },
     Stage { name: "commit-sqlite-1000", prepare: |source| commit(source, sqlite()?, OPERATIONS) },
     Stage { name: "commit-sqlite-1", prepare: |source| commit(source, sqlite()?, 1) },
     Stage { name: "merge-sqlite-1000", prepare: |source| merge(source, sqlite()?, OPERATIONS) },
@@ -164,6 +166,34 @@ fn update(mut source: Source, store: Store, at_once: usize) -> Result<Work> {
     let mut batches: Vec<_> =
         batches.map(|(operations, seq)| incoming(operations, seq)).collect();
     Ok(Work(Box::new(move || batches.drain(..).for_each(|incoming| store.merge(incoming)))))
+}
+
+/// One in flight: from an insert into one database until an observer of another, in the
+/// same app and on the same thread, has it.
+fn hop(mut source: Source) -> Result<Work> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (from, to) = (Database::in_memory(), Database::in_memory());
+    let topology = Topology::new();
+    let link = runtime.block_on(async {
+        let one = topology.register(from.clone(), "one", Role::Client).await?;
+        let other = topology.register(to.clone(), "other", Role::Client).await?;
+        let endpoint = topology.listen(one, "mem:stages").await?;
+        let endpoint = endpoint.to_string();
+        let mut link = topology.connect(other, &endpoint, Mode::Bidirectional).await?;
+        link.wait_for(|link| link.state == LinkState::Live).await;
+        anyhow::Ok(link)
+    })?;
+    let mut observer = to.observe_all(to.head());
+    let mut records: Vec<_> = (0..OPERATIONS).map(|_| source.0.issue()).collect();
+    Ok(Work(Box::new(move || {
+        runtime.block_on(async {
+            let _kept = (&link, &topology);
+            for record in records.drain(..) {
+                from.collection("issues").insert(record).await.expect("keys are new");
+                observer.next().await.expect("it is told");
+            }
+        });
+    })))
 }
 
 fn read_back(mut source: Source, store: Store) -> Result<Work> {
