@@ -285,6 +285,11 @@ pub struct ChangeSet {
     pub through: Seq,
     /// Whether there was more when it was read.
     pub more: bool,
+    /// Whether records may be left out that had changed up to there, and again later. If
+    /// not, the operations are all that the commits up to there did. Not where no record
+    /// changed twice: what leaves something out has to be kept back by who receives it,
+    /// until the rest is there.
+    pub left_out: bool,
 }
 
 /// A collection and its size.

@@ -57,6 +57,8 @@ macro_rules! database_conformance {
             an_unchanged_record_is_not_moved
             small_steps_cover_the_feed_once
             a_step_says_how_far_it_went
+            a_step_that_leaves_nothing_out_is_all_that_happened
+            a_feed_of_new_records_leaves_nothing_out
             deletes_are_in_the_feed
             the_feed_survives_reopening
             a_merge_follows_the_rule_in_any_order

@@ -48,6 +48,9 @@ broken! {
     a_feed_that_tears_seqs: SeqsTorn breaks small_steps_cover_the_feed_once,
         a_step_says_how_far_it_went;
     a_feed_that_ends_early: FeedEndsEarly breaks small_steps_cover_the_feed_once;
+    a_feed_that_leaves_out_in_silence: LeftOutInSilence
+        breaks a_step_that_leaves_nothing_out_is_all_that_happened;
+    a_feed_that_always_leaves_out: LeftOutAlways breaks a_feed_of_new_records_leaves_nothing_out;
     a_merge_that_repeats: MergeRepeats breaks a_merge_is_idempotent;
     a_merge_that_passes_on_all: MergePassesOnAll breaks a_merge_is_one_commit_of_what_changed;
     a_silent_merge: ConflictsHidden breaks conflicts_are_reported_with_both_sides;
@@ -162,6 +165,7 @@ fn the_model_notices_a_database_that_differs() {
         Fault::RoleForgotten,
         Fault::DeletesOmitted,
         Fault::FeedEndsEarly,
+        Fault::LeftOutInSilence,
         Fault::MergeRepeats,
         Fault::MergePassesOnAll,
         Fault::ConflictsHidden,

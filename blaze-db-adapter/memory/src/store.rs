@@ -126,12 +126,19 @@ impl Store {
     }
 
     pub(crate) fn changes(&self, after: Seq, limit: ChangesLimit, head: Seq) -> ChangeSet {
+        let whole = |through: Seq| {
+            let mut commits = self.feed.range(after.next()..=through).map(|(_, commit)| commit);
+            let count = through.0 - after.0;
+            commits.clone().count() as u64 == count
+                && commits.all(|commit| commit.left == commit.records.len())
+        };
         let (mut records, mut bytes, mut through) = (0, 0, after);
         let mut operations = Vec::new();
         for (seq, collection, key, state) in self.feed(after) {
             let full = records >= limit.records.max(1) || bytes >= limit.bytes.max(1);
             if full && seq > through {
-                return ChangeSet { operations, through, more: true };
+                let left_out = !whole(through);
+                return ChangeSet { operations, through, more: true, left_out };
             }
             let described = state.operations(collection, key);
             records += 1;
@@ -139,7 +146,7 @@ impl Store {
             operations.extend(described);
             through = seq;
         }
-        ChangeSet { operations, through: head.max(after), more: false }
+        ChangeSet { operations, through: head.max(after), more: false, left_out: false }
     }
 
     /// Notes that a peer's session begins; returns the seq up to which tombstones are gone.
@@ -187,12 +194,12 @@ impl Store {
                 continue;
             }
             if operations.len() >= count.max(1) && seq > reached {
-                return ChangeSet { operations, through: reached, more: true };
+                return ChangeSet { operations, through: reached, more: true, left_out: false };
             }
             reached = seq;
             operations.extend(state.named(collection, key));
         }
-        ChangeSet { operations, through: through.max(after), more: false }
+        ChangeSet { operations, through: through.max(after), more: false, left_out: false }
     }
 
     pub(crate) fn record(&self, collection: &Name, key: &RecordKey) -> Option<Record> {

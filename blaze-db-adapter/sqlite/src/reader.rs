@@ -174,18 +174,21 @@ impl Reading {
     fn read_changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {
         let (head, _) = schema::head(&self.conn)?;
         let Self { conn, dictionary } = self;
-        let select = "SELECT position, collection, key, state FROM records
+        let select = "SELECT position, collection, key, state, clock IS NOT NULL FROM records
             WHERE position > ?1 ORDER BY position";
         let mut select = conn.prepare_cached(select)?;
         let mut rows = select.query([schema::last_position(after)])?;
         let (mut records, mut bytes, mut through) = (0, 0, after);
-        let mut operations = Vec::new();
+        let (mut operations, mut gaps) = (Vec::new(), Gaps::after(after));
         while let Some(row) = rows.next()? {
-            let seq = schema::seq_of(row.get(0)?);
+            let position = row.get(0)?;
+            let seq = schema::seq_of(position);
             let full = records >= limit.records.max(1) || bytes >= limit.bytes.max(1);
             if full && seq > through {
-                return Ok(ChangeSet { operations, through, more: true });
+                let left_out = gaps.found();
+                return Ok(ChangeSet { operations, through, more: true, left_out });
             }
+            gaps.pass(position, row.get(4)?);
             let collection = row.get::<_, i64>(1)?.cast_unsigned();
             let collection = dictionary.names.entry(conn, collection, 0)?;
             let (stored_key, stored) = (row.get_ref(2)?, blob(row.get_ref(3)?)?);
@@ -195,7 +198,7 @@ impl Reading {
             bytes += blob(stored_key)?.len() + stored.len();
             through = seq;
         }
-        Ok(ChangeSet { operations, through: head.max(after), more: false })
+        Ok(ChangeSet { operations, through: head.max(after), more: false, left_out: false })
     }
 
     pub(crate) fn peers(&mut self) -> Result<Vec<RegisteredPeer>, Fault> {
@@ -216,7 +219,8 @@ impl Reading {
         while let Some(row) = rows.next()? {
             let seq = schema::seq_of(row.get(0)?);
             if operations.len() >= count.max(1) && seq > reached {
-                return Ok(ChangeSet { operations, through: reached, more: true });
+                let through = reached;
+                return Ok(ChangeSet { operations, through, more: true, left_out: false });
             }
             let collection = row.get::<_, i64>(1)?.cast_unsigned();
             let collection = dictionary.names.entry(conn, collection, 0)?;
@@ -225,7 +229,7 @@ impl Reading {
             operations.extend(state.named(&collection, &key));
             reached = seq;
         }
-        Ok(ChangeSet { operations, through: through.max(after), more: false })
+        Ok(ChangeSet { operations, through: through.max(after), more: false, left_out: false })
     }
 
     /// Runs several statements on one state of the database.
@@ -238,6 +242,32 @@ impl Reading {
         let result = query(self)?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(result)
+    }
+}
+
+/// Finds out whether records are missing from a piece of the feed: those of a commit are
+/// numbered from 0, and the last has the clock.
+struct Gaps {
+    /// Where the next record is, if none is missing.
+    next: i64,
+    /// Whether the last one ended its commit.
+    ended: bool,
+    any: bool,
+}
+
+impl Gaps {
+    const fn after(seq: Seq) -> Self {
+        Self { next: schema::last_position(seq).saturating_add(1), ended: true, any: false }
+    }
+
+    fn pass(&mut self, position: i64, ends: bool) {
+        self.any |= position != self.next;
+        let behind = if ends { schema::last_position(schema::seq_of(position)) } else { position };
+        (self.next, self.ended) = (behind.saturating_add(1), ends);
+    }
+
+    const fn found(&self) -> bool {
+        self.any || !self.ended
     }
 }
 

@@ -235,10 +235,8 @@ pub(crate) fn position(seq: Seq, number: usize) -> i64 {
 }
 
 /// The greatest rowid that a record of a commit up to `seq` can have.
-pub(crate) fn last_position(seq: Seq) -> i64 {
-    let next = i64::try_from(seq.0).ok().and_then(|seq| seq.checked_add(1));
-    let next = next.and_then(|next| next.checked_mul(1 << NUMBER_BITS));
-    next.map_or(i64::MAX, |next| next - 1)
+pub(crate) const fn last_position(seq: Seq) -> i64 {
+    if seq.0 >= SEQ_MAX.0 { i64::MAX } else { ((seq.0.cast_signed() + 1) << NUMBER_BITS) - 1 }
 }
 
 /// What the column `live` has of a record: 1 if it exists, 0 if it is a tombstone that may

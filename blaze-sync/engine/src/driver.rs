@@ -365,11 +365,11 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
-            Output::Read { after, bytes, known, behind } => {
+            Output::Read { after, bytes, known, behind, left_out } => {
                 let feed = self.shared.database.feed();
                 // Taking it encodes it, so it is not taken to be thrown away.
                 let at_hand = if behind { None } else { outgoing::from_ring(feed, after, &known) };
-                self.read(after, bytes, at_hand);
+                self.read(after, bytes, left_out, at_hand);
             }
             Output::Register { peer, name, holds } => {
                 let database = Arc::clone(&self.shared.database);
@@ -396,14 +396,14 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64, at_hand: Option<Outgoing>) {
+    fn read(&mut self, after: Seq, bytes: u64, left_out: bool, at_hand: Option<Outgoing>) {
         if let Some(outgoing) = at_hand {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }
         let database = Arc::clone(&self.shared.database);
         self.read = Some(Box::pin(async move {
-            outgoing::from_database(database.as_ref(), after, bytes).await
+            outgoing::from_database(database.as_ref(), after, bytes, left_out).await
         }));
     }
 

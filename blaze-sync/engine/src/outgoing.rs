@@ -33,10 +33,12 @@ pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing>
         encoded: if has(commit) { Encoded::default() } else { feed.encoded(commit).clone() },
         roots: commit.roots().to_vec(),
     };
-    Some(Outgoing { items: commits.iter().map(|commit| item(commit)).collect(), behind: false })
+    let items = commits.iter().map(|commit| item(commit)).collect();
+    Some(Outgoing { items, behind: false, left_out: false })
 }
 
-/// What the database has after a seq, in about so many bytes.
+/// What the database has after a seq, in about so many bytes. `left_out` tells whether
+/// something was left out of what was read before it.
 ///
 /// # Errors
 ///
@@ -45,14 +47,17 @@ pub async fn from_database(
     database: &dyn DatabaseAdapter,
     after: Seq,
     bytes: u64,
+    left_out: bool,
 ) -> Result<Outgoing, DatabaseError> {
     let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
     let limit = ChangesLimit { records: RECORDS_MAX, bytes };
     let changes = database.changes(after, limit).await?;
     let mut items = Vec::new();
-    let range = Range { left_out: changes.more, ..Range::new(after, changes.through) };
+    // All of it is there as soon as there is no more.
+    let left_out = changes.more && (left_out || changes.left_out);
+    let range = Range { left_out, ..Range::new(after, changes.through) };
     encode(&range, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
-    Ok(Outgoing { items, behind: changes.more })
+    Ok(Outgoing { items, behind: changes.more, left_out })
 }
 
 /// The roll of a range, as far as one read goes: what exists of it.
@@ -68,7 +73,7 @@ pub async fn roll(
     let names = database.roll(after, through, NAMES_MAX).await?;
     let mut items = Vec::new();
     name(after, names.through, &names.operations, &mut items);
-    Ok(Outgoing { items, behind: false })
+    Ok(Outgoing { items, ..Outgoing::default() })
 }
 
 /// Encodes a piece of the roll; one that doesn't fit into a frame is halved.

@@ -93,6 +93,9 @@ pub enum Output {
         /// the peer may lack records that changed again later, for they were left
         /// out. A single commit would tell it of their last change only.
         behind: bool,
+        /// Whether something was [left out](Outgoing::left_out) of what was read before,
+        /// so that it comes only with what follows.
+        left_out: bool,
     },
     /// Note, durably, that a session with the peer begins, so that no tombstone goes any
     /// more that it lacks; answer with [`Input::Registered`].
@@ -150,9 +153,12 @@ pub struct Batch {
 pub struct Outgoing {
     /// Its parts, in the order of their seqs.
     pub items: Vec<OutgoingItem>,
-    /// Whether it was read back and the feed went on: then records that changed again
-    /// later were left out.
+    /// Whether it was read back and the feed went on: then what follows is to be read back,
+    /// too.
     pub behind: bool,
+    /// Whether records may be left out of it, or of what was read before, that changed
+    /// again later. Its ranges say so, too.
+    pub left_out: bool,
 }
 
 /// The changes of a range of seqs, encoded.

@@ -56,6 +56,8 @@ pub(crate) struct Outbound {
     /// was read last, or in an earlier session, of which nothing is known. At first, too:
     /// the peer may have forgotten deletes that are left out as known to it.
     behind: bool,
+    /// Whether something was left out of what was read.
+    left_out: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
     /// Since when there is something untold.
@@ -115,6 +117,7 @@ impl Outbound {
             places: Arc::default(),
             reading: false,
             behind: after < announced,
+            left_out: false,
             whole: Seq::ZERO,
             untold_ms: None,
             started: false,
@@ -205,6 +208,11 @@ impl Outbound {
         Some((self.read, self.credit, self.behind))
     }
 
+    /// Whether something was left out of what was read, and comes with what follows.
+    pub(crate) const fn left_out(&self) -> bool {
+        self.left_out
+    }
+
     /// The peer told that it has all up to these places.
     pub(crate) fn learn(&mut self, roots: &[Checkpoint]) {
         if !roots.is_empty() {
@@ -219,7 +227,7 @@ impl Outbound {
 
     /// Takes what was read; [`Self::poll_kept`] queues it.
     pub(crate) fn take(&mut self, outgoing: Outgoing, now_ms: u64) {
-        (self.reading, self.begun) = (false, true);
+        (self.reading, self.begun, self.left_out) = (false, true, outgoing.left_out);
         let was_behind = std::mem::replace(&mut self.behind, outgoing.behind);
         if let Some(last) = outgoing.items.last().filter(|_| was_behind) {
             self.whole = last.through;

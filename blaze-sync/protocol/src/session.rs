@@ -382,7 +382,8 @@ impl Session {
         }
         if may_send && let Some((after, bytes, behind)) = outbound.poll_read() {
             let known = outbound.known_to(&peer.history);
-            self.outputs.push_back(Output::Read { after, bytes, known, behind });
+            let left_out = outbound.left_out();
+            self.outputs.push_back(Output::Read { after, bytes, known, behind, left_out });
         }
         if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {
             self.peer_acked = Some(known);

@@ -196,7 +196,7 @@ impl World {
     }
 
     fn read(&mut self, connection: u64, side: usize, output: &Output) -> Option<Input> {
-        let Output::Read { after, bytes, known, behind } = output else { return None };
+        let Output::Read { after, bytes, known, behind, left_out } = output else { return None };
         let (after, bytes, behind) = (*after, *bytes, *behind);
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
@@ -214,7 +214,7 @@ impl World {
             let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
             let encoded = Encoded { frames, ..Encoded::default() };
             let items = vec![OutgoingItem { after, through, encoded, roots: Vec::new() }];
-            return Some(Input::Changes(Outgoing { items, behind: false }));
+            return Some(Input::Changes(Outgoing { items, ..Outgoing::default() }));
         }
         self.report.saw("read back");
         self.connections.end_mut(connection, side)?.read_back = true;
@@ -222,6 +222,7 @@ impl World {
             database.as_ref(),
             after,
             bytes.min(self.plan.read_bytes_max),
+            *left_out,
         ))? {
             Ok(outgoing) => Some(Input::Changes(outgoing)),
             Err(error) => {

@@ -3,7 +3,7 @@
 use blaze_codec::{Change, Operation, RecordKey, Seq, record};
 use blaze_db_adapter::{ChangeSet, ChangesLimit};
 
-use crate::subject::{Subject, UNLIMITED, delete, insert, peer, put, set};
+use crate::subject::{Subject, UNLIMITED, delete, fold, insert, peer, put, set};
 use crate::{Harness, Settings};
 
 /// A record is in the feed once, where it last changed, however often it did.
@@ -86,6 +86,56 @@ pub async fn a_step_says_how_far_it_went<H: Harness>(harness: &H) {
     let everything = [1, 2, 3].map(|key| delete("notes", key));
     database.write(everything).await;
     assert_eq!(step(0, 1).await, Some((3, Seq(3), false)));
+}
+
+/// A step that leaves nothing out, behind others that didn't either, tells all that the
+/// commits up to its end did.
+pub async fn a_step_that_leaves_nothing_out_is_all_that_happened<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    let mut history = vec![database.states().await];
+    for number in 0..14_i64 {
+        let mut writes: Vec<_> = (0..=number % 4)
+            .map(|at| insert("notes", 10 * number + at, record! { "n" => 0 }))
+            .collect();
+        match number {
+            // The first, one in the middle, the last of a commit, and all of one.
+            5 => writes.push(set("notes", 10, "n", 1)),
+            7 => writes.push(set("notes", 31, "n", 1)),
+            9 => writes.push(delete("notes", 33)),
+            11 => writes.extend((0..=2).map(|at| set("notes", 60 + at, "n", 1))),
+            _ => {}
+        }
+        database.write(writes).await;
+        history.push(database.states().await);
+    }
+    for records in 1..=9 {
+        let steps = steps(&database, ChangesLimit { records, bytes: usize::MAX }).await;
+        let (mut told, mut whole) = (Vec::new(), true);
+        for step in &steps {
+            told.extend(step.operations.clone());
+            whole &= !step.left_out;
+            if whole || !step.more {
+                let head = usize::try_from(step.through.0).expect("a small seq");
+                assert_eq!(fold(&told), history[head], "{records} records a step: {step:?}");
+            }
+            assert!(step.more || !step.left_out, "at the end nothing is left out: {step:?}");
+        }
+    }
+}
+
+/// Where no record changed twice nothing is left out, however small the steps are: so a
+/// first sync needn't be kept back until its end.
+pub async fn a_feed_of_new_records_leaves_nothing_out<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    for number in 0..9_i64 {
+        let keys = (0..=number % 3).map(|at| 10 * number + at);
+        database.write(keys.map(|key| insert("notes", key, record! {})).collect::<Vec<_>>()).await;
+    }
+    for records in 1..=7 {
+        let steps = steps(&database, ChangesLimit { records, bytes: usize::MAX }).await;
+        assert!(steps.len() > 1, "{records} records a step");
+        assert!(steps.iter().all(|step| !step.left_out), "{records} records a step: {steps:?}");
+    }
 }
 
 /// A delete stays in the feed, so that replicas hear of it.

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     DeletesOmitted,
     SeqsTorn,
     FeedEndsEarly,
+    LeftOutInSilence,
+    LeftOutAlways,
     MergeRepeats,
     MergePassesOnAll,
     ConflictsHidden,
@@ -364,7 +366,9 @@ impl DatabaseAdapter for FaultyDatabase {
                 changes.operations.retain(|operation| operation.change != Change::Delete);
             }
             Fault::SeqsTorn => changes.operations.truncate(limit.records.max(1)),
-            Fault::FeedEndsEarly => changes.more = false,
+            Fault::FeedEndsEarly => (changes.more, changes.left_out) = (false, false),
+            Fault::LeftOutInSilence => changes.left_out = false,
+            Fault::LeftOutAlways => changes.left_out = changes.more,
             _ => {}
         }
         Ok(changes)

@@ -20,7 +20,7 @@ fn item(after: u64, through: u64, bytes: usize) -> OutgoingItem {
 }
 
 fn outgoing<const N: usize>(items: [OutgoingItem; N]) -> Outgoing {
-    Outgoing { items: items.into(), behind: false }
+    Outgoing { items: items.into(), ..Outgoing::default() }
 }
 
 /// That of a peer from which nothing came.

@@ -136,7 +136,7 @@ impl Replica {
         let frames = vec![encode_roll(after, reached, &named).unwrap().into()];
         let encoded = Encoded { frames, ..Encoded::default() };
         let items = vec![OutgoingItem { after, through: reached, encoded, roots: Vec::new() }];
-        Outgoing { items, behind: false }
+        Outgoing { items, ..Outgoing::default() }
     }
 
     pub(super) fn read(&self, after: Seq, known: &Known) -> Outgoing {
@@ -151,6 +151,6 @@ impl Replica {
             let encoded = if skip { Encoded::default() } else { feed.encode(&range, operations) };
             OutgoingItem { after, through, encoded, roots }
         };
-        Outgoing { items: commits.take(3).map(item).collect(), behind: false }
+        Outgoing { items: commits.take(3).map(item).collect(), ..Outgoing::default() }
     }
 }

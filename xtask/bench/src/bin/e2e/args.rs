@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Measure only with these stores.
     #[arg(long, value_delimiter = ',')]
     pub(crate) store: Vec<Store>,
+    /// How many records a first sync brings [default: 100000, with --quick 20000].
+    #[arg(long)]
+    pub(crate) records: Option<usize>,
     /// How often each case is measured [default: 3, with --quick 1].
     #[arg(long)]
     rounds: Option<usize>,

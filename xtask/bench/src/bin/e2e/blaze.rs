@@ -87,8 +87,8 @@ impl Peer {
             Workload::Connect { .. } => 1,
             Workload::Latency { .. } | Workload::Stream { .. } => 0,
         };
-        for transaction in self.transactions(records, LOADED_AT_ONCE)? {
-            transaction.commit().await?;
+        for transaction in self.transactions(records, LOADED_AT_ONCE) {
+            transaction?.commit().await?;
         }
         Ok(self.topology.listen(self.node, &spec.endpoint()).await?.to_string())
     }
@@ -103,7 +103,8 @@ impl Peer {
                 Outcome { commits_ns, ..Outcome::default() }.with_rss()
             }
             Workload::Stream { operations, per_transaction } => {
-                let transactions = self.transactions(operations, per_transaction)?;
+                let transactions = self.transactions(operations, per_transaction);
+                let transactions: Vec<_> = transactions.collect::<Result<_>>()?;
                 self.wait_for_peer().await?;
                 let began = monotonic_ns();
                 for transaction in transactions {
@@ -150,16 +151,18 @@ impl Peer {
     }
 
     /// Transactions that insert so many records altogether, with time-ordered keys.
-    fn transactions(&self, records: usize, per_transaction: usize) -> Result<Vec<Transaction>> {
-        let mut transactions = Vec::new();
-        for start in (0..records).step_by(per_transaction) {
+    fn transactions(
+        &self,
+        records: usize,
+        per_transaction: usize,
+    ) -> impl Iterator<Item = Result<Transaction>> {
+        (0..records).step_by(per_transaction).map(move |start| {
             let mut transaction = self.database.transaction();
             for _ in start..records.min(start + per_transaction) {
                 transaction = transaction.insert(COLLECTION, RecordKey::unique(), record())?;
             }
-            transactions.push(transaction);
-        }
-        Ok(transactions)
+            Ok(transaction)
+        })
     }
 
     async fn records(&self) -> Result<u64> {
@@ -263,5 +266,6 @@ impl Outcome {
 }
 
 fn record() -> Record {
-    record! { SENT => i64::MAX, "text" => "x".repeat(TEXT_BYTES) }
+    let text: String = std::iter::repeat_with(fastrand::alphanumeric).take(TEXT_BYTES).collect();
+    record! { SENT => i64::MAX, "text" => text }
 }

@@ -73,7 +73,7 @@ fn both(spec: &Spec) -> Result<Outcome> {
 
 fn load(store: &mut RowStore, workload: Workload) -> Result<()> {
     let Workload::Sync { records } = workload else { return Ok(()) };
-    frames(records, ROWS_AT_ONCE).iter().try_for_each(|frame| store.insert(frame))
+    frames(records, ROWS_AT_ONCE).try_for_each(|frame| store.insert(&frame))
 }
 
 /// The source's part.
@@ -99,7 +99,7 @@ fn serve(
             outcome.commits_ns.drain(..warm_up);
         }
         Workload::Stream { operations, per_transaction } => {
-            let frames = frames(operations, per_transaction);
+            let frames: Vec<_> = frames(operations, per_transaction).collect();
             let mut pipe = accept()?;
             let began = monotonic_ns();
             for frame in &frames {
@@ -170,9 +170,9 @@ fn follow(
     Ok(outcome)
 }
 
-fn frames(rows_count: usize, per_frame: usize) -> Vec<Vec<u8>> {
+fn frames(rows_count: usize, per_frame: usize) -> impl Iterator<Item = Vec<u8>> {
     let starts = (0..rows_count).step_by(per_frame);
-    starts.map(|start| rows(per_frame.min(rows_count - start))).collect()
+    starts.map(move |start| rows(per_frame.min(rows_count - start)))
 }
 
 /// New rows with time-ordered keys.

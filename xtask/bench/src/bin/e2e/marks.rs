@@ -38,38 +38,55 @@ fn marks(measured: &Measured) -> Vec<Mark> {
     let Measured { case, floor: Some(floor), blaze: Some(blaze) } = measured else {
         return Vec::new();
     };
-    let latency = |what, limit_us, what_ratio, limit_ratio| {
+    let goal = |what, found, limit, unit| Mark {
+        what,
+        entry: false,
+        limit,
+        found,
+        unit,
+        at_least: unit == PER_SECOND,
+    };
+    let ratio = blaze.ratio(floor, case.workload);
+    let entry = |what, limit| {
         let found = std::time::Duration::from_nanos(blaze.p50_ns).as_secs_f64() * 1e6;
-        let ratio = blaze.ratio(floor, case.workload);
-        vec![
-            Mark { what, entry: true, limit: limit_us, found, unit: " µs", at_least: false },
-            Mark {
-                what: what_ratio,
-                entry: false,
-                limit: limit_ratio,
-                found: ratio,
-                unit: "×",
-                at_least: false,
-            },
-        ]
+        Mark { entry: true, ..goal(what, found, limit, " µs") }
     };
-    let rate = |what, limit| {
-        let found = blaze.per_second(case.workload);
-        vec![Mark { what, entry: false, limit, found, unit: "/s", at_least: true }]
-    };
-    match (case.transport, case.workload, case.store) {
-        (Transport::Unix, Workload::Latency { .. }, Store::Memory) => {
-            latency("latency in memory, p50", 60.0, "latency in memory, of the floor", 1.5)
+    let rate = |what, limit| goal(what, blaze.per_second(case.workload), limit, PER_SECOND);
+    if case.transport != Transport::Unix {
+        return Vec::new();
+    }
+    match (case.workload, case.store) {
+        (Workload::Latency { .. }, Store::Memory) => vec![
+            entry("latency in memory, p50", 60.0),
+            goal("latency in memory, of the floor", ratio, 1.5, "×"),
+        ],
+        (Workload::Latency { .. }, Store::Process) => vec![
+            entry("latency with process, p50", 250.0),
+            goal("latency with process, of the floor", ratio, 1.4, "×"),
+        ],
+        (Workload::Latency { .. }, Store::Disk) => {
+            vec![goal("latency with disk, of the floor", ratio, 1.15, "×")]
         }
-        (Transport::Unix, Workload::Latency { .. }, Store::Process) => {
-            latency("latency with process, p50", 250.0, "latency with process, of the floor", 1.4)
+        (Workload::Stream { per_transaction: BATCH, .. }, Store::Memory) => {
+            vec![rate("streaming in memory", 1e6)]
         }
-        (Transport::Unix, Workload::Stream { per_transaction: BATCH, .. }, Store::Memory) => {
-            rate("streaming in memory", 1e6)
+        (Workload::Stream { per_transaction: BATCH, .. }, Store::Process) => {
+            vec![rate("streaming with process", 2e5)]
         }
-        (Transport::Unix, Workload::Stream { per_transaction: BATCH, .. }, Store::Process) => {
-            rate("streaming with process", 2e5)
+        (Workload::Stream { per_transaction: BATCH, .. }, Store::Disk) => {
+            vec![rate("streaming with disk", 1.3e5)]
+        }
+        (Workload::Sync { .. }, Store::Process) => {
+            let most = blaze.peak_rss_kib.iter().max().copied().unwrap_or_default();
+            #[expect(clippy::cast_precision_loss, reason = "a figure to be printed")]
+            let most = most as f64 / 1024.0;
+            vec![
+                goal("first sync with process, of the floor", ratio, 1.5, "×"),
+                goal("first sync with process, memory", most, 64.0, " MiB"),
+            ]
         }
         _ => Vec::new(),
     }
 }
+
+const PER_SECOND: &str = "/s";

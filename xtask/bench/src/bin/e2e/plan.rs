@@ -19,7 +19,7 @@ pub(crate) fn cases(args: &Args) -> Vec<Case> {
         for &transport in Transport::value_variants() {
             for &store in Store::value_variants() {
                 if wanted(args, *kind, transport, store) {
-                    let workloads = workloads(*kind, store, args.quick).into_iter();
+                    let workloads = workloads(*kind, store, args).into_iter();
                     cases.extend(workloads.map(|workload| Case { workload, transport, store }));
                 }
             }
@@ -43,8 +43,8 @@ fn wanted(args: &Args, kind: Kind, transport: Transport, store: Store) -> bool {
     transport_wanted && store_wanted && makes_sense
 }
 
-fn workloads(kind: Kind, store: Store, quick: bool) -> Vec<Workload> {
-    let choose = |full, fast| if quick { fast } else { full };
+fn workloads(kind: Kind, store: Store, args: &Args) -> Vec<Workload> {
+    let choose = |full, fast| if args.quick { fast } else { full };
     let singles = match store.durability() {
         Durability::Memory => choose(100_000, 20_000),
         Durability::Process => choose(20_000, 5_000),
@@ -62,7 +62,10 @@ fn workloads(kind: Kind, store: Store, quick: bool) -> Vec<Workload> {
                 Workload::Stream { operations: singles, per_transaction: 1 },
             ]
         }
-        Kind::Sync => vec![Workload::Sync { records: choose(100_000, 20_000) }],
+        Kind::Sync => {
+            let records = args.records.unwrap_or_else(|| choose(100_000, 20_000));
+            vec![Workload::Sync { records }]
+        }
         Kind::Connect => vec![Workload::Connect { count: choose(20, 5) }],
     }
 }

@@ -348,7 +348,8 @@ impl Driver {
         };
         let end = head.0.min(after.0 + READ_MAX);
         let items = (after.0 + 1..=end).map(item).collect();
-        Outgoing { items, behind: behind && end < head.0 }
+        let behind = behind && end < head.0;
+        Outgoing { items, behind, left_out: behind }
     }
 
     fn merge(&mut self, batch: &Batch) {
@@ -441,5 +442,5 @@ fn roll(after: Seq, through: Seq) -> Outgoing {
     let frames = encode_roll(after, end, &named).into_iter().map(Body::from).collect();
     let encoded = Encoded { frames, ..Encoded::default() };
     let items = vec![OutgoingItem { after, through: end, encoded, roots: Vec::new() }];
-    Outgoing { items, behind: false }
+    Outgoing { items, ..Outgoing::default() }
 }
