@@ -139,6 +139,11 @@ impl RecordState {
         self.record.is_empty()
     }
 
+    /// The names of the fields that have one, in their order.
+    pub fn names(&self) -> &[Name] {
+        self.record.names()
+    }
+
     /// The fields' last writes, in the order of their names.
     pub fn fields(&self) -> impl Iterator<Item = (&Name, Register<'_>)> {
         let mut apart = self.apart.iter().peekable();

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use blaze_codec::{
-    Checkpoint, DecodeError, HISTORY_SPANS_MAX, History, Hlc, HlcClock, Name, NodeId, Operation,
-    RecordKey, Role, Seq, Version,
+    Checkpoint, HISTORY_SPANS_MAX, History, Hlc, HlcClock, NodeId, Operation, Role, Seq, Version,
 };
 use blaze_db_adapter::{
     Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Merging,
-    Origin, Parts, RecordState, Staged, Stamper, Stored, TRANSACTION_WRITES_MAX, Touched,
-    WallClock, Write, WriteError, check_count,
+    Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock, Write, WriteError,
+    check_count,
 };
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OptionalExtension};
@@ -21,6 +20,10 @@ use crate::fault::{Fault, Undone};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::{schema, state};
+
+mod lookup;
+
+use lookup::{Lookup, Place};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
 /// a page that changes often is written back once for many commits, which nearly
@@ -80,14 +83,6 @@ pub(crate) struct Writing {
     /// Pages in the log after the last commit, and when it was last written back.
     log_pages: Arc<AtomicU32>,
     written_back: u32,
-}
-
-/// Where a record is in the table.
-#[derive(Debug, Default)]
-struct Place {
-    /// Its key, as stored.
-    key: Vec<u8>,
-    position: Option<i64>,
 }
 
 /// A request whose changes are written, but not yet committed.
@@ -286,10 +281,12 @@ impl Writing {
         let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::new(writes.len());
         let mut operations = Vec::with_capacity(writes.len());
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, writes.len())?;
         for write in writes {
-            let load = |collection: &Name, key: &RecordKey| self.load(collection, key);
+            let load = |collection: &_, key: &_| lookup.find(collection, key);
             staged.write(write, &mut stamper, &mut operations, load)?;
         }
+        drop(lookup);
         self.advance(clock)?;
         let changed = self.store(&staged)?;
         Ok(Applied { changed, operations, ..Applied::nothing(self.seq) })
@@ -299,11 +296,14 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
+        let count = incoming.operations.len();
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, count)?;
         for operation in &incoming.operations {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
-            let load = |collection: &Name, key: &RecordKey| self.load(collection, key);
+            let load = |collection: &_, key: &_| lookup.find(collection, key);
             staged.join(incoming, operation, forgotten, &mut merging, load)?;
         }
+        drop(lookup);
         let (found, max) = (staged.len(), TRANSACTION_WRITES_MAX);
         if found > max {
             return Err(WriteError::TooMany { found, max }.into());
@@ -357,32 +357,6 @@ impl Writing {
         }
         self.clock = clock;
         Ok(())
-    }
-
-    /// What is known of a record, and where it is.
-    fn load(
-        &mut self,
-        collection: &Name,
-        key: &RecordKey,
-    ) -> Result<(Stored<Place>, RecordState), Fault> {
-        key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
-        let key = key.to_bytes();
-        let Self { conn, dictionary, .. } = self;
-        let unknown = |key| {
-            (Stored { seq: None, place: Place { key, position: None } }, RecordState::default())
-        };
-        let Some(collection) = dictionary.names.cached(collection) else {
-            return Ok(unknown(key));
-        };
-        let select = "SELECT position, state FROM records WHERE collection = ?1 AND key = ?2";
-        let mut select = conn.prepare_cached(select)?;
-        let mut rows = select.query((collection.cast_signed(), &key))?;
-        let Some(row) = rows.next()? else { return Ok(unknown(key)) };
-        let malformed = |_| DecodeError::Malformed { what: "state", at: 0 };
-        let bytes = row.get_ref(1)?.as_blob().map_err(malformed)?;
-        let (position, state) = (row.get(0)?, state::decode(bytes, dictionary, conn)?);
-        let place = Place { key, position: Some(position) };
-        Ok((Stored { seq: Some(schema::seq_of(position)), place }, state))
     }
 
     /// Moves the changed records to the end of the feed, under the next seq. The

@@ -19,6 +19,24 @@ use crate::fault::Fault;
 pub(crate) struct Dictionary {
     pub(crate) names: Interned<Name>,
     pub(crate) nodes: Interned<NodeId>,
+    /// The names that were asked for last, as the next record is likely to have them too.
+    latest: (Vec<Name>, Vec<u64>),
+}
+
+impl Dictionary {
+    /// The numbers of a record's names, which are stored if they are new. Only for the
+    /// writing connection.
+    pub(crate) fn names_of(
+        &mut self,
+        conn: &Connection,
+        names: &[Name],
+    ) -> rusqlite::Result<&[u64]> {
+        if self.latest.0 != names {
+            let ids = names.iter().map(|name| self.names.intern(conn, name));
+            self.latest = (names.to_vec(), ids.collect::<Result<_, _>>()?);
+        }
+        Ok(&self.latest.1)
+    }
 }
 
 /// Something stored in a table of its own, by number.

@@ -46,9 +46,10 @@ pub(crate) fn encode(
         }
     }
     binary::encode_varint(state.len() as u64, out);
-    for (name, register) in state.fields() {
+    let ids = dictionary.names_of(conn, state.names())?;
+    for ((_, register), id) in state.fields().zip(ids) {
         let stamp = stamps.get(&register.stamp);
-        let mut head = dictionary.names.intern(conn, name)? << 2;
+        let mut head = id << 2;
         head |= if stamp.is_some() { FIELD_STAMPED } else { 0 };
         head |= if register.value.is_none() { FIELD_REMOVED } else { 0 };
         binary::encode_varint(head, out);
