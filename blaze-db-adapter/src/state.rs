@@ -222,19 +222,16 @@ impl RecordState {
     /// Makes this write to a field its last.
     pub(crate) fn set(&mut self, name: &Name, stamp: Stamp, value: Option<&Value>) {
         let content = value.cloned().unwrap_or_default();
-        let place = match self.record.position(name) {
-            Some(place) => {
-                self.record.values_mut()[place] = content;
-                place
+        let place = if let Some(place) = self.record.position(name) {
+            self.record.values_mut()[place] = content;
+            place
+        } else {
+            self.record.insert(name.clone(), content);
+            let place = self.record.position(name).expect("it was just put there");
+            for apart in self.apart.iter_mut().filter(|apart| apart.place >= place) {
+                apart.place += 1;
             }
-            None => {
-                self.record.insert(name.clone(), content);
-                let place = self.record.position(name).expect("it was just put there");
-                for apart in self.apart.iter_mut().filter(|apart| apart.place >= place) {
-                    apart.place += 1;
-                }
-                place
-            }
+            place
         };
         let apart = Apart { place, removed: value.is_none(), stamp };
         let is_apart = apart.removed || stamp != self.life.stamp;
@@ -344,8 +341,14 @@ impl RecordState {
 
 impl std::fmt::Debug for RecordState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let fields: BTreeMap<_, _> = self.fields().collect();
-        f.debug_struct("RecordState").field("life", &self.life).field("fields", &fields).finish()
+        /// The fields, each with its last write.
+        struct Fields<'a>(&'a RecordState);
+        impl std::fmt::Debug for Fields<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_map().entries(self.0.fields()).finish()
+            }
+        }
+        f.debug_tuple("RecordState").field(&self.life).field(&Fields(self)).finish()
     }
 }
 

@@ -165,6 +165,21 @@ const RULES: &[Rule] = &[
         why: "the program knows nothing but the facade",
     },
     Rule {
+        package: "blaze-stages",
+        sees: FACADE,
+        directly: Some(&[
+            "blaze-codec",
+            "blaze-db-adapter",
+            "blaze-db-adapter-memory",
+            "blaze-db-adapter-sqlite",
+            "blaze-sync-engine",
+            "blaze-transport",
+            "blaze-transport-memory",
+        ]),
+        never: &[],
+        why: "stages are measured crate by crate",
+    },
+    Rule {
         package: "blaze-torture",
         sees: FACADE,
         directly: Some(&[

@@ -93,12 +93,11 @@ impl Store {
             }
             commit.records.push(Some((collection.clone(), key.clone())));
             let held = Held { state, changed: (seq, number) };
-            match self.collections.get_mut(collection) {
-                Some(records) => drop(records.insert(key.clone(), held)),
-                None => {
-                    let records = BTreeMap::from([(key.clone(), held)]);
-                    self.collections.insert(collection.clone(), records);
-                }
+            if let Some(records) = self.collections.get_mut(collection) {
+                records.insert(key.clone(), held);
+            } else {
+                let records = BTreeMap::from([(key.clone(), held)]);
+                self.collections.insert(collection.clone(), records);
             }
         }
         commit.left = commit.records.len();

@@ -7,15 +7,16 @@ use crate::cargo::{self, Workspace};
 
 /// Measure how fast Blaze is; without a target, everything.
 ///
-/// Benchmarks are workspaces of their own in xtask/bench and xtask/codec-bench, so
-/// that neither a user's build nor CI compiles what only they depend on. Close other
-/// programs first: figures of a busy machine mean nothing.
+/// What takes other programs' crates is a workspace of its own in xtask/bench and
+/// xtask/codec-bench, so that neither a user's build nor CI compiles those. Close other
+/// programs first: figures of a busy machine mean nothing, but for counted instructions.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask bench                          everything
   cargo xtask bench codec --quick            BlazeBinary beside other formats, in seconds
   cargo xtask bench codec --help             what that takes
-  cargo xtask bench merge --save-baseline x  merging, kept for a later comparison
+  cargo xtask bench stages                   what each stage of a commit's way costs
+  cargo xtask bench stages --check           whether any got dearer, as CI asks
   cargo xtask bench e2e --help               what the end-to-end benchmark takes")]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -28,9 +29,9 @@ enum Target {
     /// BlazeBinary beside other formats.
     #[command(disable_help_flag = true)]
     Codec(Rest),
-    /// Merging operations into records (criterion).
+    /// What each stage of a commit's way costs by itself.
     #[command(disable_help_flag = true)]
-    Merge(Rest),
+    Stages(Rest),
     /// Replicas in sync over real transports.
     #[command(disable_help_flag = true)]
     E2e(Rest),
@@ -55,23 +56,30 @@ impl Bench {
 
 impl Target {
     fn all() -> Vec<Self> {
-        vec![Self::Codec(Rest::default()), Self::Merge(Rest::default()), Self::E2e(Rest::default())]
+        vec![
+            Self::Stages(Rest::default()),
+            Self::Codec(Rest::default()),
+            Self::E2e(Rest::default()),
+        ]
     }
 
     fn run(self, workspace: &Workspace) -> Result<()> {
-        const BENCH: &str = "xtask/bench/Cargo.toml";
-        const CODEC: &str = "xtask/codec-bench/Cargo.toml";
-        let (manifest, subcommand, what, Rest { args }) = match self {
-            Self::Codec(rest) => (CODEC, &["run", "--release"][..], ["--bin", "codec"], rest),
-            Self::Merge(rest) => (BENCH, &["bench"][..], ["--bench", "merge"], rest),
-            Self::E2e(rest) => (BENCH, &["run", "--release"][..], ["--bin", "e2e"], rest),
+        let (manifest, program, Rest { args }) = match self {
+            Self::Codec(rest) => ("xtask/codec-bench/Cargo.toml", "codec", rest),
+            Self::Stages(rest) => ("xtask/stages/Cargo.toml", "blaze-stages", rest),
+            Self::E2e(rest) => ("xtask/bench/Cargo.toml", "e2e", rest),
         };
         if !workspace.path(manifest).exists() {
             bail!("there is no such benchmark: {manifest} doesn't exist");
         }
-        let mut command = workspace.cargo(subcommand);
-        command.args(["--manifest-path", manifest, "--target-dir", "target"]);
-        cargo::run(command.args(what).arg("--").args(args))
+        let mut command = workspace.cargo(&["run", "--quiet", "--release"]);
+        command.args(["--manifest-path", manifest, "--bin", program, "--target-dir", "target"]);
+        // CI compares without files: what those need takes minutes to build.
+        if program == "blaze-stages" && !args.iter().any(|arg| arg == "--check" || arg == "--store")
+        {
+            command.args(["--features", "sqlite"]);
+        }
+        cargo::run(command.arg("--").args(args))
     }
 }
 

@@ -8,8 +8,9 @@ use crate::cargo::{self, Workspace};
 /// Run all that must pass before a change is sent: the tests, the lints, some seeds.
 ///
 /// This is `.ci/run`: the test command of the README, word for word, then
-/// `cargo xtask lint`, 500 seeds of `cargo xtask sim`, others each time, and
-/// `cargo xtask fuzz --smoke`, with other inputs each time.
+/// `cargo xtask lint`, 500 seeds of `cargo xtask sim`, others each time,
+/// `cargo xtask fuzz --smoke`, with other inputs each time, and
+/// `cargo xtask bench stages --check`.
 #[derive(Debug, Args)]
 pub(crate) struct Ci {}
 

@@ -1,21 +1,38 @@
 //! The stages, each a function that prepares what it works on.
 
+use std::sync::Arc;
+
 use anyhow::Result;
-use blaze_bench::issues::Generator;
 use blaze_codec::message::{Changes, FeedEncoder, Message, Range};
-use blaze_codec::{Change, Checkpoint, Incarnation, NodeId, Operation, Seq};
-use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, Durability, Incoming, Write, WriteKind};
+use blaze_codec::{Change, Checkpoint, Incarnation, Mode, NodeId, Operation, Seq};
+use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, Incoming, Observer, Write, WriteKind};
 use blaze_db_adapter_memory::MemoryDatabase;
-use blaze_db_adapter_sqlite::SqliteOptions;
-use blaze_sync::{Database, LinkState, Mode, Role, Topology};
+use blaze_sync_engine::{LinkState, Node, NodeOptions};
+use blaze_transport::Endpoint;
+use blaze_transport_memory::MemoryTransport;
+
+use crate::issues::Generator;
 
 /// Operations of a round.
-pub(crate) const OPERATIONS: usize = 1_000;
+pub(crate) const OPERATIONS: u32 = 1_000;
+const ALL: usize = OPERATIONS as usize;
 
 /// A stage, by its name.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
+    /// Whether other threads do some of it.
+    pub(crate) threads: bool,
     prepare: fn(Source) -> Result<Work>,
+}
+
+const fn stage(name: &'static str, prepare: fn(Source) -> Result<Work>) -> Stage {
+    Stage { name, threads: false, prepare }
+}
+
+#[cfg(feature = "sqlite")]
+const fn with_threads(stage: Stage) -> Stage {
+    Stage { threads: true, ..stage }
 }
 
 /// A round that is ready to run.
@@ -34,23 +51,29 @@ impl Stage {
 }
 
 pub(crate) const STAGES: &[Stage] = &[
-    Stage { name: "encode-1000", prepare: |source| encode(source, OPERATIONS) },
-    Stage { name: "encode-1", prepare: |source| encode(source, 1) },
-    Stage { name: "decode-1000", prepare: |source| decode(source, OPERATIONS) },
-    Stage { name: "decode-1", prepare: |source| decode(source, 1) },
-    Stage { name: "commit-memory-1000", prepare: |source| commit(source, memory()?, OPERATIONS) },
-    Stage { name: "commit-memory-1", prepare: |source| commit(source, memory()?, 1) },
-    Stage { name: "merge-memory-1000", prepare: |source| merge(source, memory()?, OPERATIONS) },
-    Stage { name: "merge-memory-1", prepare: |source| merge(source, memory()?, 1) },
-    Stage { name: "update-memory-1000", prepare: |source| update(source, memory()?, OPERATIONS) },
-    Stage { name: "read-back-memory", prepare: |source| read_back(source, memory()?) },
-    Stage { name: "hop", prepare: hop },
-    Stage { name: "commit-sqlite-1000", prepare: |source| commit(source, sqlite()?, OPERATIONS) },
-    Stage { name: "commit-sqlite-1", prepare: |source| commit(source, sqlite()?, 1) },
-    Stage { name: "merge-sqlite-1000", prepare: |source| merge(source, sqlite()?, OPERATIONS) },
-    Stage { name: "merge-sqlite-1", prepare: |source| merge(source, sqlite()?, 1) },
-    Stage { name: "update-sqlite-1000", prepare: |source| update(source, sqlite()?, OPERATIONS) },
-    Stage { name: "read-back-sqlite", prepare: |source| read_back(source, sqlite()?) },
+    stage("encode-1000", |source| Ok(encode(source, ALL))),
+    stage("encode-1", |source| Ok(encode(source, 1))),
+    stage("decode-1000", |source| Ok(decode(source, ALL))),
+    stage("decode-1", |source| Ok(decode(source, 1))),
+    stage("commit-memory-1000", |source| Ok(commit(source, memory()?, ALL))),
+    stage("commit-memory-1", |source| Ok(commit(source, memory()?, 1))),
+    stage("merge-memory-1000", |source| Ok(merge(source, memory()?, ALL))),
+    stage("merge-memory-1", |source| Ok(merge(source, memory()?, 1))),
+    stage("update-memory-1000", |source| Ok(update(source, memory()?, ALL))),
+    stage("read-back-memory", |source| Ok(read_back(source, memory()?))),
+    stage("hop", hop),
+    #[cfg(feature = "sqlite")]
+    with_threads(stage("commit-sqlite-1000", |source| Ok(commit(source, sqlite()?, ALL)))),
+    #[cfg(feature = "sqlite")]
+    stage("commit-sqlite-1", |source| Ok(commit(source, sqlite()?, 1))),
+    #[cfg(feature = "sqlite")]
+    with_threads(stage("merge-sqlite-1000", |source| Ok(merge(source, sqlite()?, ALL)))),
+    #[cfg(feature = "sqlite")]
+    stage("merge-sqlite-1", |source| Ok(merge(source, sqlite()?, 1))),
+    #[cfg(feature = "sqlite")]
+    with_threads(stage("update-sqlite-1000", |source| Ok(update(source, sqlite()?, ALL)))),
+    #[cfg(feature = "sqlite")]
+    with_threads(stage("read-back-sqlite", |source| Ok(read_back(source, sqlite()?)))),
 ];
 
 /// Where the operations come from.
@@ -58,23 +81,33 @@ struct Source(Generator);
 
 impl Source {
     fn inserts(&mut self) -> Vec<Operation> {
-        self.0.inserts(OPERATIONS)
+        self.0.inserts(ALL)
     }
 }
 
-/// A database, with what it is to be dropped with.
+/// A database, and a runtime to ask it by.
 struct Store {
     database: Box<dyn DatabaseAdapter>,
     runtime: tokio::runtime::Runtime,
+    #[cfg(feature = "sqlite")]
     _directory: Option<tempfile::TempDir>,
 }
 
 fn memory() -> Result<Store> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    Ok(Store { database: Box::new(MemoryDatabase::new()), runtime, _directory: None })
+    Ok(Store {
+        database: Box::new(MemoryDatabase::new()),
+        runtime,
+        #[cfg(feature = "sqlite")]
+        _directory: None,
+    })
 }
 
+#[cfg(feature = "sqlite")]
 fn sqlite() -> Result<Store> {
+    use blaze_db_adapter::Durability;
+    use blaze_db_adapter_sqlite::SqliteOptions;
+
     let directory = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let options = SqliteOptions::new(directory.path().join("stage.blaze"));
@@ -112,25 +145,25 @@ fn incoming(operations: &[Operation], seq: u64) -> Incoming {
     Incoming { peer, checkpoint, operations, ..Incoming::default() }
 }
 
-fn encode(mut source: Source, at_once: usize) -> Result<Work> {
+fn encode(mut source: Source, at_once: usize) -> Work {
     let operations = source.inserts();
     let mut encoder = FeedEncoder::default();
     encoder.encode(&Range::new(Seq(0), Seq(1)), &operations[..1]);
-    Ok(Work(Box::new(move || {
+    Work(Box::new(move || {
         for (operations, seq) in operations.chunks(at_once).zip(1..) {
             std::hint::black_box(encoder.encode(&Range::new(Seq(seq), Seq(seq + 1)), operations));
         }
-    })))
+    }))
 }
 
 /// Each stands for itself: a session's dictionary is the receiver's affair.
-fn decode(mut source: Source, at_once: usize) -> Result<Work> {
+fn decode(mut source: Source, at_once: usize) -> Work {
     let operations = source.inserts();
     let range = Range::new(Seq(0), Seq(1));
     let frames: Vec<_> =
         operations.chunks(at_once).map(|operations| range.encode(operations)).collect();
     let mut decoded = Vec::with_capacity(frames.len());
-    Ok(Work(Box::new(move || {
+    Work(Box::new(move || {
         for bodies in &frames {
             let mut payload = Vec::new();
             for body in bodies {
@@ -140,69 +173,64 @@ fn decode(mut source: Source, at_once: usize) -> Result<Work> {
             }
             decoded.push(Changes::decode(&payload).expect("it was just encoded"));
         }
-    })))
+    }))
 }
 
-fn commit(mut source: Source, store: Store, at_once: usize) -> Result<Work> {
+fn commit(mut source: Source, store: Store, at_once: usize) -> Work {
     let operations = source.inserts();
     let mut transactions: Vec<_> = operations.chunks(at_once).map(writes).collect();
-    Ok(Work(Box::new(move || transactions.drain(..).for_each(|writes| store.commit(writes)))))
+    Work(Box::new(move || transactions.drain(..).for_each(|writes| store.commit(writes))))
 }
 
-fn merge(mut source: Source, store: Store, at_once: usize) -> Result<Work> {
+fn merge(mut source: Source, store: Store, at_once: usize) -> Work {
     let operations = source.inserts();
     let batches = operations.chunks(at_once).zip(1..);
-    let mut batches: Vec<_> =
-        batches.map(|(operations, seq)| incoming(operations, seq)).collect();
-    Ok(Work(Box::new(move || batches.drain(..).for_each(|incoming| store.merge(incoming)))))
+    let mut batches: Vec<_> = batches.map(|(operations, seq)| incoming(operations, seq)).collect();
+    Work(Box::new(move || batches.drain(..).for_each(|incoming| store.merge(incoming))))
 }
 
 /// Merges one field's change of each record that is there.
-fn update(mut source: Source, store: Store, at_once: usize) -> Result<Work> {
+fn update(mut source: Source, store: Store, at_once: usize) -> Work {
     let inserts = source.inserts();
     let updates = source.0.updates(&inserts);
     store.merge(incoming(&inserts, 1));
     let batches = updates.chunks(at_once).zip(2..);
-    let mut batches: Vec<_> =
-        batches.map(|(operations, seq)| incoming(operations, seq)).collect();
-    Ok(Work(Box::new(move || batches.drain(..).for_each(|incoming| store.merge(incoming)))))
+    let mut batches: Vec<_> = batches.map(|(operations, seq)| incoming(operations, seq)).collect();
+    Work(Box::new(move || batches.drain(..).for_each(|incoming| store.merge(incoming))))
 }
 
-/// One in flight: from an insert into one database until an observer of another, in the
+/// One in flight: from a commit into one database until an observer of another, in the
 /// same app and on the same thread, has it.
 fn hop(mut source: Source) -> Result<Work> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (from, to) = (Database::in_memory(), Database::in_memory());
-    let topology = Topology::new();
-    let link = runtime.block_on(async {
-        let one = topology.register(from.clone(), "one", Role::Client).await?;
-        let other = topology.register(to.clone(), "other", Role::Client).await?;
-        let endpoint = topology.listen(one, "mem:stages").await?;
-        let endpoint = endpoint.to_string();
-        let mut link = topology.connect(other, &endpoint, Mode::Bidirectional).await?;
-        link.wait_for(|link| link.state == LinkState::Live).await;
-        anyhow::Ok(link)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let node = |name| Node::new(Arc::new(MemoryDatabase::new()), name, NodeOptions::default());
+    let (from, to, transport) = (node("one"), node("other"), Arc::new(MemoryTransport::new()));
+    let mut link = runtime.block_on(async {
+        let endpoint = Endpoint::memory("hop")?;
+        from.listen(transport.clone(), &endpoint, &[Mode::Bidirectional]).await?;
+        anyhow::Ok(to.connect(transport, endpoint, Mode::Bidirectional).await?)
     })?;
-    let mut observer = to.observe_all(to.head());
-    let mut records: Vec<_> = (0..OPERATIONS).map(|_| source.0.issue()).collect();
+    runtime.block_on(link.wait_for(|link| link.state == LinkState::Live));
+    let mut observer = Observer::new(to.database().clone(), None);
+    let mut transactions: Vec<_> = source.inserts().chunks(1).map(writes).collect();
     Ok(Work(Box::new(move || {
         runtime.block_on(async {
-            let _kept = (&link, &topology);
-            for record in records.drain(..) {
-                from.collection("issues").insert(record).await.expect("keys are new");
+            let _links = (&link, &to);
+            for writes in transactions.drain(..) {
+                from.database().commit(writes).await.expect("keys are new");
                 observer.next().await.expect("it is told");
             }
         });
     })))
 }
 
-fn read_back(mut source: Source, store: Store) -> Result<Work> {
+fn read_back(mut source: Source, store: Store) -> Work {
     store.merge(incoming(&source.inserts(), 1));
     let limit = ChangesLimit { records: usize::MAX, bytes: usize::MAX };
     let read = move || {
         let changes = store.runtime.block_on(store.database.changes(Seq::ZERO, limit));
-        assert_eq!(changes.expect("it can be read").operations.len(), OPERATIONS);
+        assert_eq!(changes.expect("it can be read").operations.len(), ALL);
     };
     read();
-    Ok(Work(Box::new(read)))
+    Work(Box::new(read))
 }

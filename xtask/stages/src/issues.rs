@@ -10,9 +10,9 @@ use blaze_codec::{
 };
 
 /// The seed of every benchmark.
-pub const SEED: u64 = 0xb1a2_e5ed;
+pub(crate) const SEED: u64 = 0xb1a2_e5ed;
 /// The collection that issues are in.
-pub const COLLECTION: &str = "issues";
+const COLLECTION: &str = "issues";
 
 const ASSIGNEES: usize = 20;
 /// The first issue's creation: 2025-01-01, in milliseconds since 1970.
@@ -55,7 +55,7 @@ const WORDS: [&str; 32] = [
 
 /// Makes issues and operations on them.
 #[derive(Debug, Clone)]
-pub struct Generator {
+pub(crate) struct Generator {
     rng: fastrand::Rng,
     node: NodeId,
     assignees: Vec<Uuid>,
@@ -64,7 +64,7 @@ pub struct Generator {
 
 impl Generator {
     /// A generator with this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let node = NodeId::from_bytes(rng.u128(..).to_be_bytes());
         let assignees = (0..ASSIGNEES).map(|_| Uuid::from_u128(rng.u128(..))).collect();
@@ -72,7 +72,7 @@ impl Generator {
     }
 
     /// The next issue.
-    pub fn issue(&mut self) -> Record {
+    pub(crate) fn issue(&mut self) -> Record {
         self.now_ms += self.rng.u64(1..40);
         let title_words = self.rng.usize(4..=9);
         let body_words = self.rng.usize(10..=20);
@@ -87,7 +87,7 @@ impl Generator {
     }
 
     /// Inserts of so many new issues by one node, none of which replaces anything.
-    pub fn inserts(&mut self, count: usize) -> Vec<Operation> {
+    pub(crate) fn inserts(&mut self, count: usize) -> Vec<Operation> {
         (0..count).map(|_| self.insert()).collect()
     }
 
@@ -96,7 +96,7 @@ impl Generator {
     /// # Panics
     ///
     /// Never: the field has a name.
-    pub fn updates(&mut self, inserts: &[Operation]) -> Vec<Operation> {
+    pub(crate) fn updates(&mut self, inserts: &[Operation]) -> Vec<Operation> {
         let state = Name::new("state").expect("a constant name");
         let update = |insert: &Operation| {
             let value = self.state().into();

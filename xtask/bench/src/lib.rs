@@ -1,3 +1,0 @@
-//! What the benchmarks of Blaze share: the data that they write.
-
-pub mod issues;
