@@ -70,12 +70,36 @@ impl Range {
     /// The same by an encoder that may have a dictionary: tell what
     /// [`needs`](Encoder::needs) to be defined before.
     pub fn encode_by(&self, encoder: &mut Encoder, operations: &[Operation]) -> Vec<Bytes> {
-        in_frames(self.body(CHANGES, encoder, operations))
+        in_frames(&self.body(CHANGES, encoder, operations))
+    }
+
+    /// The same, by way of a buffer that is used again.
+    pub(super) fn encode_through(
+        &self,
+        encoder: &mut Encoder,
+        operations: &[Operation],
+        buffer: &mut Vec<u8>,
+    ) -> Vec<Bytes> {
+        buffer.clear();
+        self.write(CHANGES, encoder, operations, buffer);
+        in_frames(buffer)
     }
 
     fn body(&self, kind: u8, encoder: &mut Encoder, operations: &[Operation]) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.write(kind, encoder, operations, &mut body);
+        body
+    }
+
+    fn write(
+        &self,
+        kind: u8,
+        encoder: &mut Encoder,
+        operations: &[Operation],
+        body: &mut Vec<u8>,
+    ) {
         debug_assert!(self.roots.len() <= ROOTS_MAX, "more roots than a decoder takes");
-        let mut body = vec![kind, 0];
+        body.extend_from_slice(&[kind, 0]);
         body.extend_from_slice(&self.after.0.to_le_bytes());
         body.extend_from_slice(&self.through.0.to_le_bytes());
         let roots = u8::try_from(self.roots.len()).unwrap_or(u8::MAX);
@@ -84,8 +108,7 @@ impl Range {
             body.extend_from_slice(&root.incarnation.0.to_le_bytes());
             body.extend_from_slice(&root.seq.0.to_le_bytes());
         }
-        encoder.encode(operations, &mut body);
-        body
+        encoder.encode(operations, body);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -144,9 +167,9 @@ pub fn encode_changes(after: Seq, through: Seq, operations: &[Operation]) -> Vec
 }
 
 /// Cuts a body to fit into frames.
-fn in_frames(body: Vec<u8>) -> Vec<Bytes> {
+fn in_frames(body: &[u8]) -> Vec<Bytes> {
     if body.len() <= BODY_BYTES_MAX {
-        return vec![body.into()];
+        return vec![Bytes::copy_from_slice(body)];
     }
     let pieces: Vec<&[u8]> = body[HEADER_BYTES..].chunks(BODY_BYTES_MAX - HEADER_BYTES).collect();
     let last = pieces.len() - 1;

@@ -40,7 +40,14 @@ use crate::batch::{Encoder, Entry};
 pub struct FeedEncoder {
     encoder: Encoder,
     definitions: HashMap<Entry, Definition>,
+    /// What the last range needed, as the next is likely to need it too.
+    needs: Arc<[Definition]>,
+    /// Where ranges are put together.
+    buffer: Vec<u8>,
 }
+
+/// A buffer that has grown larger than this isn't kept.
+const BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A range of a feed, encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,15 +69,24 @@ pub struct Definition {
 
 impl Default for FeedEncoder {
     fn default() -> Self {
-        Self { encoder: Encoder::with_dictionary(), definitions: HashMap::new() }
+        let (encoder, definitions) = (Encoder::with_dictionary(), HashMap::new());
+        Self { encoder, definitions, needs: Arc::default(), buffer: Vec::new() }
     }
 }
 
 impl FeedEncoder {
     /// Encodes a range.
     pub fn encode(&mut self, range: &Range, operations: &[Operation]) -> Encoded {
-        let frames = range.encode_by(&mut self.encoder, operations);
-        let Self { encoder, definitions } = self;
+        let Self { encoder, definitions, needs, buffer } = self;
+        let frames = range.encode_through(encoder, operations, buffer);
+        if buffer.capacity() > BUFFER_BYTES_MAX {
+            *buffer = Vec::new();
+        }
+        let frames = frames.into_iter().map(Body::from).collect();
+        let entries = needs.iter().map(|definition| &definition.entry);
+        if entries.eq(encoder.needs()) {
+            return Encoded { needs: needs.clone(), frames };
+        }
         let define = |entry: &Entry| {
             let definition = definitions.entry(*entry).or_insert_with(|| {
                 let mut payload = Vec::new();
@@ -80,7 +96,7 @@ impl FeedEncoder {
             });
             definition.clone()
         };
-        let needs = encoder.needs().iter().map(define).collect();
-        Encoded { needs, frames: frames.into_iter().map(Body::from).collect() }
+        *needs = encoder.needs().iter().map(define).collect();
+        Encoded { needs: needs.clone(), frames }
     }
 }

@@ -1,8 +1,10 @@
 //! The stages, each a function that prepares what it works on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Result;
+use blaze_codec::batch::Definitions;
 use blaze_codec::message::{Changes, FeedEncoder, Message, Range};
 use blaze_codec::{Change, Checkpoint, Incarnation, Mode, NodeId, Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter, Incoming, Observer, Write, WriteKind};
@@ -156,22 +158,29 @@ fn encode(mut source: Source, at_once: usize) -> Work {
     }))
 }
 
-/// Each stands for itself: a session's dictionary is the receiver's affair.
+/// As a session does it that was told what the feed's numbers mean.
 fn decode(mut source: Source, at_once: usize) -> Work {
     let operations = source.inserts();
-    let range = Range::new(Seq(0), Seq(1));
-    let frames: Vec<_> =
-        operations.chunks(at_once).map(|operations| range.encode(operations)).collect();
+    let (mut encoder, mut definitions) = (FeedEncoder::default(), Definitions::default());
+    let (range, mut told) = (Range::new(Seq(0), Seq(1)), HashSet::new());
+    let mut encode = |operations: &[Operation]| {
+        let encoded = encoder.encode(&range, operations);
+        for definition in encoded.needs.iter().filter(|needed| told.insert(needed.entry)) {
+            let message = Message::decode(definition.frame.clone());
+            let Ok(Message::Definitions(payload)) = message else { unreachable!("{message:?}") };
+            definitions.add(&payload).expect("it was just encoded");
+        }
+        encoded.frames.iter().map(|body| body.bytes().clone()).collect()
+    };
+    let frames: Vec<Vec<_>> = operations.chunks(at_once).map(&mut encode).collect();
     let mut decoded = Vec::with_capacity(frames.len());
     Work(Box::new(move || {
         for bodies in &frames {
-            let mut payload = Vec::new();
-            for body in bodies {
-                let message = Message::decode(body.clone()).expect("it was just encoded");
-                let Message::Changes(frame) = message else { unreachable!("{message:?}") };
-                payload.extend_from_slice(&frame.payload);
-            }
-            decoded.push(Changes::decode(&payload).expect("it was just encoded"));
+            let [body] = &bodies[..] else { unreachable!("a thousand issues fit a frame") };
+            let message = Message::decode(body.clone()).expect("it was just encoded");
+            let Message::Changes(frame) = message else { unreachable!("{message:?}") };
+            let changes = Changes::decode_defined(&frame.payload, &definitions);
+            decoded.push(changes.expect("it was just encoded"));
         }
     }))
 }
