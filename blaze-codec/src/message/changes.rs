@@ -91,13 +91,7 @@ impl Range {
         body
     }
 
-    fn write(
-        &self,
-        kind: u8,
-        encoder: &mut Encoder,
-        operations: &[Operation],
-        body: &mut Vec<u8>,
-    ) {
+    fn write(&self, kind: u8, encoder: &mut Encoder, operations: &[Operation], body: &mut Vec<u8>) {
         debug_assert!(self.roots.len() <= ROOTS_MAX, "more roots than a decoder takes");
         body.extend_from_slice(&[kind, 0]);
         body.extend_from_slice(&self.after.0.to_le_bytes());

@@ -8,15 +8,16 @@ use blaze_codec::{
     Checkpoint, HISTORY_SPANS_MAX, History, Hlc, HlcClock, NodeId, Operation, Role, Seq, Version,
 };
 use blaze_db_adapter::{
-    Committed, Conflict, DatabaseError, Identity, Incoming, Joined, Lineage, Merged, Merging,
-    Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock, Write, WriteError,
-    check_count,
+    Committed, Conflict, DatabaseError, Durability, Identity, Incoming, Joined, Lineage, Merged,
+    Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock, Write,
+    WriteError, check_count,
 };
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
+use crate::log::Reserve;
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::{schema, state};
@@ -83,6 +84,8 @@ pub(crate) struct Writing {
     /// Pages in the log after the last commit, and when it was last written back.
     log_pages: Arc<AtomicU32>,
     written_back: u32,
+    /// Room for the log, where commits wait for the disk.
+    reserve: Option<Reserve>,
 }
 
 /// A request whose changes are written, but not yet committed.
@@ -124,6 +127,8 @@ impl Writing {
         let (seq, stored) = schema::head(&conn)?;
         let (clock, forgotten) = (HlcClock::resume(stored), schema::forgotten(&conn)?);
         let written_back = 0;
+        let waits = identity.durability == Durability::Disk;
+        let reserve = waits.then(|| Reserve::new(opener, &conn, CHECKPOINT_PAGES)).transpose()?;
         Ok(Self {
             conn,
             dictionary,
@@ -136,6 +141,7 @@ impl Writing {
             wall,
             log_pages,
             written_back,
+            reserve,
         })
     }
 
@@ -175,6 +181,17 @@ impl Writing {
         let commit = self.conn.prepare_cached("COMMIT");
         commit.and_then(|mut commit| commit.execute([])).map_err(Undone::in_commit)?;
         Ok(all)
+    }
+
+    /// Whether room should be made for the log.
+    pub(crate) fn log_is_short(&mut self) -> bool {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        self.reserve.as_mut().is_some_and(|reserve| reserve.is_short(pages))
+    }
+
+    /// Makes room for the log.
+    pub(crate) fn extend_log(&mut self) -> rusqlite::Result<()> {
+        self.reserve.as_mut().map_or(Ok(()), |reserve| reserve.extend(&self.conn))
     }
 
     /// Whether the log has grown so long that it should be written back.

@@ -124,6 +124,16 @@ impl Committer {
         self.writing.as_mut().is_some_and(Writing::log_is_long)
     }
 
+    /// Makes room for the log, if it is soon to grow. Whatever goes wrong shows when
+    /// something is committed.
+    pub(crate) fn tend_log(&mut self) {
+        let Some(writing) = &mut self.writing else { return };
+        if writing.log_is_short() && writing.extend_log().is_err() {
+            // It may be in the middle of a transaction.
+            self.writing = None;
+        }
+    }
+
     /// Writes the log back into the file. Without room for that it goes on growing,
     /// and is as good; another error of the disk ends all writing.
     pub(crate) fn write_back(&mut self) {

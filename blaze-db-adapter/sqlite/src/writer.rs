@@ -159,6 +159,7 @@ impl Thread {
             if committer.log_is_long() {
                 committer.write_back();
             }
+            committer.tend_log();
             self.waiting.fetch_sub(handled, Ordering::AcqRel);
             drop(committer);
             next = next.or_else(|| self.inbox.recv().ok());
