@@ -94,9 +94,12 @@ impl Reserve {
 
     /// Counts a commit, and tells whether a log of so many pages is soon to grow.
     pub(crate) fn is_short(&mut self, pages: u32) -> bool {
-        if pages < self.counted.1 {
+        match self.counted.1 {
+            // What an earlier opening left isn't counted.
+            0 => self.counted.0 = pages,
             // It began anew.
-            (self.counted.0, self.commits) = (0, 0);
+            last if pages < last => (self.counted.0, self.commits) = (0, 0),
+            _ => {}
         }
         (self.counted.1, self.commits) = (pages, self.commits.saturating_add(1));
         let grown = pages - self.counted.0;
