@@ -99,6 +99,12 @@ impl Record {
         &mut self.values
     }
 
+    /// A record of the same names, which they share, with these values in their order;
+    /// `None` if there aren't as many.
+    pub fn with_values(&self, values: Vec<Value>) -> Option<Self> {
+        (values.len() == self.len()).then(|| Self { names: self.names.clone(), values })
+    }
+
     /// Where a field is, in the order of the names.
     pub fn position(&self, field: &str) -> Option<usize> {
         self.place(field).ok()
@@ -289,6 +295,15 @@ mod tests {
         assert!(!second.shares_names(&first));
         assert_eq!(first, record! { "a" => 1, "b" => 2 });
         assert_eq!(second, record! { "a" => 1, "b" => 3, "c" => 4 });
+    }
+
+    #[test]
+    fn a_record_of_the_same_names_shares_them() {
+        let first = record! { "a" => 1, "b" => 2 };
+        let second = first.with_values(vec![3.into(), 4.into()]).unwrap();
+        assert_eq!(second, record! { "a" => 3, "b" => 4 });
+        assert!(second.shares_names(&first));
+        assert_eq!(first.with_values(vec![3.into()]), None);
     }
 
     #[test]

@@ -91,26 +91,39 @@ impl RecordState {
         Self { life: Life { stamp, alive: true }, record, apart: Vec::new() }
     }
 
-    /// A record of these fields, each with its stamp and its value, `None` if it was
-    /// removed; `None` if their names don't ascend.
-    pub fn of_fields(
+    /// A record whose fields were written when its life began, but for these, in their
+    /// order: the place of each in the record, its stamp, and whether it was removed, so
+    /// that its value is null. `None` if they aren't in their order, or of the record.
+    pub fn of_parts(
         life: Life,
-        fields: impl IntoIterator<Item = (Name, Stamp, Option<Value>)>,
+        record: Record,
+        apart: impl IntoIterator<Item = (usize, Stamp, bool)>,
     ) -> Option<Self> {
+        let apart = apart.into_iter();
+        let apart = apart.map(|(place, stamp, removed)| Apart { place, removed, stamp });
+        // What was written with the rest isn't apart.
+        let apart: Vec<_> =
+            apart.filter(|apart| apart.removed || apart.stamp != life.stamp).collect();
+        let ascend = apart.is_sorted_by(|a, b| a.place < b.place);
+        let fits = |apart: &Apart| {
+            let value = record.values().get(apart.place);
+            value.is_some_and(|value| !apart.removed || *value == Value::Null)
+        };
+        (ascend && apart.iter().all(fits)).then_some(Self { life, record, apart })
+    }
+
+    /// A record of these fields, in the order of their names, each with its stamp and its
+    /// value, `None` if it was removed.
+    fn of_fields(life: Life, fields: impl Iterator<Item = (Name, Stamp, Option<Value>)>) -> Self {
         let mut apart = Vec::new();
-        let (mut count, mut ascend) = (0, true);
-        let mut last: Option<Name> = None;
-        let fields = fields.into_iter().map(|(name, stamp, value)| {
+        let fields = fields.enumerate().map(|(place, (name, stamp, value))| {
             if stamp != life.stamp || value.is_none() {
-                apart.push(Apart { place: count, removed: value.is_none(), stamp });
+                apart.push(Apart { place, removed: value.is_none(), stamp });
             }
-            ascend &= last.as_ref().is_none_or(|last| *last < name);
-            last = Some(name.clone());
-            count += 1;
             (name, value.unwrap_or_default())
         });
         let record = fields.collect();
-        ascend.then_some(Self { life, record, apart })
+        Self { life, record, apart }
     }
 
     /// Whether it lives, since when.
@@ -258,7 +271,7 @@ impl RecordState {
         let fields = self.fields().filter(|(_, register)| kept(*register));
         let fields =
             fields.map(|(name, register)| (name.clone(), register.stamp, register.value.cloned()));
-        *self = Self::of_fields(life, fields).expect("names of a record ascend");
+        *self = Self::of_fields(life, fields);
     }
 
     /// Begins an insert's life in a record of no field.

@@ -50,12 +50,20 @@ proptest! {
         let (life, fields) = plain(&state);
         let fields: Vec<_> =
             fields.into_iter().map(|(name, (stamp, value))| (name, stamp, value)).collect();
-        let again = RecordState::of_fields(life, fields.clone());
+        let record = fields.iter().map(|(name, _, value)| {
+            (name.clone(), value.clone().unwrap_or_default())
+        });
+        let record: Record = record.collect();
+        let parts = fields.iter().enumerate();
+        let parts: Vec<_> =
+            parts.map(|(place, (_, stamp, value))| (place, *stamp, value.is_none())).collect();
+        let again = RecordState::of_parts(life, record.clone(), parts.clone());
         prop_assert_eq!(again.as_ref(), Some(&state));
-        let twice = fields.iter().chain(fields.last()).cloned();
-        prop_assert_eq!(RecordState::of_fields(life, twice).is_none(), !fields.is_empty());
-        let reversed = RecordState::of_fields(life, fields.iter().rev().cloned());
-        prop_assert_eq!(reversed.is_none(), fields.len() > 1);
+        let beyond = [(record.len(), Stamp::default(), true)];
+        prop_assert_eq!(RecordState::of_parts(life, record.clone(), beyond), None);
+        let apart = parts.iter().filter(|(_, stamp, removed)| *removed || *stamp != life.stamp);
+        let twice = RecordState::of_parts(life, record, parts.iter().chain(&parts).copied());
+        prop_assert_eq!(twice.is_none(), apart.count() > 0);
     }
 
     /// Which of two ways a state came about can't be told from it.

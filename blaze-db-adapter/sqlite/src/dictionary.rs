@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use blaze_codec::{DecodeError, Name, NodeId};
+use blaze_codec::{DecodeError, Name, NodeId, Record, Value};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
@@ -21,9 +21,33 @@ pub(crate) struct Dictionary {
     pub(crate) nodes: Interned<NodeId>,
     /// The names that were asked for last, as the next record is likely to have them too.
     latest: (Vec<Name>, Vec<u64>),
+    /// The numbers of the names that were read last, and a record that has these names.
+    read: (Vec<u64>, Record),
 }
 
 impl Dictionary {
+    /// A record of the names that have these numbers, with as many values. At `at` they were
+    /// read.
+    pub(crate) fn record_of(
+        &mut self,
+        conn: &Connection,
+        ids: &[u64],
+        values: Vec<Value>,
+        at: usize,
+    ) -> Result<Record, Fault> {
+        if self.read.0 != ids {
+            let names = ids.iter().map(|id| self.names.entry(conn, *id, at));
+            let names = names.collect::<Result<Vec<_>, _>>()?;
+            if !names.is_sorted_by(|a, b| a < b) {
+                return Err(DecodeError::Malformed { what: "order of fields", at }.into());
+            }
+            let record = names.into_iter().map(|name| (name, Value::Null)).collect();
+            self.read = (ids.to_vec(), record);
+        }
+        let record = self.read.1.with_values(values);
+        record.ok_or_else(|| DecodeError::Malformed { what: "fields", at }.into())
+    }
+
     /// The numbers of a record's names, which are stored if they are new. Only for the
     /// writing connection.
     pub(crate) fn names_of(

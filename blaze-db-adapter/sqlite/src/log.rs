@@ -136,8 +136,8 @@ impl Reserve {
             return Ok(None);
         }
         let (zeros, end) = (vec![0; PIECE_BYTES], log.metadata()?.len());
-        let pieces = (0..RESERVE_PIECES).map(|piece| end + piece * PIECE_BYTES as u64);
-        let written = pieces.map(|at| log.write_all_at(&zeros, at)).collect::<io::Result<()>>();
+        let mut pieces = (0..RESERVE_PIECES).map(|piece| end + piece * PIECE_BYTES as u64);
+        let written = pieces.try_for_each(|at| log.write_all_at(&zeros, at));
         if let Err(error) = written.and_then(|()| log.sync_data()) {
             // Others may need it more.
             let _ = log.set_len(end);

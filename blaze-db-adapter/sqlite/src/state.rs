@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blaze_codec::{DecodeError, Hlc, Version, binary};
+use blaze_codec::{DecodeError, Hlc, Value, Version, binary};
 use blaze_db_adapter::{Life, RecordState, Stamp};
 use rusqlite::Connection;
 
@@ -132,25 +132,32 @@ impl Reader<'_> {
                 stamps.push(self.stamp()?);
             }
         }
-        let mut fields = Vec::new();
-        for _ in 0..self.varint()? {
+        let count = self.varint()?;
+        // A field has at least a byte.
+        let reserved = usize::try_from(count).unwrap_or(usize::MAX).min(self.bytes.len() - self.at);
+        let (mut ids, mut values) = (Vec::with_capacity(reserved), Vec::with_capacity(reserved));
+        let mut apart = Vec::new();
+        for _ in 0..count {
             let head = self.varint()?;
-            let name = self.dictionary.names.entry(self.conn, head >> 2, self.at)?;
             let stamp = match head & FIELD_STAMPED {
                 0 => life.stamp,
                 _ => self.named_stamp(&stamps)?,
             };
-            let value = match head & FIELD_REMOVED {
-                0 => {
-                    let (value, length) = binary::decode_value(&self.bytes[self.at..])?;
-                    self.at += length;
-                    Some(value)
-                }
-                _ => None,
+            let removed = head & FIELD_REMOVED != 0;
+            if removed || stamp != life.stamp {
+                apart.push((values.len(), stamp, removed));
+            }
+            let (value, length) = if removed {
+                (Value::Null, 0)
+            } else {
+                binary::decode_value(&self.bytes[self.at..])?
             };
-            fields.push((name, stamp, value));
+            self.at += length;
+            ids.push(head >> 2);
+            values.push(value);
         }
-        RecordState::of_fields(life, fields).ok_or_else(|| self.malformed("order of fields"))
+        let record = self.dictionary.record_of(self.conn, &ids, values, self.at)?;
+        RecordState::of_parts(life, record, apart).ok_or_else(|| self.malformed("fields"))
     }
 
     fn named_stamp(&mut self, stamps: &[Stamp]) -> Result<Stamp, Fault> {

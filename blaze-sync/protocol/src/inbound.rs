@@ -19,7 +19,8 @@ use crate::{Batch, SessionError};
 const STAGED_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX;
 
 /// Operations of several transactions that are merged in one commit at most.
-const GROUP_OPERATIONS_MAX: usize = 64 * 1024;
+/// So few that what follows arrives, and is granted again, while they are merged.
+const GROUP_OPERATIONS_MAX: usize = 8 * 1024;
 
 /// The most bytes of changes, as encoded, that are kept back because something is left out
 /// of them. What takes more is merged in several steps, between which a reader sees half

@@ -164,13 +164,13 @@ fn decode(mut source: Source, at_once: usize) -> Work {
     let (mut encoder, mut definitions) = (FeedEncoder::default(), Definitions::default());
     let (range, mut told) = (Range::new(Seq(0), Seq(1)), HashSet::new());
     let mut encode = |operations: &[Operation]| {
-        let encoded = encoder.encode(&range, operations);
-        for definition in encoded.needs.iter().filter(|needed| told.insert(needed.entry)) {
+        let sent = encoder.encode(&range, operations);
+        for definition in sent.needs.iter().filter(|needed| told.insert(needed.entry)) {
             let message = Message::decode(definition.frame.clone());
             let Ok(Message::Definitions(payload)) = message else { unreachable!("{message:?}") };
             definitions.add(&payload).expect("it was just encoded");
         }
-        encoded.frames.iter().map(|body| body.bytes().clone()).collect()
+        sent.frames.iter().map(|body| body.bytes().clone()).collect()
     };
     let frames: Vec<Vec<_>> = operations.chunks(at_once).map(&mut encode).collect();
     let mut decoded = Vec::with_capacity(frames.len());

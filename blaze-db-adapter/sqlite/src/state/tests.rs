@@ -27,7 +27,13 @@ fn state(life: Life, fields: &[(&str, Version, Version, Option<Value>)]) -> Reco
         let (version, base) = (*version, *base);
         (Name::new(name).unwrap(), Stamp { version, base }, value.clone())
     });
-    RecordState::of_fields(life, fields).unwrap()
+    let (names, parts): (Vec<_>, Vec<_>) =
+        fields.map(|(name, stamp, value)| (name, (stamp, value))).unzip();
+    let values = parts.iter().map(|(_, value)| value.clone().unwrap_or_default());
+    let record = names.into_iter().zip(values).collect();
+    let apart = parts.iter().enumerate();
+    let apart = apart.map(|(place, (stamp, value))| (place, *stamp, value.is_none()));
+    RecordState::of_parts(life, record, apart).unwrap()
 }
 
 fn samples() -> Vec<RecordState> {

@@ -18,7 +18,7 @@ const SENT: &str = "sent";
 /// With 9 bytes of stamp and the lengths, a record of about 200 bytes.
 const TEXT_BYTES: usize = 188;
 /// Records that a transaction inserts before the measurement.
-const LOADED_AT_ONCE: usize = 10_000;
+const LOADED_AT_ONCE: usize = 1_000;
 
 /// A database that takes part.
 #[derive(Debug, Clone)]
