@@ -280,6 +280,22 @@ impl RecordState {
         *self = Self::of_insert(stamp, record.clone());
     }
 
+    /// The same as [`operations`](Self::operations), of a state that isn't needed any more;
+    /// adds them to `operations`.
+    pub fn into_operations(
+        self,
+        collection: Name,
+        key: RecordKey,
+        operations: &mut Vec<Operation>,
+    ) {
+        let Life { stamp: Stamp { version, base }, alive } = self.life;
+        if alive && self.apart.is_empty() {
+            let change = Change::Insert(self.record);
+            return split(Operation { collection, key, version, base, change }, operations);
+        }
+        operations.extend(self.operations(&collection, &key));
+    }
+
     /// The operations that make this state when they are merged into nothing:
     /// the record's part of the feed.
     pub fn operations(&self, collection: &Name, key: &RecordKey) -> Vec<Operation> {

@@ -193,7 +193,7 @@ impl Reading {
             let collection = dictionary.names.entry(conn, collection, 0)?;
             let (stored_key, stored) = (row.get_ref(2)?, blob(row.get_ref(3)?)?);
             let state = state::decode(stored, dictionary, conn)?;
-            operations.extend(state.operations(&collection, &key(stored_key)?));
+            state.into_operations(collection, key(stored_key)?, &mut operations);
             records += 1;
             bytes += blob(stored_key)?.len() + stored.len();
             through = seq;
