@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
-use crate::log::Reserve;
+use crate::log::{Reserve, Unsynced};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::{schema, state};
@@ -190,8 +190,13 @@ impl Writing {
     }
 
     /// Makes room for the log.
-    pub(crate) fn extend_log(&mut self) -> rusqlite::Result<()> {
+    pub(crate) fn extend_log(&mut self) -> Result<(), Unsynced> {
         self.reserve.as_mut().map_or(Ok(()), |reserve| reserve.extend(&self.conn))
+    }
+
+    /// Makes no room for the log any more.
+    pub(crate) fn forgo_reserve(&mut self) {
+        self.reserve = None;
     }
 
     /// Whether the log has grown so long that it should be written back.

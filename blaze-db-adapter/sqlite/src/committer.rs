@@ -45,6 +45,8 @@ pub(crate) struct Committer {
     halted: Option<String>,
     /// Whether a peer was told of the feed.
     announced: bool,
+    /// Whether room for the log couldn't be made.
+    forgoes_reserve: bool,
 }
 
 /// A request, and who waits for its answer.
@@ -84,7 +86,8 @@ impl Committer {
         wall: WallClock,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { writing: Some(writing), opener, wall, shared, halted: None, announced: false }
+        let (writing, halted) = (Some(writing), None);
+        Self { writing, opener, wall, shared, halted, announced: false, forgoes_reserve: false }
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -129,8 +132,8 @@ impl Committer {
     pub(crate) fn tend_log(&mut self) {
         let Some(writing) = &mut self.writing else { return };
         if writing.log_is_short() && writing.extend_log().is_err() {
-            // It may be in the middle of a transaction.
-            self.writing = None;
+            // What is committed is synced, so that nothing is lost with the connection.
+            (self.writing, self.forgoes_reserve) = (None, true);
         }
     }
 
@@ -231,6 +234,9 @@ impl Committer {
         }
         if self.announced {
             writing.was_announced();
+        }
+        if self.forgoes_reserve {
+            writing.forgo_reserve();
         }
         Ok(writing)
     }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use blaze_db_adapter::DatabaseError;
 use rusqlite::Connection;
@@ -78,6 +79,10 @@ pub(crate) struct Reserve {
     given_up: bool,
 }
 
+/// Why room couldn't be synced.
+#[derive(Debug)]
+pub(crate) struct Unsynced;
+
 impl Reserve {
     pub(crate) fn new(
         opener: &Opener,
@@ -105,44 +110,59 @@ impl Reserve {
         let grown = pages - self.counted.0;
         let small = grown <= self.commits.saturating_mul(RESERVE_COMMIT_PAGES_MAX);
         let worth_it = (RESERVE_PAGES_MIN..self.pages_max).contains(&pages) && small;
-        if self.given_up || !worth_it {
-            return false;
-        }
-        let used = HEADER_BYTES + u64::from(pages) * (FRAME_BYTES + self.page_bytes);
-        worth_it && used + RESERVE_LEFT_BYTES > self.bytes
+        worth_it && !self.given_up && self.used() + RESERVE_LEFT_BYTES > self.bytes
+    }
+
+    /// How much of the log has pages.
+    fn used(&self) -> u64 {
+        HEADER_BYTES + u64::from(self.counted.1) * (FRAME_BYTES + self.page_bytes)
     }
 
     /// Makes room, while `conn` has nothing begun. If there is none, the log grows as it
     /// is written.
-    pub(crate) fn extend(&mut self, conn: &Connection) -> rusqlite::Result<()> {
-        // Nobody else must write meanwhile.
-        conn.execute_batch("BEGIN IMMEDIATE")?;
+    ///
+    /// # Errors
+    ///
+    /// If the disk failed: every descriptor of the log is told of that at its next sync, and
+    /// SQLite's would take it for a failure of a commit. Or if `conn` may still be in a
+    /// transaction.
+    pub(crate) fn extend(&mut self, conn: &Connection) -> Result<(), Unsynced> {
+        // Nobody else must write meanwhile; who does is not waited for.
+        let begun = conn.busy_timeout(Duration::ZERO);
+        if begun.and_then(|()| conn.execute_batch("BEGIN IMMEDIATE")).is_err() {
+            return Ok(());
+        }
         let extended = self.append();
-        conn.execute_batch("ROLLBACK")?;
         (self.counted.0, self.commits) = (self.counted.1, 0);
         match extended {
             Ok(Some(bytes)) => self.bytes = bytes,
-            _ => self.given_up = true,
+            Ok(None) => self.given_up = true,
+            Err(_) => return Err(Unsynced),
         }
-        Ok(())
+        conn.execute_batch("ROLLBACK").map_err(|_| Unsynced)
     }
 
-    /// Appends zeros; nothing if the disk has little room.
+    /// Appends zeros, if they aren't there; gives up if the disk has little room.
     fn append(&self) -> io::Result<Option<u64>> {
         let mut options = OpenOptions::new();
         let log = options.write(true).custom_flags(UNFOLLOWED).open(&self.path)?;
+        let end = log.metadata()?.len();
+        if end > self.used() + RESERVE_LEFT_BYTES {
+            return Ok(Some(end));
+        }
         let disk = rustix::fs::fstatvfs(&log)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE_SPARE_BYTES {
             return Ok(None);
         }
-        let (zeros, end) = (vec![0; PIECE_BYTES], log.metadata()?.len());
+        let zeros = vec![0; PIECE_BYTES];
         let mut pieces = (0..RESERVE_PIECES).map(|piece| end + piece * PIECE_BYTES as u64);
         let written = pieces.try_for_each(|at| log.write_all_at(&zeros, at));
-        if let Err(error) = written.and_then(|()| log.sync_data()) {
+        if written.is_err() {
             // Others may need it more.
-            let _ = log.set_len(end);
-            return Err(error);
+            log.set_len(end)?;
+            return Ok(None);
         }
+        log.sync_data()?;
         Ok(Some(end + RESERVE_PIECES * PIECE_BYTES as u64))
     }
 }

@@ -41,8 +41,6 @@ pub(crate) struct Inbound {
     merged: Seq,
     /// Everything up to here was merged before, over another link, too: the hello was older.
     held: Seq,
-    /// Below this, what comes may lack what was left out before this session.
-    lacks: Seq,
     window: u64,
     /// What the peer may still send.
     granted: u64,
@@ -108,7 +106,6 @@ impl Inbound {
     pub(crate) fn new(peer: NodeId, history: Arc<History>, after: Seq, window: u64) -> Self {
         Self {
             held: after,
-            lacks: Seq::ZERO,
             peer,
             history,
             received: after,
@@ -131,11 +128,6 @@ impl Inbound {
     /// forgotten.
     pub(crate) fn holding(self, held: Seq) -> Self {
         Self { held: held.max(self.held), ..self }
-    }
-
-    /// Goes on where something was left out, of what has changed again up to here.
-    pub(crate) fn lacking(self, lacks: Seq) -> Self {
-        Self { lacks, ..self }
     }
 
     /// Everything up to here has arrived.
@@ -261,7 +253,6 @@ impl Inbound {
             return Err(SessionError::Violation { rule: "changes follow what was sent before" });
         }
         check(&operations, wall_ms)?;
-        let left_out = left_out || through < self.lacks;
         let partial = through == self.received && !operations.is_empty();
         let was_merged = through <= self.held && !partial;
         let operations = if was_merged { Vec::new() } else { operations };

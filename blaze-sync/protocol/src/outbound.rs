@@ -56,7 +56,8 @@ pub(crate) struct Outbound {
     /// was read last, or in an earlier session, of which nothing is known. At first, too:
     /// the peer may have forgotten deletes that are left out as known to it.
     behind: bool,
-    /// Whether something was left out of what was read.
+    /// Whether something was left out of what was read, or may have been in an earlier
+    /// session, from which the peer may go on in the middle.
     left_out: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
@@ -117,7 +118,7 @@ impl Outbound {
             places: Arc::default(),
             reading: false,
             behind: after < announced,
-            left_out: false,
+            left_out: after > Seq::ZERO && after < announced,
             whole: Seq::ZERO,
             untold_ms: None,
             started: false,

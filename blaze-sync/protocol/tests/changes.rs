@@ -153,6 +153,16 @@ fn what_a_side_has_is_read_before_the_first_of_the_others_is_merged() {
 }
 
 #[test]
+fn a_step_that_another_link_reached_since_the_hello_is_not_gone_on_from() {
+    for step in [9, 12] {
+        let (a, mut b) = (Replica::filled(1, 9), Replica::new(2));
+        b.step = Some(a.history.place(Seq(step)));
+        let (_, b) = connected(at(1), Mode::Bidirectional, a, b);
+        assert_eq!(b.replica.seen.len(), 9, "a step at {step}, where the hello's head is 9");
+    }
+}
+
+#[test]
 fn catching_up_goes_on_from_its_last_step_as_long_as_the_peer_does() {
     for (reopened, comes) in [(false, 5), (true, 10)] {
         let (mut a, mut b) = (Replica::filled(1, 9), Replica::new(2));

@@ -192,19 +192,6 @@ fn what_leaves_something_out_is_merged_with_the_first_that_does_not() {
 }
 
 #[test]
-fn who_goes_on_from_a_step_lacks_something_until_it_has_what_there_was() {
-    let mut inbound = inbound().lacking(Seq(3));
-    inbound.granted = u64::MAX;
-    for seq in [1, 2] {
-        inbound.frame(&written(seq, false, &[]), 60, 0).unwrap();
-        assert_eq!(inbound.poll_batch(Seq::ZERO, false), None, "seq {seq}");
-    }
-    inbound.frame(&written(3, false, &[]), 60, 0).unwrap();
-    let batch = inbound.poll_batch(Seq::ZERO, false).unwrap();
-    assert_eq!((batch.checkpoint, batch.step), (Some(place(1, 3)), None));
-}
-
-#[test]
 fn what_was_whole_before_is_not_kept_back_and_what_is_too_much_goes_in_steps() {
     let mut inbound = inbound();
     inbound.granted = u64::MAX;

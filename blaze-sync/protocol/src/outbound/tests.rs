@@ -285,3 +285,16 @@ fn definitions_are_told_once_before_what_needs_them_and_cost_no_credit() {
     assert_eq!(out.poll_frame().as_ref(), Some(second.frames[0].bytes()));
     assert_eq!(out.poll_frame(), None);
 }
+
+#[test]
+fn who_goes_on_in_the_middle_may_lack_something_until_it_has_all() {
+    let resumed = |after, head| Outbound::resume(Seq(after), Seq(head), 100, 100, false).unwrap();
+    assert!(!resumed(0, 9).left_out(), "nothing was sent before");
+    assert!(!resumed(9, 9).left_out(), "it has all");
+    let mut out = resumed(3, 9);
+    assert!(out.left_out(), "an earlier session may have left something out");
+    out.take(Outgoing { left_out: true, ..outgoing([item(3, 5, 9)]) }, 0);
+    assert!(out.left_out());
+    out.take(outgoing([item(5, 9, 9)]), 0);
+    assert!(!out.left_out());
+}

@@ -117,11 +117,11 @@ impl Session {
         let copied = local.history.fork(local.head, &peer.history, peer.head);
         // Nothing of the peer's was lost as long as the same one commits.
         let step = step.filter(|step| step.incarnation == peer.history.latest());
-        let step = step.map(|step| step.seq.min(peer.head));
-        let whole = held.chain(copied.map(|place| place.seq)).max().unwrap_or(Seq::ZERO);
-        // What was left out up to there has changed again since, before the peer said hello.
-        let lacks = if step > Some(whole) { peer.head } else { Seq::ZERO };
-        let after = step.map_or(whole, |step| whole.max(step));
+        // One that another link has reached since the peer's hello is beyond what that can
+        // tell: from there on the peer would take nothing to be left out.
+        let step = step.map(|step| step.seq).filter(|step| *step < peer.head);
+        let held = held.chain(copied.map(|place| place.seq)).chain(step);
+        let after = held.max().unwrap_or(Seq::ZERO);
         #[cfg(feature = "canary")]
         let after = if crate::canary::is(crate::canary::Canary::IncarnationIgnored) {
             places.iter().map(|place| place.seq).max().unwrap_or(after).min(peer.head)
@@ -143,7 +143,7 @@ impl Session {
         let latest = places.iter().filter(|place| place.incarnation == peer.history.latest());
         let held = latest.map(|place| place.seq).max().unwrap_or(after);
         let inbound = Inbound::new(peer.node, peer.history.clone(), after, window);
-        self.inbound = Some(inbound.holding(held).lacking(lacks));
+        self.inbound = Some(inbound.holding(held));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
