@@ -192,3 +192,25 @@ fn more_definitions_than_a_dictionary_has_are_refused() {
     let error = known.add(&vec![0; DEFINITION_BYTES_MAX]).unwrap_err();
     assert!(matches!(error, DecodeError::Limit { .. }), "{error}");
 }
+
+#[test]
+fn a_feed_names_what_each_range_needs_though_the_last_needed_as_much() {
+    use blaze_codec::Seq;
+    use blaze_codec::message::{Changes, FeedEncoder, Message, Range};
+    let (mut feed, mut told) = (FeedEncoder::default(), BTreeSet::new());
+    let mut known = Definitions::default();
+    for (seq, (collection, node)) in (1..).zip([("a", 1), ("b", 1), ("b", 2), ("a", 2), ("a", 1)]) {
+        let operation = insert(collection, node);
+        let sent =
+            feed.encode(&Range::new(Seq(seq - 1), Seq(seq)), std::slice::from_ref(&operation));
+        for definition in sent.needs.iter().filter(|needed| told.insert(needed.entry)) {
+            let message = Message::decode(definition.frame.clone());
+            let Ok(Message::Definitions(payload)) = message else { panic!("{message:?}") };
+            known.add(&payload).unwrap();
+        }
+        let message = Message::decode(sent.frames[0].bytes().clone());
+        let Ok(Message::Changes(frame)) = message else { panic!("{message:?}") };
+        let changes = Changes::decode_defined(&frame.payload, &known).unwrap();
+        assert_eq!((changes.range.through, changes.operations), (Seq(seq), vec![operation]));
+    }
+}
