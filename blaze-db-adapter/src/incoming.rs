@@ -29,9 +29,10 @@ pub struct Incoming {
 }
 
 /// What became of an operation that was joined into a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Joined {
     /// It changed nothing.
+    #[default]
     Nothing,
     /// It changed the record: the commit has it as it came.
     Changed,
@@ -112,7 +113,7 @@ impl Incoming {
 /// them, with the delete that ended that.
 fn has_more(state: &RecordState, insert: &Operation) -> bool {
     let Change::Insert(record) = &insert.change else { return false };
-    let stamp = Stamp { version: insert.version, base: insert.base };
+    let stamp = Stamp::of(insert);
     state.fields().any(|(name, field)| {
         field.stamp != stamp || field.value.is_none() || field.value != record.get(name)
     })

@@ -61,9 +61,9 @@ impl RecordState {
         match &operation.change {
             Change::Insert(record) => {
                 let mut changed = self.join_life(operation, true, report);
-                let stamp = stamp_of(operation);
+                let stamp = Stamp::of(operation);
                 if self.is_empty() && *self.life() == (Life { stamp, alive: true }) {
-                    self.begin_whole(stamp, record);
+                    *self = Self::of_insert(stamp, record.clone());
                     return changed || !record.is_empty();
                 }
                 // Fields of an insert that isn't the latest life are below it, and dropped.
@@ -80,7 +80,7 @@ impl RecordState {
     }
 
     fn join_life(&mut self, operation: &Operation, alive: bool, report: &mut Report) -> bool {
-        let theirs = Life { stamp: stamp_of(operation), alive };
+        let theirs = Life { stamp: Stamp::of(operation), alive };
         let ours = *self.life();
         // At equal versions a delete wins: a record exists only if born *above* dead.
         let rank = |life: &Life| (life.stamp.version, !life.alive, life.stamp.base);
@@ -129,7 +129,7 @@ impl RecordState {
         value: Option<&Value>,
         report: &mut Report,
     ) -> bool {
-        let theirs = Register { stamp: stamp_of(operation), value };
+        let theirs = Register { stamp: Stamp::of(operation), value };
         let late = self.life().hides(theirs.stamp.version);
         #[cfg(feature = "canary")]
         let late = late && !canary::is(Canary::LateFieldKept);
@@ -184,10 +184,6 @@ impl RecordState {
         let ours = self.field(name).filter(|_| self.exists());
         report.add(name, ours.unwrap_or(Register { stamp, value: None }), theirs);
     }
-}
-
-const fn stamp_of(operation: &Operation) -> Stamp {
-    Stamp { version: operation.version, base: operation.base }
 }
 
 struct Report<'a> {

@@ -49,7 +49,7 @@ pub struct Merging {
     /// The losers of true conflicts.
     pub conflicts: Vec<Conflict>,
     /// The greatest of what became of them.
-    pub most: Option<Joined>,
+    pub most: Joined,
     /// The record of each that is a part of the commit.
     effective: Vec<Option<usize>>,
 }
@@ -118,7 +118,7 @@ impl<'a, S> Staged<'a, S> {
         let seq = stored.seq.filter(|_| !*changed);
         let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
         *whole |= joined == Joined::Whole;
-        merging.most = merging.most.max(Some(joined));
+        merging.most = merging.most.max(joined);
         let effective = joined != Joined::Nothing;
         merging.effective.push(effective.then_some(place));
         if effective {

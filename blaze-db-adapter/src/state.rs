@@ -63,6 +63,11 @@ struct Apart {
 }
 
 impl Stamp {
+    /// An operation's.
+    pub(crate) const fn of(operation: &Operation) -> Self {
+        Self { version: operation.version, base: operation.base }
+    }
+
     /// Whether the author of this knew of another write. An author knows its own.
     pub(crate) fn knew(&self, other: Version) -> bool {
         other <= self.base || (other.node == self.version.node && other < self.version)
@@ -274,10 +279,9 @@ impl RecordState {
         *self = Self::of_fields(life, fields);
     }
 
-    /// Begins an insert's life in a record of no field.
-    pub(crate) fn begin_whole(&mut self, stamp: Stamp, record: &Record) {
-        debug_assert!(self.is_empty());
-        *self = Self::of_insert(stamp, record.clone());
+    /// Whether one insert made all of it.
+    const fn is_one_insert(&self) -> bool {
+        self.life.alive && self.apart.is_empty()
     }
 
     /// The same as [`operations`](Self::operations), of a state that isn't needed any more;
@@ -288,8 +292,8 @@ impl RecordState {
         key: RecordKey,
         operations: &mut Vec<Operation>,
     ) {
-        let Life { stamp: Stamp { version, base }, alive } = self.life;
-        if alive && self.apart.is_empty() {
+        if self.is_one_insert() {
+            let Stamp { version, base } = self.life.stamp;
             let change = Change::Insert(self.record);
             return split(Operation { collection, key, version, base, change }, operations);
         }
@@ -307,11 +311,11 @@ impl RecordState {
             change,
         };
         let mut operations = Vec::with_capacity(1);
-        let Life { stamp, alive } = self.life;
-        if alive && self.apart.is_empty() {
-            split(operation(stamp, Change::Insert(self.record.clone())), &mut operations);
+        if self.is_one_insert() {
+            self.clone().into_operations(collection.clone(), key.clone(), &mut operations);
             return operations;
         }
+        let Life { stamp, alive } = self.life;
         let mut inserted = Vec::new();
         let mut updates: BTreeMap<Stamp, Vec<(Name, Option<Value>)>> = BTreeMap::new();
         for (name, register) in self.fields() {

@@ -68,7 +68,7 @@ proptest! {
         prop_assert_eq!(staged.len(), order.len());
         let changed: Vec<_> = staged.changed().map(|record| record.key.clone()).collect();
         prop_assert_eq!(&changed, &order);
-        let whole = merging.most == Some(blaze_db_adapter::Joined::Whole);
+        let whole = merging.most == blaze_db_adapter::Joined::Whole;
         let parts = staged.parts(&merging);
         for record in staged.into_changed() {
             prop_assert_eq!(&record.state, &expected[record.key]);

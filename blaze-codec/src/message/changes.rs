@@ -70,7 +70,8 @@ impl Range {
     /// The same by an encoder that may have a dictionary: tell what
     /// [`needs`](Encoder::needs) to be defined before.
     pub fn encode_by(&self, encoder: &mut Encoder, operations: &[Operation]) -> Vec<Bytes> {
-        in_frames(&self.body(CHANGES, encoder, operations))
+        let body = self.body(CHANGES, encoder, operations);
+        if body.len() <= BODY_BYTES_MAX { vec![body.into()] } else { in_frames(&body) }
     }
 
     /// The same, by way of a buffer that is used again.

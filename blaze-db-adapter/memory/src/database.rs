@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Durability, Identity, Incoming, Joined, LiveFeed, Merged, Merging, Origin, Purged,
-    RegisteredPeer, Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
+    Durability, Identity, Incoming, LiveFeed, Merged, Merging, Origin, Purged, RegisteredPeer,
+    Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
 };
 
 use crate::store::Store;
@@ -172,7 +172,7 @@ impl DatabaseAdapter for MemoryDatabase {
         }
         let parts = staged.parts(&merging);
         store.install(self.feed.head().next(), staged.into_changed());
-        let (origin, roots) = incoming.source(merging.most.unwrap_or(Joined::Nothing));
+        let (origin, roots) = incoming.source(merging.most);
         let committed = self.push(origin, roots, parts.of(incoming.operations));
         Ok(Merged { committed: Some(committed), conflicts: merging.conflicts })
     }

@@ -337,7 +337,6 @@ impl Writing {
         }
         let parts = staged.parts(&merging);
         let Merging { conflicts, most, .. } = merging;
-        let most = most.unwrap_or(Joined::Nothing);
         Ok(Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) })
     }
 
