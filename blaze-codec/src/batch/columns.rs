@@ -2,16 +2,18 @@
 
 mod bits;
 mod cells;
+mod column;
 mod floats;
 mod heads;
 mod ints;
+mod numbering;
 mod stamps;
 mod write;
 
 use std::ops::Range;
 
 pub(crate) use heads::{Heads, Place, Places};
-pub(super) use write::write;
+pub(super) use write::{Scratch, write};
 
 use self::cells::{Column, Lists};
 use super::shape::{ChangeKind, Shape, Tables};

@@ -8,7 +8,7 @@ use super::shape::ShapeRef;
 use crate::{NodeId, Operation, Version};
 
 /// So many entries are looked through one by one; more are hashed.
-const FEW: usize = 4;
+const FEW: usize = 16;
 
 /// The shapes and nodes of a batch in the order of their first use, and which of them
 /// each operation has.
@@ -102,6 +102,15 @@ impl Grouped {
     /// The shape of each operation.
     pub(super) fn of(&self) -> &[u32] {
         &self.of
+    }
+
+    /// The operations of each shape.
+    pub(super) fn by_shape<'o>(&self, operations: &'o [Operation]) -> Vec<Vec<&'o Operation>> {
+        let mut rows = vec![Vec::new(); self.shapes.len()];
+        for (operation, shape) in operations.iter().zip(&self.of) {
+            rows[*shape as usize].push(operation);
+        }
+        rows
     }
 
     /// The node of each version.

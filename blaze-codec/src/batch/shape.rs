@@ -106,11 +106,16 @@ impl<'a> From<&'a Shape> for ShapeRef<'a> {
 
 impl PartialEq for ShapeRef<'_> {
     fn eq(&self, other: &Self) -> bool {
+        // What tells most shapes apart comes first.
         let fields = || match (self.fields, other.fields) {
             (Fields::Names(one), Fields::Names(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Fields::Update(one), Fields::Update(other)) => {
+                let same = |((one, _), (other, _)): (&(Name, _), &(Name, _))| one == other;
+                one.len() == other.len() && one.iter().zip(other).all(same)
+            }
             _ => self.fields().eq(other.fields()),
         };
-        self.kinds() == other.kinds() && self.collection == other.collection && fields()
+        self.kinds() == other.kinds() && fields() && self.collection == other.collection
     }
 }
 

@@ -12,6 +12,9 @@ use crate::{Change, Name, Operation, RecordKey, Version};
 /// What to reserve for an operation's version, key and values.
 const OPERATION_BYTES_GUESS: usize = 64;
 
+/// So many names of a batch are looked through one by one.
+const FEW_NAMES: usize = 32;
+
 /// Encodes batches, one after the other.
 ///
 /// With a dictionary, what operations have in common (names and nodes) is given numbers
@@ -45,6 +48,7 @@ pub struct Encoder {
     grouped: Grouped,
     dictionary: Option<Dictionary>,
     needs: Vec<Entry>,
+    scratch: columns::Scratch,
 }
 
 impl Encoder {
@@ -62,7 +66,7 @@ impl Encoder {
     ///
     /// A batch whose names and nodes have no room in the dictionary stands for itself.
     pub fn encode(&mut self, operations: &[Operation], out: &mut Vec<u8>) {
-        let Self { grouped, dictionary, needs } = self;
+        let Self { grouped, dictionary, needs, scratch } = self;
         grouped.fill(operations);
         needs.clear();
         if let Some(dictionary) = dictionary {
@@ -91,7 +95,7 @@ impl Encoder {
             }
         }
         if by_columns {
-            return columns::write(operations, grouped, start, out);
+            return columns::write(operations, grouped, start, scratch, out);
         }
         write_rows(operations, grouped, numbers, out);
     }
@@ -151,17 +155,24 @@ fn write_numbers(entries: &[Entry], out: &mut Vec<u8>) {
 }
 
 fn write_tables(operations: &[Operation], grouped: &Grouped, out: &mut Vec<u8>) {
-    let mut names: Vec<&Name> = Vec::new();
+    let mut names: Vec<&Name> = Vec::with_capacity(FEW_NAMES);
     let mut numbers = hashbrown::HashMap::new();
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(2 * FEW_NAMES);
     for first in grouped.shapes() {
         let shape = ShapeRef::of(&operations[*first as usize]);
         let mut write = |name, body: &mut Vec<u8>| {
-            let number = *numbers.entry(name).or_insert_with(|| {
-                names.push(name);
-                names.len() as u64 - 1
+            // Few names are looked through; more are hashed.
+            let found = names.iter().take(FEW_NAMES).position(|known| *known == name);
+            let number = found.unwrap_or_else(|| {
+                let next = names.len();
+                let number =
+                    if next < FEW_NAMES { next } else { *numbers.entry(name).or_insert(next) };
+                if number == next {
+                    names.push(name);
+                }
+                number
             });
-            encode_varint(number, body);
+            encode_varint(number as u64, body);
         };
         body.push(shape.kinds());
         write(shape.collection, &mut body);

@@ -36,6 +36,8 @@ pub(super) const SAMPLE: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Lists<'a> {
     pub(super) ints: Vec<i64>,
+    /// Which node wrote a version.
+    pub(super) nodes: Vec<u32>,
     pub(super) texts: Vec<&'a str>,
     /// Bytes, and values with their tags.
     pub(super) blobs: Vec<&'a [u8]>,

@@ -80,7 +80,7 @@ impl<'a> Heads<'a> {
             return Reader::malformed("layout of so few operations", at);
         }
         let of = Packed::read(reader, all, width_of_places(tables.shapes.len()))?;
-        let rows = rows_of(&of, all, tables.shapes.len(), at)?;
+        let rows = rows_of(&of, count, tables.shapes.len(), at)?;
         let values = rows.iter().zip(&tables.shapes);
         let values = values.map(|(rows, shape)| (*rows as usize).saturating_mul(shape.names.len()));
         let min = bytes_min(all, values.fold(0, usize::saturating_add));
@@ -88,7 +88,7 @@ impl<'a> Heads<'a> {
             return Err(DecodeError::Truncated { at, needed: min - whole });
         }
         let mut lists = Lists::default();
-        let stamps = Stamps::read(reader, all, &tables.nodes, &mut lists.ints)?;
+        let stamps = Stamps::read(reader, all, &tables.nodes, &mut lists)?;
         let mut keys = Vec::with_capacity(tables.shapes.len());
         for (shape, rows) in tables.shapes.iter().zip(&rows) {
             keys.push(Keys::read(reader, shape.key, *rows as usize, &mut lists)?);
@@ -116,13 +116,13 @@ impl<'a> Heads<'a> {
 
     #[inline(always)]
     pub(crate) fn version(&self, place: Place) -> Version {
-        self.stamps.version(place.at as usize, &self.tables.nodes, &self.lists.ints)
+        self.stamps.version(place.at as usize, &self.tables.nodes, &self.lists)
     }
 
     #[inline(always)]
     pub(crate) fn base(&self, place: Place) -> Version {
         let places = (place.at as usize, place.based as usize);
-        self.stamps.base(places, &self.tables.nodes, &self.lists.ints)
+        self.stamps.base(places, &self.tables.nodes, &self.lists)
     }
 
     #[inline(always)]
@@ -138,15 +138,13 @@ impl<'a> Heads<'a> {
 }
 
 /// How many operations each shape has; they are used in their order.
-fn rows_of(
-    of: &Packed<'_>,
-    count: usize,
-    shapes: usize,
-    at: usize,
-) -> Result<Vec<u32>, DecodeError> {
+fn rows_of(of: &Packed<'_>, count: u32, shapes: usize, at: usize) -> Result<Vec<u32>, DecodeError> {
+    if shapes == 1 {
+        return Ok(vec![count]);
+    }
     let mut rows = vec![0; shapes];
     let mut uses = FirstUses::new("use of shapes", shapes);
-    for place in 0..count {
+    for place in 0..count as usize {
         rows[uses.add(of.get(place), at)?] += 1;
     }
     uses.check(at)?;
@@ -189,9 +187,12 @@ impl Places {
             return None;
         }
         self.next += 1;
-        let shape = heads.shape_of(at);
-        let row = self.rows[shape as usize];
-        self.rows[shape as usize] += 1;
+        let (mut shape, mut row) = (0, at);
+        if let [_, _, ..] = *self.rows {
+            shape = heads.shape_of(at);
+            row = self.rows[shape as usize];
+            self.rows[shape as usize] += 1;
+        }
         let based = self.based;
         self.based += u32::from(heads.stamps.has_base(at as usize));
         Some(Place { at, shape, row, based })

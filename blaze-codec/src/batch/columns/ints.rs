@@ -101,12 +101,24 @@ pub(super) fn write(numbers: &[i64], out: &mut Vec<u8>) {
         out.push(STEPS | head(width));
         encode_signed(numbers[0], out);
         encode_signed(least, out);
-        return pack(steps(numbers).map(|step| above(least, step)), width, out);
+        let steps: Vec<i64> = steps(numbers).collect();
+        return pack(&steps, width, |step| above(least, step), out);
     }
     let Spread { least, width } = plain;
     out.push(head(width));
     encode_signed(least, out);
-    pack(numbers.iter().map(|number| above(least, *number)), width, out);
+    pack(numbers, width, |number| above(least, number), out);
+}
+
+/// Appends a column of lengths.
+pub(super) fn write_lengths(
+    lengths: impl Iterator<Item = usize>,
+    ints: &mut Vec<i64>,
+    out: &mut Vec<u8>,
+) {
+    ints.clear();
+    ints.extend(lengths.map(|length| i64::try_from(length).unwrap_or(i64::MAX)));
+    write(ints, out);
 }
 
 impl Ints {
@@ -141,12 +153,11 @@ impl Ints {
         }
         let start = list.len();
         let (mut lowest, mut highest) = (u64::MAX, 0);
-        list.extend((0..count).map(|place| {
-            let number = packed.get(place);
+        packed.unpack(count, list, |number| {
             lowest = lowest.min(number);
             highest = highest.max(number);
             least.wrapping_add(number.cast_signed())
-        }));
+        });
         let greatest = least.checked_add_unsigned(highest)?;
         let tight = lowest == 0 && width_of(highest) == width;
         let is_written_so = tight && by_steps(&list[start..], Spread { least, width }).is_none();
@@ -164,14 +175,13 @@ impl Ints {
         let (mut number, mut ends) = (first, Ends::at(first));
         let (mut lowest, mut highest) = (u64::MAX, 0);
         list.push(number);
-        list.extend((0..count - 1).map(|place| {
-            let above = packed.get(place);
+        packed.unpack(count - 1, list, |above| {
             lowest = lowest.min(above);
             highest = highest.max(above);
             number = number.wrapping_add(step).wrapping_add(above.cast_signed());
             ends.take(number);
             number
-        }));
+        });
         // Without steps there is one number, and no bits for it.
         let tight = lowest == 0 && width_of(highest) == packed.width;
         step.checked_add_unsigned(highest)?;

@@ -2,6 +2,7 @@
 #![expect(clippy::inline_always, reason = "measured: reading heads took 1.7 times as long")]
 
 use super::bits::{Packed, pack, width_of};
+use super::cells::Lists;
 use super::ints::{self, Ints};
 use crate::batch::shape::FirstUses;
 use crate::reader::Reader;
@@ -25,24 +26,25 @@ const BASES_SOME: u8 = 2;
 /// The versions and bases of all operations.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamps<'a> {
-    versions: Versions<'a>,
+    versions: Versions,
     bases: Bases<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Bases<'a> {
     None,
-    All(Versions<'a>),
+    All(Versions),
     /// Those with a bit; there are as many versions as bits that are set.
-    Some(Packed<'a>, Versions<'a>),
+    Some(Packed<'a>, Versions),
 }
 
 /// Clocks, epochs and nodes.
 #[derive(Debug, Clone, Copy)]
-struct Versions<'a> {
+struct Versions {
     clocks: Clocks,
     epochs: Epochs,
-    nodes: Packed<'a>,
+    /// Where those that wrote them begin in the list of nodes; nowhere, if there is one.
+    nodes: Option<usize>,
 }
 
 /// Milliseconds and counters.
@@ -59,66 +61,86 @@ enum Epochs {
     Told(Clocks),
 }
 
+/// Clocks that are about to be written.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    millis: Vec<i64>,
+    counters: Vec<i64>,
+    based: Vec<bool>,
+}
+
 /// Appends the columns. `nodes` gives the numbers of the versions' nodes, and then those
 /// of the bases', which there are `node_count` of.
 pub(super) fn write(
     operations: &[Operation],
     nodes: (&[u32], &[u32]),
     node_count: usize,
+    scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) {
-    let has_base = |operation: &Operation| operation.base != Version::ZERO;
     let bases = match nodes.1.len() {
         0 => BASES_NONE,
         some if some == operations.len() => BASES_ALL,
         _ => BASES_SOME,
     };
-    let versions: Vec<&Version> = operations.iter().map(|operation| &operation.version).collect();
-    let replaced: Vec<&Version> = operations
-        .iter()
-        .filter(|operation| has_base(operation))
-        .map(|operation| &operation.base)
-        .collect();
-    let epochs = (epochs_of(&versions), epochs_of(&replaced));
-    out.push(epochs.0 | bases << 2 | epochs.1 << 4);
-    write_versions(&versions, epochs.0, nodes.0, node_count, out);
+    let flags = out.len();
+    out.push(bases << 2);
+    let versions = operations.iter().map(|operation| &operation.version);
+    out[flags] |= scratch.write_versions(versions, nodes.0, node_count, out);
+    if bases == BASES_NONE {
+        return;
+    }
+    let all = operations.iter().map(|operation| &operation.base);
     if bases == BASES_SOME {
-        pack(operations.iter().map(|operation| has_base(operation).into()), 1, out);
+        scratch.based.clear();
+        scratch.based.extend(all.clone().map(|base| *base != Version::ZERO));
+        pack(&scratch.based, 1, u64::from, out);
     }
-    if bases != BASES_NONE {
-        write_versions(&replaced, epochs.1, nodes.1, node_count, out);
-    }
+    let told = all.filter(|base| **base != Version::ZERO);
+    out[flags] |= scratch.write_versions(told, nodes.1, node_count, out) << 4;
 }
 
-fn epochs_of(versions: &[&Version]) -> u8 {
-    if versions.iter().all(|version| version.epoch == Hlc::ZERO) {
-        EPOCHS_ZERO
-    } else if versions.iter().all(|version| version.epoch == version.hlc) {
-        EPOCHS_OWN
-    } else {
-        EPOCHS_TOLD
+impl Scratch {
+    /// Appends versions; returns how their epochs are told.
+    fn write_versions<'v>(
+        &mut self,
+        versions: impl Iterator<Item = &'v Version> + Clone,
+        nodes: &[u32],
+        node_count: usize,
+        out: &mut Vec<u8>,
+    ) -> u8 {
+        let (mut all_zero, mut all_own) = (true, true);
+        self.write_clocks(
+            versions.clone().map(|version| {
+                all_zero &= version.epoch == Hlc::ZERO;
+                all_own &= version.epoch == version.hlc;
+                version.hlc
+            }),
+            nodes.len(),
+            out,
+        );
+        let epochs = match (all_zero, all_own) {
+            (true, _) => EPOCHS_ZERO,
+            (false, true) => EPOCHS_OWN,
+            (false, false) => EPOCHS_TOLD,
+        };
+        if epochs == EPOCHS_TOLD {
+            self.write_clocks(versions.map(|version| version.epoch), nodes.len(), out);
+        }
+        pack(nodes, width_of_places(node_count), u64::from, out);
+        epochs
     }
-}
 
-fn write_versions(
-    versions: &[&Version],
-    epochs: u8,
-    nodes: &[u32],
-    node_count: usize,
-    out: &mut Vec<u8>,
-) {
-    write_clocks(versions.iter().map(|version| version.hlc), out);
-    if epochs == EPOCHS_TOLD {
-        write_clocks(versions.iter().map(|version| version.epoch), out);
+    fn write_clocks(&mut self, clocks: impl Iterator<Item = Hlc>, count: usize, out: &mut Vec<u8>) {
+        self.millis.resize(count, 0);
+        self.counters.resize(count, 0);
+        for ((clock, millis), counter) in clocks.zip(&mut self.millis).zip(&mut self.counters) {
+            *millis = (clock.to_bits() >> COUNTER_BITS).cast_signed();
+            *counter = (clock.to_bits() & COUNTER_MAX).cast_signed();
+        }
+        ints::write(&self.millis, out);
+        ints::write(&self.counters, out);
     }
-    pack(nodes.iter().map(|node| u64::from(*node)), width_of_places(node_count), out);
-}
-
-fn write_clocks(clocks: impl Iterator<Item = Hlc> + Clone, out: &mut Vec<u8>) {
-    let millis = clocks.clone().map(|clock| (clock.to_bits() >> COUNTER_BITS).cast_signed());
-    let counters = clocks.map(|clock| (clock.to_bits() & COUNTER_MAX).cast_signed());
-    ints::write(&millis.collect::<Vec<_>>(), out);
-    ints::write(&counters.collect::<Vec<_>>(), out);
 }
 
 /// The bits that places in a table need.
@@ -132,7 +154,7 @@ impl<'a> Stamps<'a> {
         reader: &mut Reader<'a>,
         count: usize,
         nodes: &[NodeId],
-        list: &mut Vec<i64>,
+        lists: &mut Lists<'_>,
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let flags = reader.byte()?;
@@ -141,10 +163,12 @@ impl<'a> Stamps<'a> {
         if flags >> 6 != 0 || bases > BASES_SOME || none {
             return Reader::malformed("flags of versions", at);
         }
-        let versions = Versions::read(reader, count, epochs, nodes.len(), list)?;
+        let versions = Versions::read(reader, count, epochs, nodes.len(), lists)?;
         let bases = match bases {
             BASES_NONE => Bases::None,
-            BASES_ALL => Bases::All(Versions::read(reader, count, base_epochs, nodes.len(), list)?),
+            BASES_ALL => {
+                Bases::All(Versions::read(reader, count, base_epochs, nodes.len(), lists)?)
+            }
             _ => {
                 let at = reader.at();
                 let told = Packed::read(reader, count, 1)?;
@@ -152,12 +176,12 @@ impl<'a> Stamps<'a> {
                 if some == 0 || some == count {
                     return Reader::malformed("which operations have a base", at);
                 }
-                let bases = Versions::read(reader, some, base_epochs, nodes.len(), list)?;
+                let bases = Versions::read(reader, some, base_epochs, nodes.len(), lists)?;
                 Bases::Some(told, bases)
             }
         };
         let stamps = Self { versions, bases };
-        stamps.check(count, nodes, list, at)?;
+        stamps.check(count, nodes, lists, at)?;
         Ok(stamps)
     }
 
@@ -166,19 +190,24 @@ impl<'a> Stamps<'a> {
         &self,
         count: usize,
         nodes: &[NodeId],
-        list: &[i64],
+        lists: &Lists<'_>,
         at: usize,
     ) -> Result<(), DecodeError> {
-        if nodes.len() == 1 && matches!(self.bases, Bases::None) {
-            return Ok(());
-        }
         let mut uses = FirstUses::new("use of nodes", nodes.len());
+        if matches!(self.bases, Bases::None)
+            && let Some(start) = self.versions.nodes
+        {
+            for node in &lists.nodes[start..] {
+                uses.add((*node).into(), at)?;
+            }
+            return uses.check(at);
+        }
         let mut based = 0;
         for place in 0..count {
-            uses.add(self.versions.nodes.get(place), at)?;
+            uses.add(self.versions.node(place, lists).into(), at)?;
             let Some(of_bases) = self.base_of(place) else { continue };
-            uses.add(of_bases.nodes.get(based), at)?;
-            if of_bases.get(based, nodes, list) == Version::ZERO {
+            uses.add(of_bases.node(based, lists).into(), at)?;
+            if of_bases.get(based, nodes, lists) == Version::ZERO {
                 return Reader::malformed("base that is zero", at);
             }
             based += 1;
@@ -187,7 +216,7 @@ impl<'a> Stamps<'a> {
     }
 
     #[inline(always)]
-    fn base_of(&self, place: usize) -> Option<&Versions<'a>> {
+    fn base_of(&self, place: usize) -> Option<&Versions> {
         match &self.bases {
             Bases::None => None,
             Bases::All(bases) => Some(bases),
@@ -202,8 +231,8 @@ impl<'a> Stamps<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn version(&self, place: usize, nodes: &[NodeId], list: &[i64]) -> Version {
-        self.versions.get(place, nodes, list)
+    pub(super) fn version(&self, place: usize, nodes: &[NodeId], lists: &Lists<'_>) -> Version {
+        self.versions.get(place, nodes, lists)
     }
 
     /// The base of an operation before which so many have one.
@@ -212,21 +241,22 @@ impl<'a> Stamps<'a> {
         &self,
         (place, based): (usize, usize),
         nodes: &[NodeId],
-        list: &[i64],
+        lists: &Lists<'_>,
     ) -> Version {
-        self.base_of(place).map_or(Version::ZERO, |bases| bases.get(based, nodes, list))
+        self.base_of(place).map_or(Version::ZERO, |bases| bases.get(based, nodes, lists))
     }
 }
 
-impl<'a> Versions<'a> {
+impl Versions {
     fn read(
-        reader: &mut Reader<'a>,
+        reader: &mut Reader<'_>,
         count: usize,
         epochs: u8,
         node_count: usize,
-        list: &mut Vec<i64>,
+        lists: &mut Lists<'_>,
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
+        let list = &mut lists.ints;
         let clocks = Clocks::read(reader, count, list)?;
         let epochs = match epochs {
             EPOCHS_ZERO => Epochs::Zero,
@@ -234,9 +264,14 @@ impl<'a> Versions<'a> {
             EPOCHS_TOLD => Epochs::Told(Clocks::read(reader, count, list)?),
             _ => return Reader::malformed("flags of versions", at),
         };
-        let nodes = Packed::read(reader, count, width_of_places(node_count))?;
+        let width = width_of_places(node_count);
+        let packed = Packed::read(reader, count, width)?;
+        let nodes = (width > 0).then_some(lists.nodes.len());
+        if width > 0 {
+            packed.unpack(count, &mut lists.nodes, |node| u32::try_from(node).unwrap_or(u32::MAX));
+        }
         let versions = Self { clocks, epochs, nodes };
-        if !versions.are_told_so(count, list) {
+        if !versions.are_told_so(count, &lists.ints) {
             return Reader::malformed("epochs", at);
         }
         Ok(versions)
@@ -256,15 +291,21 @@ impl<'a> Versions<'a> {
     }
 
     #[inline(always)]
-    fn get(&self, place: usize, nodes: &[NodeId], list: &[i64]) -> Version {
+    fn node(&self, place: usize, lists: &Lists<'_>) -> u32 {
+        self.nodes.map_or(0, |start| lists.nodes[start + place])
+    }
+
+    #[inline(always)]
+    fn get(&self, place: usize, nodes: &[NodeId], lists: &Lists<'_>) -> Version {
+        let list = &lists.ints;
         let hlc = self.clocks.get(place, list);
         let epoch = match &self.epochs {
             Epochs::Zero => Hlc::ZERO,
             Epochs::Own => hlc,
             Epochs::Told(epochs) => epochs.get(place, list),
         };
-        let node = usize::try_from(self.nodes.get(place)).unwrap_or(usize::MAX);
-        Version { epoch, hlc, node: nodes.get(node).copied().unwrap_or_default() }
+        let node = nodes.get(self.node(place, lists) as usize);
+        Version { epoch, hlc, node: node.copied().unwrap_or_default() }
     }
 }
 
