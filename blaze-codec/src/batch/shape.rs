@@ -287,6 +287,22 @@ impl FirstUses {
         Ok(index)
     }
 
+    /// Takes indices that were read at a place.
+    pub(super) fn add_all(&mut self, indices: &[u32], at: usize) -> Result<(), DecodeError> {
+        // Without an early end, which would cost more than it saves.
+        let (mut used, mut in_order) = (self.used, true);
+        for index in indices {
+            let index = *index as usize;
+            in_order &= index <= used;
+            used = used.max(index.saturating_add(1));
+        }
+        if !in_order || used > self.count {
+            return Reader::malformed(self.what, at);
+        }
+        self.used = used;
+        Ok(())
+    }
+
     /// Refuses a table with entries that nothing used.
     pub(super) fn finish(&self, reader: &Reader<'_>) -> Result<(), DecodeError> {
         self.check(reader.at())

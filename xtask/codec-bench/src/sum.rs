@@ -42,6 +42,9 @@ pub(crate) struct Sum {
 /// What can be folded into a checksum.
 pub(crate) trait Fold {
     fn fold(&self, sum: &mut Sum);
+
+    /// Folds an array or a map: apart, so that all else is folded where it is read.
+    fn fold_nested(&self, _: &mut Sum) {}
 }
 
 impl Sum {
@@ -213,7 +216,8 @@ macro_rules! fold {
         }
 
         impl $(<$parameter: $crate::sum::Fold>)? $crate::sum::Fold for $value {
-            #[inline]
+            #[expect(clippy::inline_always, reason = "values of no format go through memory")]
+            #[inline(always)]
             fn fold(&self, sum: &mut $crate::sum::Sum) {
                 use $crate::sum::{Kind, Number as _};
 
@@ -226,6 +230,14 @@ macro_rules! fold {
                     Self::Bytes(bytes) => sum.bytes(Kind::Bytes, bytes),
                     Self::Uuid(id) => sum.id(Kind::Uuid, &id.0),
                     Self::Timestamp(ms) => sum.number(Kind::Timestamp, ms.bits()),
+                    Self::Array(_) | Self::Map(_) => self.fold_nested(sum),
+                }
+            }
+
+            fn fold_nested(&self, sum: &mut $crate::sum::Sum) {
+                use $crate::sum::Kind;
+
+                match self {
                     Self::Array(values) => {
                         sum.number(Kind::Array, values.len() as u64);
                         for value in values.iter() {
@@ -239,6 +251,7 @@ macro_rules! fold {
                             field.1.fold(sum);
                         }
                     }
+                    _ => {}
                 }
             }
         }

@@ -125,6 +125,11 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Appends so many numbers of entries.
+    pub(super) fn unpack_numbers(&self, count: usize, list: &mut Vec<u32>) {
+        self.unpack(count, list, |number| u32::try_from(number).unwrap_or(u32::MAX));
+    }
+
     /// The number at a place below the count.
     #[inline]
     pub(super) fn get(&self, place: usize) -> u64 {

@@ -36,8 +36,8 @@ pub(super) const SAMPLE: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Lists<'a> {
     pub(super) ints: Vec<i64>,
-    /// Which node wrote a version.
-    pub(super) nodes: Vec<u32>,
+    /// Numbers of entries: which node wrote a version, which text of a dictionary a row has.
+    pub(super) numbers: Vec<u32>,
     pub(super) texts: Vec<&'a str>,
     /// Bytes, and values with their tags.
     pub(super) blobs: Vec<&'a [u8]>,
@@ -67,8 +67,8 @@ enum Cells<'a> {
     Floats(&'a [[u8; 8]]),
     Decimals(Ints, usize),
     Texts(usize),
-    /// Where the entries begin, how many there are, and which of them each is.
-    Dictionary(usize, usize, Packed<'a>),
+    /// Where the entries begin, how many there are, and where it begins which of them each is.
+    Dictionary(usize, usize, usize),
     Bytes(usize),
     Uuids(&'a [[u8; 16]]),
     Timestamps(Ints),
@@ -130,9 +130,11 @@ impl<'a> Column<'a> {
                 }
                 let start = lists.texts.len();
                 column.bytes_max += read_texts(reader, entries, RECORD, lists)?;
-                let places = Packed::read(reader, count, width_of_places(entries))?;
-                check_dictionary(&lists.texts[start..], &places, count, at)?;
-                Cells::Dictionary(start, entries, places)
+                let numbers = lists.numbers.len();
+                Packed::read(reader, count, width_of_places(entries))?
+                    .unpack_numbers(count, &mut lists.numbers);
+                check_dictionary(&lists.texts[start..], &lists.numbers[numbers..], at)?;
+                Cells::Dictionary(start, entries, numbers)
             }
             BYTES => {
                 let start = lists.blobs.len();
@@ -190,8 +192,8 @@ impl<'a> Column<'a> {
     /// Which text of the dictionary a row has, if it has one.
     #[inline]
     pub(super) fn entry(&self, row: usize, lists: &Lists<'_>) -> Option<usize> {
-        let Cells::Dictionary(_, _, places) = &self.cells else { return None };
-        usize::try_from(places.get(self.place(row, lists)?)).ok()
+        let Cells::Dictionary(_, _, numbers) = self.cells else { return None };
+        Some(lists.numbers[numbers + self.place(row, lists)?] as usize)
     }
 
     #[inline]
@@ -231,9 +233,8 @@ impl<'a> Column<'a> {
                 ValueRef::Float(floats::float(ints.get(place, &lists.ints), *scale))
             }
             Cells::Texts(start) => ValueRef::Text(lists.texts[start + place]),
-            Cells::Dictionary(start, _, places) => {
-                let entry = usize::try_from(places.get(place)).unwrap_or(0);
-                ValueRef::Text(lists.texts[start + entry])
+            Cells::Dictionary(start, _, numbers) => {
+                ValueRef::Text(lists.texts[start + lists.numbers[numbers + place] as usize])
             }
             Cells::Bytes(start) => ValueRef::Bytes(lists.blobs[start + place]),
             Cells::Uuids(uuids) => ValueRef::Uuid(Uuid::from_bytes_ref(&uuids[place])),
@@ -267,19 +268,11 @@ pub(super) fn pays<'t>(sample: impl Iterator<Item = &'t str>) -> bool {
 
 /// Checks that a column has a dictionary because it is to have one, that its texts differ
 /// and stand in the order of their first use, and that all of them are used.
-fn check_dictionary(
-    texts: &[&str],
-    places: &Packed<'_>,
-    count: usize,
-    at: usize,
-) -> Result<(), DecodeError> {
+fn check_dictionary(texts: &[&str], numbers: &[u32], at: usize) -> Result<(), DecodeError> {
     let mut uses = FirstUses::new("use of texts", texts.len());
-    for row in 0..count {
-        uses.add(places.get(row), at)?;
-    }
+    uses.add_all(numbers, at)?;
     uses.check(at)?;
-    let entry = |row: usize| usize::try_from(places.get(row)).unwrap_or(0);
-    if !pays((0..count).map(|row| texts[entry(row)])) {
+    if !pays(numbers.iter().map(|number| texts[*number as usize])) {
         return Reader::malformed("dictionary of texts", at);
     }
     if !all_differ(texts, |text| *text) {

@@ -191,6 +191,35 @@ impl Ints {
         is_written_so.then_some(Self { start: Some(start), least, greatest })
     }
 
+    /// Puts the numbers of a column that was read last below those of this one, which move
+    /// up by so many bits.
+    pub(super) fn join(self, below: Self, bits: u32, count: usize, list: &mut Vec<i64>) -> Self {
+        let join = |above: i64, below: i64| above << bits | below;
+        match (self.start, below.start) {
+            (None, None) => {}
+            (Some(start), None) => {
+                for number in &mut list[start..start + count] {
+                    *number = join(*number, below.least);
+                }
+            }
+            (None, Some(start)) => {
+                for number in &mut list[start..start + count] {
+                    *number = join(self.least, *number);
+                }
+            }
+            (Some(start), Some(other)) => {
+                let (all, others) = list.split_at_mut(other);
+                for (number, other) in all[start..start + count].iter_mut().zip(others) {
+                    *number = join(*number, *other);
+                }
+                list.truncate(other);
+            }
+        }
+        let (least, greatest) =
+            (join(self.least, below.least), join(self.greatest, below.greatest));
+        Self { start: self.start.or(below.start), least, greatest }
+    }
+
     /// The least and the greatest.
     pub(super) const fn ends(&self) -> (i64, i64) {
         (self.least, self.greatest)

@@ -43,16 +43,13 @@ enum Bases<'a> {
 struct Versions {
     clocks: Clocks,
     epochs: Epochs,
-    /// Where those that wrote them begin in the list of nodes; nowhere, if there is one.
+    /// Where those that wrote them begin in the list of numbers; nowhere, if there is one.
     nodes: Option<usize>,
 }
 
-/// Milliseconds and counters.
+/// Clocks, by their bits.
 #[derive(Debug, Clone, Copy)]
-struct Clocks {
-    millis: Ints,
-    counters: Ints,
-}
+struct Clocks(Ints);
 
 #[derive(Debug, Clone, Copy)]
 enum Epochs {
@@ -197,9 +194,7 @@ impl<'a> Stamps<'a> {
         if matches!(self.bases, Bases::None)
             && let Some(start) = self.versions.nodes
         {
-            for node in &lists.nodes[start..] {
-                uses.add((*node).into(), at)?;
-            }
+            uses.add_all(&lists.numbers[start..start + count], at)?;
             return uses.check(at);
         }
         let mut based = 0;
@@ -266,9 +261,9 @@ impl Versions {
         };
         let width = width_of_places(node_count);
         let packed = Packed::read(reader, count, width)?;
-        let nodes = (width > 0).then_some(lists.nodes.len());
+        let nodes = (width > 0).then_some(lists.numbers.len());
         if width > 0 {
-            packed.unpack(count, &mut lists.nodes, |node| u32::try_from(node).unwrap_or(u32::MAX));
+            packed.unpack_numbers(count, &mut lists.numbers);
         }
         let versions = Self { clocks, epochs, nodes };
         if !versions.are_told_so(count, &lists.ints) {
@@ -292,7 +287,7 @@ impl Versions {
 
     #[inline(always)]
     fn node(&self, place: usize, lists: &Lists<'_>) -> u32 {
-        self.nodes.map_or(0, |start| lists.nodes[start + place])
+        self.nodes.map_or(0, |start| lists.numbers[start + place])
     }
 
     #[inline(always)]
@@ -325,13 +320,11 @@ impl Clocks {
         if !within(&millis, u64::MAX >> COUNTER_BITS) || !within(&counters, COUNTER_MAX) {
             return Reader::malformed("clocks", at);
         }
-        Ok(Self { millis, counters })
+        Ok(Self(millis.join(counters, COUNTER_BITS, count, list)))
     }
 
     #[inline(always)]
     fn get(&self, place: usize, list: &[i64]) -> Hlc {
-        let millis = self.millis.get(place, list).cast_unsigned();
-        let counter = self.counters.get(place, list).cast_unsigned();
-        Hlc::from_bits(millis << COUNTER_BITS | counter)
+        Hlc::from_bits(self.0.get(place, list).cast_unsigned())
     }
 }
