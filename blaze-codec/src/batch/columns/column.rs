@@ -12,6 +12,9 @@ use super::stamps::width_of_places;
 use crate::binary::{REMOVED, encode_value, encode_varint};
 use crate::{Name, Value};
 
+/// So much memory is kept for the next batch: one that was large may be the only one.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Columns, and the texts in them.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
@@ -52,16 +55,14 @@ impl<'o> Row<'o> for &'o Value {
 }
 
 impl Gathered {
-    pub(super) fn clear(&mut self) {
-        self.heap.clear();
-        self.columns.clear();
-    }
-
-    /// Appends the texts, then the columns.
-    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+    /// Appends the texts, then the columns, and is empty again.
+    pub(super) fn append_to(&mut self, out: &mut Vec<u8>) {
         encode_varint(self.heap.len() as u64, out);
-        out.extend_from_slice(&self.heap);
-        out.extend_from_slice(&self.columns);
+        for bytes in [&mut self.heap, &mut self.columns] {
+            out.extend_from_slice(bytes);
+            bytes.clear();
+            bytes.shrink_to(KEPT_BYTES_MAX);
+        }
     }
 
     /// Gathers the columns of so many fields of some rows.
@@ -69,7 +70,7 @@ impl Gathered {
         let mut texts = Vec::new();
         for field in 0..fields {
             let part = Part { rows, field, is_there: &[] };
-            if !self.of_one_kind(part, &mut texts) {
+            if self.of_one_kind(part, &mut texts).is_none() {
                 self.of_kinds(part, &mut texts);
             }
         }
@@ -86,7 +87,7 @@ impl Gathered {
                 return self.columns.push(NULLS);
             }
             let others = Part { rows: &cells, field, is_there: &is_there };
-            if cells.len() < rows.len() && self.of_one_kind(others, texts) {
+            if cells.len() < rows.len() && self.of_one_kind(others, texts).is_some() {
                 return;
             }
         }
@@ -99,87 +100,74 @@ impl Gathered {
         }
     }
 
-    /// Gathers a column if its values are of one kind, and none is null.
-    fn of_one_kind<'o, R: Row<'o>>(&mut self, part: Part<'_, R>, texts: &mut Vec<&'o str>) -> bool {
+    /// Gathers a column if its values are of one kind, and none is null; nothing, if not.
+    fn of_one_kind<'o, R: Row<'o>>(
+        &mut self,
+        part: Part<'_, R>,
+        texts: &mut Vec<&'o str>,
+    ) -> Option<()> {
         let Self { columns, heap, ints, floats, bools, numbering } = self;
-        match part.rows[0].cell(part.field) {
-            Some(Value::Bool(_)) => {
-                part.gather(bools, bool_of) && {
-                    part.head(BOOLS, columns);
-                    pack(bools, 1, u64::from, columns);
-                    true
-                }
+        match part.rows[0].cell(part.field)? {
+            Value::Bool(_) => {
+                part.gather(bools, bool_of)?;
+                part.head(BOOLS, columns);
+                pack(bools, 1, u64::from, columns);
             }
-            Some(Value::Int(_)) => {
-                part.gather(ints, int_of) && {
-                    part.head(INTS, columns);
+            Value::Int(_) => {
+                part.gather(ints, int_of)?;
+                part.head(INTS, columns);
+                ints::write(ints, columns);
+            }
+            Value::Timestamp(_) => {
+                part.gather(ints, timestamp_of)?;
+                part.head(TIMESTAMPS, columns);
+                ints::write(ints, columns);
+            }
+            Value::Float(_) => {
+                part.gather(floats, float_of)?;
+                if let Some(scale) = decimals(&floats.iter().copied(), ints) {
+                    part.head(DECIMALS, columns);
+                    columns.push(u8::try_from(scale).expect("at most 9"));
                     ints::write(ints, columns);
-                    true
-                }
-            }
-            Some(Value::Timestamp(_)) => {
-                part.gather(ints, timestamp_of) && {
-                    part.head(TIMESTAMPS, columns);
-                    ints::write(ints, columns);
-                    true
-                }
-            }
-            Some(Value::Float(_)) => {
-                part.gather(floats, float_of) && {
-                    if let Some(scale) = decimals(&floats.iter().copied(), ints) {
-                        part.head(DECIMALS, columns);
-                        columns.push(u8::try_from(scale).expect("at most 9"));
-                        ints::write(ints, columns);
-                    } else {
-                        part.head(FLOATS, columns);
-                        for float in floats {
-                            columns.extend_from_slice(&float.to_bits().to_le_bytes());
-                        }
+                } else {
+                    part.head(FLOATS, columns);
+                    for float in floats {
+                        columns.extend_from_slice(&float.to_bits().to_le_bytes());
                     }
-                    true
                 }
             }
-            Some(Value::Text(_)) => {
-                part.gather(texts, text_of) && {
-                    if pays(texts.iter().copied().take(SAMPLE)) {
-                        part.head(DICTIONARY, columns);
-                        numbering.fill(texts);
-                        encode_varint(numbering.count() as u64, columns);
-                        write_texts(numbering.entries(texts), ints, heap, columns);
-                        pack(
-                            numbering.numbers(),
-                            width_of_places(numbering.count()),
-                            u64::from,
-                            columns,
-                        );
-                    } else {
-                        part.head(TEXTS, columns);
-                        write_texts(texts.iter().copied(), ints, heap, columns);
-                    }
-                    true
+            Value::Text(_) => {
+                part.gather(texts, text_of)?;
+                if pays(texts.iter().copied().take(SAMPLE)) {
+                    part.head(DICTIONARY, columns);
+                    numbering.fill(texts);
+                    let (numbers, count) = (numbering.numbers(), numbering.count());
+                    encode_varint(count as u64, columns);
+                    write_texts(numbering.entries(texts), ints, heap, columns);
+                    pack(numbers, width_of_places(count), u64::from, columns);
+                } else {
+                    part.head(TEXTS, columns);
+                    write_texts(texts.iter().copied(), ints, heap, columns);
                 }
             }
-            Some(Value::Bytes(_)) => {
+            Value::Bytes(_) => {
                 let mut all: Vec<&[u8]> = Vec::new();
-                part.gather(&mut all, bytes_of) && {
-                    part.head(BYTES, columns);
-                    ints::write_lengths(all.iter().map(|bytes| bytes.len()), ints, columns);
-                    for bytes in all {
-                        columns.extend_from_slice(bytes);
-                    }
-                    true
+                part.gather(&mut all, bytes_of)?;
+                part.head(BYTES, columns);
+                ints::write_lengths(all.iter().map(|bytes| bytes.len()), ints, columns);
+                for bytes in all {
+                    columns.extend_from_slice(bytes);
                 }
             }
-            Some(Value::Uuid(_)) => {
+            Value::Uuid(_) => {
                 let mut all: Vec<uuid::Bytes> = Vec::new();
-                part.gather(&mut all, uuid_of) && {
-                    part.head(UUIDS, columns);
-                    columns.extend_from_slice(all.as_flattened());
-                    true
-                }
+                part.gather(&mut all, uuid_of)?;
+                part.head(UUIDS, columns);
+                columns.extend_from_slice(all.as_flattened());
             }
-            Some(Value::Null | Value::Array(_) | Value::Map(_)) | None => false,
+            Value::Null | Value::Array(_) | Value::Map(_) => return None,
         }
+        Some(())
     }
 }
 
@@ -210,13 +198,12 @@ impl<'o, R: Row<'o>> Part<'_, R> {
         &self,
         into: &mut Vec<T>,
         of: impl Fn(&'o Value) -> Option<T>,
-    ) -> bool {
+    ) -> Option<()> {
         into.resize(self.rows.len(), T::default());
         for (row, place) in self.rows.iter().zip(into) {
-            let Some(value) = row.cell(self.field).and_then(&of) else { return false };
-            *place = value;
+            *place = row.cell(self.field).and_then(&of)?;
         }
-        true
+        Some(())
     }
 
     fn head(&self, tag: u8, columns: &mut Vec<u8>) {

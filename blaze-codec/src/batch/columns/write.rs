@@ -32,7 +32,6 @@ pub(in crate::batch) fn write(
     pack(grouped.of(), width_of_places(shapes), u64::from, out);
     let nodes = (grouped.nodes_of(), grouped.base_nodes_of());
     stamps::write(operations, nodes, grouped.nodes().len(), stamps, out);
-    gathered.clear();
     let values = if shapes == 1 {
         write_keys(operations, ints, out);
         write_fields(operations, gathered)
