@@ -8,6 +8,9 @@ use crate::limits::{self, BODY_BYTES_MAX, ROOTS_MAX};
 use crate::reader::Reader;
 use crate::{Checkpoint, DecodeError, Incarnation, Operation, Seq};
 
+/// From so many bytes, a body isn't copied out of its buffer: another buffer costs less.
+const HANDED_OVER_BYTES_MIN: usize = 64 * 1024;
+
 /// A frame of changes: a whole or a piece of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangesFrame {
@@ -83,6 +86,11 @@ impl Range {
     ) -> Vec<Bytes> {
         buffer.clear();
         self.write(CHANGES, encoder, operations, buffer);
+        if (HANDED_OVER_BYTES_MIN..=BODY_BYTES_MAX).contains(&buffer.len()) {
+            // The next is likely to be about as large.
+            let next = Vec::with_capacity(buffer.len() + buffer.len() / 8);
+            return vec![std::mem::replace(buffer, next).into()];
+        }
         in_frames(buffer)
     }
 

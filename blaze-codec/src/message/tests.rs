@@ -168,6 +168,19 @@ fn large_changes_are_cut_and_put_together() {
     assert_eq!(Changes::decode(&payload), Ok(changes));
 }
 
+/// Bodies that are copied, handed over and cut, in turns.
+#[test]
+fn what_a_feed_encodes_depends_on_nothing_before_it() {
+    let mut feed = FeedEncoder::default();
+    let range = Range::new(Seq(4), Seq(5));
+    for kib in [1, 100, 2, 1_500, 64, 63, 900, 3] {
+        let operations = operations(1, kib * 1024);
+        let frames = feed.encode(&range, &operations).frames;
+        let fresh = FeedEncoder::default().encode(&range, &operations).frames;
+        assert!(frames == fresh, "{kib} KiB differ");
+    }
+}
+
 #[test]
 fn a_piece_of_a_roll_is_one_frame_or_none() {
     let named: Vec<_> = operations(3, 0)
