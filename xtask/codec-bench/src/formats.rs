@@ -18,11 +18,14 @@ use crate::model::Operation;
 use crate::prepared::Entry;
 use crate::sum::Sum;
 
+/// Makes the checksum of a batch's keys and versions.
+type Ids<F> = fn(&<F as Format>::Bytes, &<F as Format>::Buffer) -> u64;
+
 /// How a format writes and reads batches of operations.
 ///
 /// What is written or read was made by the format itself, so whatever fails is a
 /// bug of its adapter, and panics.
-pub(crate) trait Format: 'static {
+pub(crate) trait Format: Sized + 'static {
     const NAME: &'static str;
     /// The package whose version is told, if it isn't the name.
     const PACKAGE: &'static str = Self::NAME;
@@ -33,7 +36,7 @@ pub(crate) trait Format: 'static {
     /// Whether it writes other bytes than another format of the list.
     const WRITES: bool = true;
     /// The checksum of keys and versions alone, where there is a way to read just them.
-    const IDS: Option<fn(&Self::Bytes, &Self::Buffer) -> u64> = None;
+    const IDS: Option<Ids<Self>> = None;
 
     /// A batch as the format's user owns it.
     type Batch;

@@ -216,7 +216,7 @@ macro_rules! fold {
         }
 
         impl $(<$parameter: $crate::sum::Fold>)? $crate::sum::Fold for $value {
-            #[expect(clippy::inline_always, reason = "values of no format go through memory")]
+            #[allow(clippy::inline_always, reason = "values of no format go through memory")]
             #[inline(always)]
             fn fold(&self, sum: &mut $crate::sum::Sum) {
                 use $crate::sum::{Kind, Number as _};
