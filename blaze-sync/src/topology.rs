@@ -156,6 +156,39 @@ impl Topology {
         Ok(self.engine(node)?.connect(transport, endpoint, mode).await?)
     }
 
+    /// Joins a node to an endpoint at which there needn't be a server: the first that joins
+    /// listens, the others connect to it, and when it is gone one of them takes its place.
+    /// All apps do the same, in any order:
+    ///
+    /// ```
+    /// use blaze_sync::{Database, LinkState, Mode, Role, Topology};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), blaze_sync::Error> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let endpoint = format!("unix:{}", directory.path().join("notes.sock").display());
+    /// let topology = Topology::new();
+    /// let node = topology.register(Database::in_memory(), "editor", Role::Client).await?;
+    /// let mut link = topology.join(node, &endpoint, Mode::Bidirectional).await?;
+    /// // Nobody else is there yet.
+    /// link.wait_for(|link| link.state == LinkState::Hub).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// There are never two that listen. Writes made while there is none are exchanged as
+    /// soon as there is one again. Only a node that joins with [`Mode::Bidirectional`]
+    /// listens, as it passes on what the others write.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn join(&self, node: NodeKey, endpoint: &str, mode: Mode) -> Result<Link, Error> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        let transport = self.transport(&endpoint)?;
+        Ok(self.engine(node)?.join(transport, endpoint, mode).await?)
+    }
+
     /// Links two databases of this app through a queue in memory: `from` connects.
     ///
     /// # Errors

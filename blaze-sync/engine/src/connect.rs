@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blaze_codec::Mode;
+use blaze_codec::message::Reason;
 use blaze_sync_protocol::{SessionError, Side};
 use blaze_transport::{Connection, Endpoint, Transport, TransportError};
 use tokio::time::Instant;
@@ -24,10 +25,26 @@ pub(crate) struct Connector {
 }
 
 /// How an attempt ended.
-struct Failure {
+pub(crate) struct Failure {
     reason: String,
     refused: bool,
-    lasted: bool,
+    pub(crate) lasted: bool,
+    /// Whether there was a session until the peer went away.
+    pub(crate) gone: bool,
+}
+
+impl Failure {
+    /// That of a connection or a listener which couldn't be had.
+    pub(crate) fn of(error: &TransportError) -> Self {
+        let refused = !error.is_retryable();
+        Self { reason: report(error), refused, lasted: false, gone: false }
+    }
+
+    /// That of this node's own listener.
+    pub(crate) fn of_listener() -> Self {
+        let reason = "the listener failed".to_owned();
+        Self { reason, refused: false, lasted: false, gone: false }
+    }
 }
 
 impl Connector {
@@ -35,6 +52,11 @@ impl Connector {
     /// outcome.
     pub(crate) async fn run(self, first: Result<Connection, TransportError>) {
         self.keep_up(first).await;
+        self.end();
+    }
+
+    /// Ends the link, which this side closed.
+    pub(crate) fn end(self) {
         self.entry.end(report(&SessionError::Closed));
     }
 
@@ -47,10 +69,7 @@ impl Connector {
                     Some(failure) => failure,
                     None => return,
                 },
-                Err(error) => {
-                    let refused = !error.is_retryable();
-                    Failure { reason: report(&error), refused, lasted: false }
-                }
+                Err(error) => Failure::of(&error),
             };
             failures = if failure.lasted { 1 } else { failures + 1 };
             if !self.wait(failure, failures).await {
@@ -65,7 +84,7 @@ impl Connector {
     }
 
     /// Runs one session; `None` if this side closed it.
-    async fn session(&self, connection: Connection) -> Option<Failure> {
+    pub(crate) async fn session(&self, connection: Connection) -> Option<Failure> {
         let began = Instant::now();
         let side = Side::Connector { mode: self.mode };
         let compression = self.transport.compression();
@@ -75,11 +94,17 @@ impl Connector {
             return None;
         }
         let lasted = began.elapsed() >= self.shared.options.backoff.lasted;
-        Some(Failure { reason: report(&error), refused: !error.is_retryable(), lasted })
+        let left = matches!(
+            error,
+            SessionError::Disconnected { .. }
+                | SessionError::PeerLeft { reason: Reason::Shutdown, .. }
+        );
+        let gone = left && entry.peer().is_some();
+        Some(Failure { reason: report(&error), refused: !error.is_retryable(), lasted, gone })
     }
 
     /// Waits before the next attempt; false if the link is cancelled meanwhile.
-    async fn wait(&self, failure: Failure, failures: u32) -> bool {
+    pub(crate) async fn wait(&self, failure: Failure, failures: u32) -> bool {
         let wait = self.shared.options.backoff.wait(failures, fastrand::f64());
         // What somebody has to change first is not changed within milliseconds.
         let floor = if failure.refused { Duration::from_secs(1) } else { Duration::ZERO };

@@ -7,6 +7,7 @@
 mod backoff;
 mod connect;
 mod driver;
+mod join;
 mod listen;
 mod node;
 pub mod outgoing;

@@ -29,23 +29,22 @@ impl Acceptor {
     /// by a new one at the same endpoint as soon as that can be had.
     pub(crate) async fn run(self, first: Box<dyn Listener>) {
         let endpoint = first.endpoint().clone();
-        let places = Arc::new(Semaphore::new(self.shared.options.connections_max));
+        let places = self.places();
         let mut listener = Some(first);
         while let Some(open) = listener.take() {
-            let open = self.accept(open, &endpoint, &places).await;
-            // Whatever could not be removed is reported to whoever listens next.
-            let _ = open.close().await;
+            self.accept(open, &places).await;
             listener = self.listen_again(&endpoint).await;
         }
     }
 
-    /// Accepts until it is cancelled or the listener fails for good.
-    async fn accept(
-        &self,
-        mut listener: Box<dyn Listener>,
-        endpoint: &Endpoint,
-        places: &Arc<Semaphore>,
-    ) -> Box<dyn Listener> {
+    /// Room for the peers of one endpoint.
+    pub(crate) fn places(&self) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(self.shared.options.connections_max))
+    }
+
+    /// Accepts until it is cancelled or the listener fails for good, and ends the listener.
+    pub(crate) async fn accept(&self, mut listener: Box<dyn Listener>, places: &Arc<Semaphore>) {
+        let endpoint = listener.endpoint().clone();
         loop {
             // Peers beyond the limit wait in the listener's queue.
             let accepted = async {
@@ -53,15 +52,17 @@ impl Acceptor {
                 (place, listener.accept().await)
             };
             let accepted = tokio::select! {
-                () = self.cancel.cancelled() => return listener,
+                () = self.cancel.cancelled() => break,
                 accepted = accepted => accepted,
             };
             match accepted {
                 (Ok(place), Ok(connection)) => self.spawn(connection, endpoint.clone(), place),
                 (_, Err(error)) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
-                _ => return listener,
+                _ => break,
             }
         }
+        // Whatever could not be removed is reported to whoever listens next.
+        let _ = listener.close().await;
     }
 
     fn spawn(&self, connection: Connection, endpoint: Endpoint, place: OwnedSemaphorePermit) {

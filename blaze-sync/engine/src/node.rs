@@ -8,7 +8,7 @@ use std::time::Duration;
 use blaze_codec::message::Reason;
 use blaze_codec::{Checkpoint, Mode, NodeId, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
-use blaze_sync_protocol::{Limits, SessionError};
+use blaze_sync_protocol::{Limits, Peer, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Backoff;
 use crate::connect::Connector;
+use crate::join::{Member, take_seat};
 use crate::listen::Acceptor;
 use crate::status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, Links};
 use crate::upkeep;
@@ -174,6 +175,42 @@ impl Node {
         Ok(reached)
     }
 
+    /// Joins an endpoint at which there needn't be a server: the first node there listens,
+    /// the others connect to it, and if it is gone another one takes its place. There are
+    /// never two at once, and writes that one of them took are passed on by whoever has
+    /// them. Only nodes that join with [`Mode::Bidirectional`] listen.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] if the first attempt shows that it can't work without somebody
+    /// changing something, such as a directory that others can write.
+    pub async fn join(
+        &self,
+        transport: Arc<dyn Transport>,
+        endpoint: Endpoint,
+        mode: Mode,
+    ) -> Result<Link, TransportError> {
+        self.check_open()?;
+        let first = match take_seat(&*transport, &endpoint, mode).await {
+            Err(error) if !error.is_retryable() => return Err(error),
+            first => first,
+        };
+        self.keep_up();
+        let cancel = self.shared.cancel.child_token();
+        let entry = self.shared.links.add(endpoint.clone(), Direction::Outgoing);
+        let link = self.link(entry.id(), &cancel);
+        let acceptor = Acceptor {
+            shared: Arc::clone(&self.shared),
+            transport: Arc::clone(&transport),
+            allowed: vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly],
+            cancel: cancel.clone(),
+        };
+        let shared = Arc::clone(&self.shared);
+        let connector = Connector { shared, transport, endpoint, mode, entry, cancel };
+        self.shared.tasks.spawn(Member { connector, acceptor }.run(first));
+        Ok(link)
+    }
+
     /// The links and what each does, as a watch.
     pub fn links(&self) -> watch::Receiver<BTreeMap<LinkId, LinkStatus>> {
         self.shared.links.watch()
@@ -200,13 +237,7 @@ impl Node {
     /// Without peers it returns at once with nobody: look at the result.
     pub async fn acknowledged(&self, seq: Seq) -> Vec<Acknowledged> {
         let mut links = self.links();
-        let all = |links: &BTreeMap<LinkId, LinkStatus>| {
-            let connecting = |status: &LinkStatus| {
-                status.direction == Direction::Outgoing && status.state == LinkState::Connecting
-            };
-            !links.values().any(connecting)
-                && receivers(links).values().all(|peer| peer.through >= seq)
-        };
+        let all = |links: &BTreeMap<LinkId, LinkStatus>| have_all(links, seq);
         match links.wait_for(all).await {
             Ok(links) => receivers(&links).into_values().collect(),
             Err(_) => Vec::new(),
@@ -278,20 +309,38 @@ impl Shared {
     }
 }
 
-/// The connected peers that receive, each once: one that came back before its old
-/// session was found dead has two.
-fn receivers(links: &BTreeMap<LinkId, LinkStatus>) -> BTreeMap<NodeId, Acknowledged> {
-    let mut receivers: BTreeMap<NodeId, Acknowledged> = BTreeMap::new();
-    for status in links.values().filter(|status| status.is_connected()) {
-        let Some(peer) = &status.peer else { continue };
+/// Whether each peer that is connected and receives has everything up to a seq, and no link
+/// of this node's is being connected. It is asked at each change of a link, of which there
+/// may be a thousand.
+fn have_all(links: &BTreeMap<LinkId, LinkStatus>, seq: Seq) -> bool {
+    let connecting = |status: &LinkStatus| {
+        status.direction == Direction::Outgoing && status.state == LinkState::Connecting
+    };
+    let has = |(peer, through): (&Peer, Seq)| {
+        // One that came back before its old session was found dead has two.
+        through >= seq
+            || receiving(links).any(|(it, through)| it.node == peer.node && through >= seq)
+    };
+    !links.values().any(connecting) && receiving(links).all(has)
+}
+
+/// The sessions in which a peer receives, and the seq up to which it has everything.
+fn receiving(links: &BTreeMap<LinkId, LinkStatus>) -> impl Iterator<Item = (&Peer, Seq)> {
+    links.values().filter(|status| status.is_connected()).filter_map(|status| {
+        let peer = status.peer.as_ref()?;
         let sends = match status.direction {
             Direction::Outgoing => peer.mode.connector_sends(),
             Direction::Incoming => peer.mode.acceptor_sends(),
         };
-        if !sends {
-            continue;
-        }
-        let through = status.acked.unwrap_or(Seq::ZERO);
+        sends.then(|| (peer, status.acked.unwrap_or(Seq::ZERO)))
+    })
+}
+
+/// The connected peers that receive, each once: one that came back before its old
+/// session was found dead has two.
+fn receivers(links: &BTreeMap<LinkId, LinkStatus>) -> BTreeMap<NodeId, Acknowledged> {
+    let mut receivers: BTreeMap<NodeId, Acknowledged> = BTreeMap::new();
+    for (peer, through) in receiving(links) {
         let (node, name) = (peer.node, peer.name.clone());
         let known = receivers.entry(node).or_insert(Acknowledged { node, name, through });
         known.through = known.through.max(through);

@@ -18,7 +18,7 @@ pub struct LinkId(u64);
 /// Which side made the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// This node connects.
+    /// This node connects, or has joined.
     Outgoing,
     /// The peer connected to this node.
     Incoming,
@@ -35,6 +35,9 @@ pub enum LinkState {
     /// Everything that the peer had when the session began is merged; changes
     /// follow as they happen.
     Live,
+    /// The endpoint was joined, and nobody else listened there: this node does, and the
+    /// others connect to it, each over a link of its own.
+    Hub,
     /// The connection failed or was lost; the next attempt comes after a wait.
     Waiting {
         /// How long, from when this state was entered.

@@ -279,6 +279,7 @@ fn link_text(status: &LinkStatus) -> Option<String> {
         // Whoever connects to us is worth a line once we know who it is.
         LinkState::Connecting if status.direction == Direction::Incoming => return None,
         LinkState::Connecting => format!("connecting to {endpoint}"),
+        LinkState::Hub => format!("{GOOD}listening{GOOD:#} at {endpoint} for those who join"),
         LinkState::Syncing => {
             format!("{GOOD}connected{GOOD:#} to {NAME}{name}{NAME:#}{details} at {endpoint}")
         }
@@ -314,6 +315,7 @@ fn details(peer: &Peer) -> String {
 fn link_object(status: &LinkStatus) -> serde_json::Value {
     let (state, reason) = match &status.state {
         LinkState::Connecting => ("connecting", None),
+        LinkState::Hub => ("hub", None),
         LinkState::Syncing => ("syncing", None),
         LinkState::Live => ("live", None),
         LinkState::Waiting { reason, .. } => ("waiting", Some(reason)),

@@ -1,0 +1,83 @@
+//! A hub that needs no daemon: of the nodes that join an endpoint one listens, the others
+//! connect to it, and one of them takes its place when it is gone.
+
+use blaze_codec::Mode;
+use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
+
+use crate::connect::{Connector, Failure};
+use crate::listen::Acceptor;
+use crate::status::LinkState;
+
+/// A node that has joined an endpoint.
+pub(crate) struct Member {
+    /// What connects to the hub, as long as that is another node.
+    pub(crate) connector: Connector,
+    /// What accepts the others, as long as this is the hub.
+    pub(crate) acceptor: Acceptor,
+}
+
+/// What a node found at the endpoint.
+pub(crate) enum Seat {
+    /// Nobody listened: now this node does.
+    Hub(Box<dyn Listener>),
+    /// Another node listens.
+    Spoke(Connection),
+}
+
+/// Listens if nobody else does, and else connects to who does. Who is to be the only one
+/// is decided by the transport, which never lets two listen.
+///
+/// A hub passes on what it gets from one to the others, so that a node which only receives
+/// or only sends can't be it.
+pub(crate) async fn take_seat(
+    transport: &dyn Transport,
+    endpoint: &Endpoint,
+    mode: Mode,
+) -> Result<Seat, TransportError> {
+    if mode == Mode::Bidirectional {
+        match transport.listen(endpoint).await {
+            Err(TransportError::AddressInUse { .. }) => {}
+            listener => return listener.map(Seat::Hub),
+        }
+    }
+    transport.connect(endpoint).await.map(Seat::Spoke)
+}
+
+impl Member {
+    /// Keeps the node at the endpoint until it is cancelled, beginning with what it found
+    /// there.
+    pub(crate) async fn run(self, first: Result<Seat, TransportError>) {
+        self.keep_seat(first).await;
+        self.connector.end();
+    }
+
+    async fn keep_seat(&self, first: Result<Seat, TransportError>) {
+        let Connector { transport, endpoint, mode, entry, cancel, .. } = &self.connector;
+        let places = self.acceptor.places();
+        let (mut failures, mut found) = (0, first);
+        loop {
+            let failure = match found {
+                Ok(Seat::Hub(listener)) => {
+                    entry.state(LinkState::Hub);
+                    self.acceptor.accept(listener, &places).await;
+                    Failure::of_listener()
+                }
+                Ok(Seat::Spoke(connection)) => match self.connector.session(connection).await {
+                    Some(failure) => failure,
+                    None => return,
+                },
+                Err(error) => Failure::of(&error),
+            };
+            // A hub that goes leaves a free seat: whoever is first to wake takes it.
+            failures = if failure.lasted || failure.gone { 1 } else { failures + 1 };
+            if !self.connector.wait(failure, failures).await {
+                return;
+            }
+            entry.state(LinkState::Connecting);
+            found = tokio::select! {
+                () = cancel.cancelled() => return,
+                found = take_seat(&**transport, endpoint, *mode) => found,
+            };
+        }
+    }
+}
