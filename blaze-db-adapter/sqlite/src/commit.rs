@@ -23,12 +23,16 @@ use crate::{schema, state};
 
 mod lookup;
 
-use lookup::{Lookup, Place};
+use lookup::{LastKeys, Lookup, Place, once};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
 /// a page that changes often is written back once for many commits, which nearly
 /// doubles the rate of random updates.
 const CHECKPOINT_PAGES: u32 = 10_000;
+
+/// What a record's state and a commit's ending mostly fit in.
+const STATE_BYTES: usize = 512;
+const ENDING_BYTES: usize = 32;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -81,6 +85,7 @@ pub(crate) struct Writing {
     stored: Hlc,
     wall: WallClock,
     places: Places,
+    last_keys: LastKeys,
     /// Pages in the log after the last commit, and when it was last written back.
     log_pages: Arc<AtomicU32>,
     written_back: u32,
@@ -140,6 +145,7 @@ impl Writing {
             stored,
             wall,
             places: Places::resume(carried),
+            last_keys: LastKeys::default(),
             log_pages,
             written_back,
             reserve,
@@ -305,7 +311,7 @@ impl Writing {
         let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::new(writes.len());
         let mut operations = Vec::with_capacity(writes.len());
-        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, writes.len())?;
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for write in writes {
             let load = |collection: &_, key: &_| lookup.find(collection, key);
             staged.write(write, &mut stamper, &mut operations, load)?;
@@ -320,8 +326,7 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
-        let count = incoming.operations.len();
-        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, count)?;
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for operation in &incoming.operations {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             let load = |collection: &_, key: &_| lookup.find(collection, key);
@@ -370,13 +375,13 @@ impl Writing {
             self.lineage.apply(change);
         }
         self.places.tend(&self.conn)?;
-        let Self { conn, dictionary, .. } = self;
-        let insert = "INSERT INTO records(position, collection, live, ending, key, state)
+        let Self { conn, dictionary, last_keys, .. } = self;
+        let insert_sql = "INSERT INTO records(position, collection, live, ending, key, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let mut insert = conn.prepare_cached(insert)?;
-        let update = "UPDATE records SET position = ?1, live = ?2, ending = ?3, state = ?4 WHERE position = ?5";
-        let mut update = conn.prepare_cached(update)?;
-        let (mut bytes, mut ending) = (Vec::new(), Vec::new());
+        let update_sql = "UPDATE records SET position = ?1, live = ?2, ending = ?3, state = ?4 WHERE position = ?5";
+        let (mut insert, mut update) = (None, None);
+        let mut bytes = Vec::with_capacity(STATE_BYTES);
+        let mut ending = Vec::with_capacity(ENDING_BYTES);
         self.places.encode(self.clock.last(), &mut ending);
         for (number, Touched { collection, stored, state, .. }) in staged.changed().enumerate() {
             bytes.clear();
@@ -386,10 +391,13 @@ impl Writing {
             let ending = is_last.then_some(&ending);
             let Place { key, position: before } = &stored.place;
             if let Some(before) = before {
+                let update = once(&mut update, conn, update_sql)?;
                 update.execute((position, live, ending, &bytes, before))?;
             } else {
                 let collection = dictionary.names.intern(conn, collection)?.cast_signed();
+                let insert = once(&mut insert, conn, insert_sql)?;
                 insert.execute((position, collection, live, ending, key, &bytes))?;
+                last_keys.add(collection, key);
             }
         }
         self.seq = seq;
