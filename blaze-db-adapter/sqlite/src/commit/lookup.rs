@@ -1,6 +1,6 @@
 //! What is stored of the records that a transaction touches.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use blaze_codec::{DecodeError, Name, RecordKey};
 use blaze_db_adapter::{RecordState, Stored, WriteError};
@@ -17,7 +17,7 @@ const COLLECTIONS_MAX: usize = 1024;
 /// with time, and what is beyond the last needs no search. (Where that was removed since,
 /// some are searched for in vain.)
 #[derive(Debug, Default)]
-pub(super) struct LastKeys(HashMap<i64, Vec<u8>>);
+pub(super) struct LastKeys(BTreeMap<i64, Vec<u8>>);
 
 /// Where a record is in the table.
 #[derive(Debug, Default)]
