@@ -4,32 +4,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use blaze_codec::{
-    Checkpoint, HISTORY_SPANS_MAX, History, Hlc, HlcClock, NodeId, Operation, Role, Seq, Version,
-};
+use blaze_codec::{History, Hlc, HlcClock, NodeId, Operation, Role, Seq, Version};
 use blaze_db_adapter::{
     Committed, Conflict, DatabaseError, Durability, Identity, Incoming, Joined, Lineage, Merged,
     Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock, Write,
     WriteError, check_count,
 };
+use rusqlite::Connection;
 use rusqlite::hooks::Wal;
-use rusqlite::{Connection, OptionalExtension};
 
 use crate::dictionary::Dictionary;
 use crate::fault::{Fault, Undone};
 use crate::log::{Reserve, Unsynced};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
+use crate::places::{Ending, Places};
 use crate::{schema, state};
 
 mod lookup;
 
-use lookup::{Lookup, Place};
+use lookup::{LastKeys, Lookup, Place, once};
 
 /// Pages that the log grows by until it is written back. Ten times SQLite's default:
 /// a page that changes often is written back once for many commits, which nearly
 /// doubles the rate of random updates.
 const CHECKPOINT_PAGES: u32 = 10_000;
+
+/// What a record's state and a commit's ending mostly fit in.
+const STATE_BYTES: usize = 512;
+const ENDING_BYTES: usize = 32;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -81,6 +84,8 @@ pub(crate) struct Writing {
     /// The clock as the file knows it.
     stored: Hlc,
     wall: WallClock,
+    places: Places,
+    last_keys: LastKeys,
     /// Pages in the log after the last commit, and when it was last written back.
     log_pages: Arc<AtomicU32>,
     written_back: u32,
@@ -124,7 +129,7 @@ impl Writing {
         dictionary.names.extend(&conn)?;
         dictionary.nodes.extend(&conn)?;
         let lineage = schema::lineage(&conn, opener.drawn())?;
-        let (seq, stored) = schema::head(&conn)?;
+        let (seq, Ending { clock: stored, carried }) = schema::head(&conn)?;
         let (clock, forgotten) = (HlcClock::resume(stored), schema::forgotten(&conn)?);
         let written_back = 0;
         let waits = identity.durability == Durability::Disk;
@@ -139,6 +144,8 @@ impl Writing {
             clock,
             stored,
             wall,
+            places: Places::resume(carried),
+            last_keys: LastKeys::default(),
             log_pages,
             written_back,
             reserve,
@@ -285,9 +292,10 @@ impl Writing {
                 let purge = peers::purge(conn, dictionary, *through, *silent_since_ms)?;
                 self.forgotten = self.forgotten.max(purge.forgotten);
                 if purge.purged.removed > 0 {
-                    // The last row may have gone, and told the head and the clock.
+                    // The last row may have gone, and told the head, the clock and the places.
                     schema::store_floor(conn, self.seq, self.clock.last())?;
                     self.stored = self.clock.last();
+                    self.places.store(conn)?;
                 }
                 Done::Purge(purge)
             }
@@ -303,7 +311,7 @@ impl Writing {
         let mut stamper = Stamper { clock: clock_now, wall_ms, node, role, forgotten, bytes: 0 };
         let mut staged = Staged::new(writes.len());
         let mut operations = Vec::with_capacity(writes.len());
-        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, writes.len())?;
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for write in writes {
             let load = |collection: &_, key: &_| lookup.find(collection, key);
             staged.write(write, &mut stamper, &mut operations, load)?;
@@ -318,8 +326,7 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
-        let count = incoming.operations.len();
-        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, count)?;
+        let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for operation in &incoming.operations {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             let load = |collection: &_, key: &_| lookup.find(collection, key);
@@ -331,40 +338,16 @@ impl Writing {
             return Err(WriteError::TooMany { found, max }.into());
         }
         self.advance(clock)?;
-        let changed = self.store(&staged)?;
         if let Some(reached) = incoming.checkpoint {
-            self.reach(incoming.peer, reached)?;
+            self.places.reach(&self.conn, incoming.peer, reached)?;
+        }
+        let changed = self.store(&staged)?;
+        if !changed && incoming.checkpoint.is_some() {
+            self.places.store(&self.conn)?;
         }
         let parts = staged.parts(&merging);
         let Merging { conflicts, most, .. } = merging;
         Ok(Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) })
-    }
-
-    /// Stores how far a peer's feed is merged: see [`blaze_db_adapter::reach`].
-    fn reach(&mut self, peer: NodeId, reached: Checkpoint) -> rusqlite::Result<()> {
-        let (incarnation, seq) = (reached.incarnation.0.cast_signed(), reached.seq.0.cast_signed());
-        let latest = "SELECT rank, incarnation FROM checkpoints WHERE peer = ?1
-            ORDER BY rank DESC LIMIT 1";
-        let latest: Option<(i64, i64)> = self
-            .conn
-            .prepare_cached(latest)?
-            .query_row([peer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (rank, again) = match latest {
-            Some((rank, latest)) => (rank, latest == incarnation),
-            None => (0, true),
-        };
-        let rank = if again { rank } else { rank + 1 };
-        let upsert = "INSERT INTO checkpoints(peer, incarnation, seq, rank) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq), rank = excluded.rank";
-        self.conn.prepare_cached(upsert)?.execute((peer.as_bytes(), incarnation, seq, rank))?;
-        if again {
-            return Ok(());
-        }
-        let forget = "DELETE FROM checkpoints WHERE peer = ?1 AND rank <=
-            (SELECT rank FROM checkpoints WHERE peer = ?1 ORDER BY rank DESC LIMIT 1 OFFSET ?2)";
-        let kept = i64::try_from(HISTORY_SPANS_MAX).expect("they are few");
-        self.conn.prepare_cached(forget)?.execute((peer.as_bytes(), kept)).map(drop)
     }
 
     /// Sets the clock, but never to where the next opening would refuse it.
@@ -381,7 +364,7 @@ impl Writing {
     }
 
     /// Moves the changed records to the end of the feed, under the next seq. The
-    /// last of them keeps the clock.
+    /// last of them keeps the clock, and how far feeds of peers are merged.
     fn store(&mut self, staged: &Staged<'_, Place>) -> rusqlite::Result<bool> {
         if staged.is_empty() {
             return Ok(false);
@@ -391,25 +374,30 @@ impl Writing {
             schema::store_span(&self.conn, change)?;
             self.lineage.apply(change);
         }
-        let Self { conn, dictionary, .. } = self;
-        let insert = "INSERT INTO records(position, collection, live, clock, key, state)
+        self.places.tend(&self.conn)?;
+        let Self { conn, dictionary, last_keys, .. } = self;
+        let insert_sql = "INSERT INTO records(position, collection, live, ending, key, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let mut insert = conn.prepare_cached(insert)?;
-        let update = "UPDATE records SET position = ?1, live = ?2, clock = ?3, state = ?4 WHERE position = ?5";
-        let mut update = conn.prepare_cached(update)?;
-        let mut bytes = Vec::new();
+        let update_sql = "UPDATE records SET position = ?1, live = ?2, ending = ?3, state = ?4 WHERE position = ?5";
+        let (mut insert, mut update) = (None, None);
+        let mut bytes = Vec::with_capacity(STATE_BYTES);
+        let mut ending = Vec::with_capacity(ENDING_BYTES);
+        self.places.encode(self.clock.last(), &mut ending);
         for (number, Touched { collection, stored, state, .. }) in staged.changed().enumerate() {
             bytes.clear();
             state::encode(state, dictionary, conn, &mut bytes)?;
             let (position, live) = (schema::position(seq, number), schema::live(state));
             let is_last = number + 1 == staged.len();
-            let clock = is_last.then(|| self.clock.last().to_bits().cast_signed());
+            let ending = is_last.then_some(&ending);
             let Place { key, position: before } = &stored.place;
             if let Some(before) = before {
-                update.execute((position, live, clock, &bytes, before))?;
+                let update = once(&mut update, conn, update_sql)?;
+                update.execute((position, live, ending, &bytes, before))?;
             } else {
                 let collection = dictionary.names.intern(conn, collection)?.cast_signed();
-                insert.execute((position, collection, live, clock, key, &bytes))?;
+                let insert = once(&mut insert, conn, insert_sql)?;
+                insert.execute((position, collection, live, ending, key, &bytes))?;
+                last_keys.add(collection, key);
             }
         }
         self.seq = seq;

@@ -106,11 +106,13 @@ impl Entry for NodeId {
 pub(crate) struct Interned<T> {
     entries: Vec<T>,
     ids: HashMap<T, u64>,
+    /// The place of the one that was asked for last: the next is likely to be the same.
+    latest: usize,
 }
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), ids: HashMap::new() }
+        Self { entries: Vec::new(), ids: HashMap::new(), latest: 0 }
     }
 }
 
@@ -137,10 +139,15 @@ impl<T: Entry> Interned<T> {
     /// The number of an entry, which is stored if it is new. Only for the writing
     /// connection, whose dictionary is complete.
     pub(crate) fn intern(&mut self, conn: &Connection, entry: &T) -> rusqlite::Result<u64> {
+        if self.entries.get(self.latest).is_some_and(|latest| latest == entry) {
+            return Ok(self.latest as u64);
+        }
+        let next = self.entries.len();
         if let Some(&id) = self.ids.get(entry) {
+            self.latest = usize::try_from(id).unwrap_or(next);
             return Ok(id);
         }
-        let id = self.entries.len() as u64;
+        let id = next as u64;
         conn.prepare_cached(T::INSERT)?.execute((id.cast_signed(), entry.to_sql()))?;
         self.push(entry.clone());
         Ok(id)

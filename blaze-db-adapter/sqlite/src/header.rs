@@ -194,6 +194,11 @@ pub(crate) fn check_version(found: u32) -> Result<(), String> {
     if found == 0 {
         return Err("its format version is 0, which no program wrote".to_owned());
     }
+    if found < FORMAT_VERSION {
+        return Err(format!(
+            "its format version {found} is older than {FORMAT_VERSION}, the oldest that this program knows; make it anew from a peer, or open it with the program that wrote it"
+        ));
+    }
     Ok(())
 }
 

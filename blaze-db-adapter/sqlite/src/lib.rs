@@ -31,7 +31,7 @@
 //!
 //! The file is a SQLite database in WAL mode with pages of 4 KiB. Its
 //! `application_id` is `0x426c_617a` ("Blaz"), its `user_version` the format
-//! version, 1. `PATH.lock` beside it decides which process may write. It is never
+//! version, 2. `PATH.lock` beside it decides which process may write. It is never
 //! deleted, and holds the pid of the latest one that did, and the file's inode and
 //! time of birth: a file that is another one than it says is a copy, and gets a
 //! node id of its own.
@@ -41,9 +41,9 @@
 //! | `meta(name, value)` | `node`, `former` (16 bytes each), `database`, `role`, `floor`, `purged`, `forgotten` |
 //! | `names(id, value)` | names of collections and fields, numbered from 0 in the order of first use |
 //! | `nodes(id, value)` | node ids, likewise |
-//! | `records(position, collection, live, clock, key, state)` | the records in the order of the feed |
+//! | `records(position, collection, live, ending, key, state)` | the records in the order of the feed |
 //! | `spans(first, incarnation, told)` | which opening committed from which seq on, and whether a peer may have been told |
-//! | `checkpoints(peer, incarnation, seq, rank)` | how far each incarnation of each peer's feed is merged; the latest has the greatest rank |
+//! | `checkpoints(number, peer, incarnation, seq)` | how far each incarnation of each peer's feed is merged, at least; the latest of a peer has its greatest number |
 //! | `peers(node, name, settled, seen_ms)` | the peers that tombstones wait for: up to which seq each has them for good, and when it was last heard of |
 //!
 //! `position` is the rowid: the seq of the record's last change times 2^20, plus
@@ -53,9 +53,13 @@
 //! tombstones alone finds those that may go, some thousands a transaction; `purged` is
 //! the seq up to which they are gone.
 //!
-//! The last row of each commit holds in `clock` the hybrid clock after it. So the
-//! last row of the table tells the head of the feed and the clock, and a commit
-//! writes no page for them. What no row can tell (a merge whose operations all
+//! The last row of each commit holds in `ending` the hybrid clock after it (8 bytes,
+//! little-endian), and how far feeds of peers are merged, where `checkpoints` doesn't
+//! tell yet: two *numbers* each, that in `checkpoints` and the seq. So the last row of
+//! the table tells the head of the feed, the clock and where the latest merges reached,
+//! and a commit writes no page for them. A row carries at most four places; they are
+//! stored in `checkpoints` when more come, when eight commits reached none, or when no
+//! row can tell. What else no row can tell (a merge whose operations all
 //! lost moved the clock on, or the last row was a tombstone that went) is written to `floor`: seq and clock, 8 bytes each,
 //! big-endian; the greater of the two counts.
 //!
@@ -99,6 +103,7 @@ mod log;
 mod open;
 mod options;
 mod peers;
+mod places;
 mod reader;
 mod schema;
 mod state;

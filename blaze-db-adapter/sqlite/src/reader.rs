@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blaze_codec::{DecodeError, Incarnation, Name, NodeId, Record, RecordKey, Seq};
+use blaze_codec::{DecodeError, Name, NodeId, Record, RecordKey, Seq};
 use blaze_db_adapter::{
     ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RegisteredPeer,
 };
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::dictionary::Dictionary;
 use crate::fault::Fault;
 use crate::open::Opener;
-use crate::{peers, schema, state};
+use crate::{peers, places, schema, state};
 
 /// Reads at one time.
 const READERS_MAX: u32 = 4;
@@ -158,13 +158,10 @@ impl Reading {
     }
 
     pub(crate) fn checkpoints(&mut self, peer: NodeId) -> Result<Vec<Checkpoint>, Fault> {
-        let select = "SELECT incarnation, seq FROM checkpoints WHERE peer = ?1 ORDER BY rank DESC";
-        let mut select = self.conn.prepare_cached(select)?;
-        let checkpoints = select.query_map([peer.as_bytes()], |row| {
-            let incarnation = Incarnation(row.get::<_, i64>(0)?.cast_unsigned());
-            Ok(Checkpoint { incarnation, seq: Seq(row.get::<_, i64>(1)?.cast_unsigned()) })
-        })?;
-        Ok(checkpoints.collect::<Result<_, _>>()?)
+        self.snapshot(|reading| {
+            let (_, ending) = schema::head(&reading.conn)?;
+            Ok(places::of(&reading.conn, peer, &ending.carried)?)
+        })
     }
 
     pub(crate) fn changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {
@@ -174,7 +171,7 @@ impl Reading {
     fn read_changes(&mut self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, Fault> {
         let (head, _) = schema::head(&self.conn)?;
         let Self { conn, dictionary } = self;
-        let select = "SELECT position, collection, key, state, clock IS NOT NULL FROM records
+        let select = "SELECT position, collection, key, state, ending IS NOT NULL FROM records
             WHERE position > ?1 ORDER BY position";
         let mut select = conn.prepare_cached(select)?;
         let mut rows = select.query([schema::last_position(after)])?;
@@ -246,7 +243,7 @@ impl Reading {
 }
 
 /// Finds out whether records are missing from a piece of the feed: those of a commit are
-/// numbered from 0, and the last has the clock.
+/// numbered from 0, and the last has the ending.
 struct Gaps {
     /// Where the next record is, if none is missing.
     next: i64,

@@ -1,16 +1,17 @@
 //! The tables, and what is said of the database in `meta`.
 
 use blaze_codec::{History, Hlc, Incarnation, NodeId, Role, Seq, Span, Version};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fault::Fault;
+use crate::places::Ending;
 use blaze_db_adapter::{DatabaseError, Identity, Lineage, LineageChange, RecordState};
 
 /// "Blaz": tells this program's files from those of others.
 pub(crate) const APPLICATION_ID: u32 = 0x426c_617a;
 /// The version of the tables and of what is in them.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Bits of a position that number the records of one commit.
 const NUMBER_BITS: u32 = 20;
@@ -28,7 +29,7 @@ const TABLES: &str = "
         position INTEGER PRIMARY KEY,
         collection INTEGER NOT NULL,
         live INTEGER NOT NULL,
-        clock INTEGER,
+        ending BLOB,
         key BLOB NOT NULL,
         state BLOB NOT NULL
     );
@@ -40,12 +41,12 @@ const TABLES: &str = "
         told INTEGER NOT NULL
     );
     CREATE TABLE checkpoints(
+        number INTEGER PRIMARY KEY,
         peer BLOB NOT NULL,
         incarnation INTEGER NOT NULL,
         seq INTEGER NOT NULL,
-        rank INTEGER NOT NULL,
-        PRIMARY KEY(peer, incarnation)
-    ) WITHOUT ROWID;
+        UNIQUE(peer, incarnation)
+    );
     CREATE TABLE peers(
         node BLOB PRIMARY KEY,
         name TEXT NOT NULL,
@@ -195,17 +196,22 @@ pub(crate) fn store_forgotten(conn: &Connection, version: Version) -> rusqlite::
     store(conn, "forgotten clock", version.hlc.to_bits().cast_signed())
 }
 
-/// The seq and the clock of the latest commit.
-pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
-    let last = "SELECT position, clock FROM records ORDER BY position DESC LIMIT 1";
+/// The seq of the latest commit, its clock, and where feeds of peers are merged to beyond
+/// what `checkpoints` tells.
+pub(crate) fn head(conn: &Connection) -> Result<(Seq, Ending), Fault> {
+    let last = "SELECT position, ending FROM records ORDER BY position DESC LIMIT 1";
     let last = conn.prepare_cached(last)?.query_row([], |row| {
-        let clock: Option<i64> = row.get(1)?;
-        Ok((row.get(0)?, Hlc::from_bits(clock.unwrap_or_default().cast_unsigned())))
+        // A row within a commit is the last one after a purge.
+        let ending = match row.get_ref(1)? {
+            ValueRef::Null => Some(Ending::default()),
+            value => value.as_blob().ok().and_then(Ending::decode),
+        };
+        Ok((row.get(0)?, ending))
     });
-    let (position, clock) = last.optional()?.unwrap_or_default();
-    if position < 0 {
-        return Err(damaged(conn, &format!("it has a record at {position}")));
-    }
+    let (position, ending) = last.optional()?.unwrap_or((0, Some(Ending::default())));
+    let Some(Ending { clock, carried }) = ending.filter(|_| position >= 0) else {
+        return Err(damaged(conn, &format!("it has a damaged record at {position}")));
+    };
     let floor: [u8; 16] = value(conn, "floor")?.unwrap_or_default();
     let (floor_seq, floor_clock) = (half(floor, 0), Hlc::from_bits(half(floor, 8)));
     let (seq, clock) = (seq_of(position).max(Seq(floor_seq)), clock.max(floor_clock));
@@ -219,7 +225,7 @@ pub(crate) fn head(conn: &Connection) -> Result<(Seq, Hlc), Fault> {
             &format!("its clock is {clock}, the greatest allowed {CLOCK_MAX}"),
         ));
     }
-    Ok((seq, clock))
+    Ok((seq, Ending { clock, carried }))
 }
 
 /// The rowid of a commit's record.

@@ -1,5 +1,7 @@
 //! What is stored of the records that a transaction touches.
 
+use std::collections::BTreeMap;
+
 use blaze_codec::{DecodeError, Name, RecordKey};
 use blaze_db_adapter::{RecordState, Stored, WriteError};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
@@ -8,9 +10,14 @@ use crate::dictionary::Dictionary;
 use crate::fault::Fault;
 use crate::{schema, state};
 
-/// Of how many records on it pays to ask first which key is the last: keys mostly ascend
-/// with time, and what is beyond the last needs no search.
-const MANY: usize = 16;
+/// Collections whose last key is remembered.
+const COLLECTIONS_MAX: usize = 1024;
+
+/// The last key of each collection that was asked for, by its number: keys mostly ascend
+/// with time, and what is beyond the last needs no search. (Where that was removed since,
+/// some are searched for in vain.)
+#[derive(Debug, Default)]
+pub(super) struct LastKeys(BTreeMap<i64, Vec<u8>>);
 
 /// Where a record is in the table.
 #[derive(Debug, Default)]
@@ -24,30 +31,53 @@ pub(super) struct Place {
 pub(super) struct Lookup<'c> {
     conn: &'c Connection,
     dictionary: &'c mut Dictionary,
-    select: CachedStatement<'c>,
-    many: bool,
-    last: Option<Collection>,
+    last_keys: &'c mut LastKeys,
+    select: Option<CachedStatement<'c>>,
+    /// The collection that was asked for last, and its number, if it has any record.
+    collection: Option<(Name, Option<i64>)>,
 }
 
-/// The collection that was asked for last.
-struct Collection {
-    name: Name,
-    /// Its number, if it has any record.
-    id: Option<i64>,
-    /// Its last key, if that is known.
-    greatest: Option<Vec<u8>>,
+impl LastKeys {
+    /// Whether a collection has nothing at a key or beyond.
+    fn is_beyond(
+        &mut self,
+        conn: &Connection,
+        collection: i64,
+        key: &[u8],
+    ) -> rusqlite::Result<bool> {
+        if let Some(last) = self.0.get(&collection) {
+            return Ok(key > &last[..]);
+        }
+        let select = "SELECT key FROM records WHERE collection = ?1 ORDER BY key DESC LIMIT 1";
+        let last = conn.prepare_cached(select)?.query_row([collection], |row| row.get(0));
+        // Every key is beyond none.
+        let last: Vec<u8> = last.optional()?.unwrap_or_default();
+        let is_beyond = key > &last[..];
+        if self.0.len() >= COLLECTIONS_MAX {
+            self.0.clear();
+        }
+        self.0.insert(collection, last);
+        Ok(is_beyond)
+    }
+
+    /// Notes that a collection has a record at a key.
+    pub(super) fn add(&mut self, collection: i64, key: &[u8]) {
+        if let Some(last) = self.0.get_mut(&collection)
+            && key > &last[..]
+        {
+            last.clear();
+            last.extend_from_slice(key);
+        }
+    }
 }
 
 impl<'c> Lookup<'c> {
-    /// For about so many records.
     pub(super) fn new(
         conn: &'c Connection,
         dictionary: &'c mut Dictionary,
-        count: usize,
-    ) -> rusqlite::Result<Self> {
-        let select = "SELECT position, state FROM records WHERE collection = ?1 AND key = ?2";
-        let select = conn.prepare_cached(select)?;
-        Ok(Self { conn, dictionary, select, many: count >= MANY, last: None })
+        last_keys: &'c mut LastKeys,
+    ) -> Self {
+        Self { conn, dictionary, last_keys, select: None, collection: None }
     }
 
     /// What is known of a record, and where it is.
@@ -58,14 +88,21 @@ impl<'c> Lookup<'c> {
     ) -> Result<(Stored<Place>, RecordState), Fault> {
         key.check().map_err(|source| WriteError::Key { collection: collection.clone(), source })?;
         let key = key.to_bytes();
-        let last = match self.last.take().filter(|last| last.name == *collection) {
-            Some(last) => last,
-            None => self.collection(collection)?,
+        let number = match &self.collection {
+            Some((name, number)) if name == collection => *number,
+            _ => {
+                let number = self.dictionary.names.cached(collection).map(u64::cast_signed);
+                self.collection = Some((collection.clone(), number));
+                number
+            }
         };
-        let Collection { id, greatest, .. } = self.last.insert(last);
-        let beyond = greatest.as_ref().is_some_and(|greatest| key > *greatest);
-        let Some(id) = id.filter(|_| !beyond) else { return Ok(unknown(key)) };
-        let mut rows = self.select.query((id, &key))?;
+        let Some(number) = number else { return Ok(unknown(key)) };
+        if self.last_keys.is_beyond(self.conn, number, &key)? {
+            return Ok(unknown(key));
+        }
+        let select = "SELECT position, state FROM records WHERE collection = ?1 AND key = ?2";
+        let select = once(&mut self.select, self.conn, select)?;
+        let mut rows = select.query((number, &key))?;
         let Some(row) = rows.next()? else { return Ok(unknown(key)) };
         let malformed = |_| DecodeError::Malformed { what: "state", at: 0 };
         let bytes = row.get_ref(1)?.as_blob().map_err(malformed)?;
@@ -73,20 +110,17 @@ impl<'c> Lookup<'c> {
         let place = Place { key, position: Some(position) };
         Ok((Stored { seq: Some(schema::seq_of(position)), place }, state))
     }
+}
 
-    fn collection(&self, name: &Name) -> rusqlite::Result<Collection> {
-        let id = self.dictionary.names.cached(name).map(u64::cast_signed);
-        let greatest = match id.filter(|_| self.many) {
-            None => None,
-            Some(id) => {
-                let select =
-                    "SELECT key FROM records WHERE collection = ?1 ORDER BY key DESC LIMIT 1";
-                let mut select = self.conn.prepare_cached(select)?;
-                // Every key is beyond none.
-                Some(select.query_row([id], |row| row.get(0)).optional()?.unwrap_or_default())
-            }
-        };
-        Ok(Collection { name: name.clone(), id, greatest })
+/// A statement of a transaction, prepared when it is first needed.
+pub(super) fn once<'s, 'c>(
+    prepared: &'s mut Option<CachedStatement<'c>>,
+    conn: &'c Connection,
+    statement: &str,
+) -> rusqlite::Result<&'s mut CachedStatement<'c>> {
+    match prepared {
+        Some(prepared) => Ok(prepared),
+        none => Ok(none.insert(conn.prepare_cached(statement)?)),
     }
 }
 
