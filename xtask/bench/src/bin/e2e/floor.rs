@@ -7,6 +7,7 @@
 //! index by time, no checkpoint, no checksum and no flow control.
 
 mod pipe;
+pub(crate) mod scale;
 mod store;
 
 use anyhow::{Context as _, Result, ensure};

@@ -11,6 +11,7 @@ mod plan;
 mod process;
 mod report;
 mod rounds;
+mod scale;
 mod spec;
 mod worker;
 
@@ -30,11 +31,18 @@ fn main() -> Result<ExitCode> {
         worker::run(spec)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(spec) = &args.scale_worker {
+        worker::run_scale(spec)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let machine = Machine::look(&args.directory())?;
-    let measured = rounds::measure(&args)?;
-    let marks = Mark::judge(&measured);
+    let measured = if args.scale.is_none() { rounds::measure(&args)? } else { Vec::new() };
+    let grown = scale::measure(&args, &args.parts())?;
+    let mut marks = Mark::judge(&measured);
+    marks.extend(scale::judge(&grown));
     let failed = marks.iter().any(Mark::fails);
-    let report = Report { machine, runtime: args.runtime, rounds: args.rounds(), measured, marks };
+    let (runtime, rounds) = (args.runtime, args.rounds());
+    let report = Report { machine, runtime, rounds, measured, grown, marks };
     let text = if args.json { report.json()? } else { report.markdown() };
     println!("{text}");
     if let Some(path) = &args.write {

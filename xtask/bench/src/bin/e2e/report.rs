@@ -10,6 +10,7 @@ use crate::figures::Figures;
 use crate::machine::Machine;
 use crate::marks::Mark;
 use crate::rounds::Measured;
+use crate::scale;
 use crate::spec::{RuntimeKind, Workload};
 
 /// Everything that was found.
@@ -19,6 +20,7 @@ pub(crate) struct Report {
     pub(crate) runtime: RuntimeKind,
     pub(crate) rounds: usize,
     pub(crate) measured: Vec<Measured>,
+    pub(crate) grown: Vec<scale::Row>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -100,6 +102,7 @@ impl Report {
             writeln!(out, "\n## {}\n\n{}\n", section.title, section.note)?;
             write_table(out, &rows)?;
         }
+        scale::write(out, &self.grown, |_, _| Ok(()))?;
         write_marks(out, &self.marks)
     }
 }
