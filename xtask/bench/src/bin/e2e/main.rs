@@ -3,11 +3,13 @@
 
 mod args;
 mod blaze;
+mod claims;
 mod figures;
 mod floor;
 mod machine;
 mod marks;
 mod plan;
+mod plot;
 mod process;
 mod report;
 mod rounds;
@@ -42,7 +44,11 @@ fn main() -> Result<ExitCode> {
     marks.extend(scale::judge(&grown));
     let failed = marks.iter().any(Mark::fails);
     let (runtime, rounds) = (args.runtime, args.rounds());
-    let report = Report { machine, runtime, rounds, measured, grown, marks };
+    let claims = claims::hold(&measured);
+    let shown = args.write.as_deref().filter(|_| !args.json);
+    let pictures = shown.map(|path| plot::save(path, &measured, &grown)).transpose()?;
+    let pictures = pictures.unwrap_or_default();
+    let report = Report { machine, runtime, rounds, measured, grown, claims, pictures, marks };
     let text = if args.json { report.json()? } else { report.markdown() };
     println!("{text}");
     if let Some(path) = &args.write {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::claims::{self, Claim};
 use crate::figures::Figures;
 use crate::machine::Machine;
 use crate::marks::Mark;
+use crate::plot::Picture;
 use crate::rounds::Measured;
 use crate::scale;
 use crate::spec::{RuntimeKind, Workload};
@@ -21,6 +23,10 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) measured: Vec<Measured>,
     pub(crate) grown: Vec<scale::Row>,
+    pub(crate) claims: Vec<Claim>,
+    /// What is shown in which section, in Markdown.
+    #[serde(skip)]
+    pub(crate) pictures: Vec<Picture>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -100,10 +106,19 @@ impl Report {
                 continue;
             }
             writeln!(out, "\n## {}\n\n{}\n", section.title, section.note)?;
+            self.write_pictures(out, section.title)?;
             write_table(out, &rows)?;
         }
-        scale::write(out, &self.grown, |_, _| Ok(()))?;
+        scale::write(out, &self.grown, |out, section| self.write_pictures(out, section))?;
+        claims::write(out, &self.claims)?;
         write_marks(out, &self.marks)
+    }
+}
+
+impl Report {
+    fn write_pictures(&self, out: &mut String, section: &str) -> std::fmt::Result {
+        let held = self.pictures.iter().filter(|picture| picture.section == section);
+        held.into_iter().try_for_each(|picture| writeln!(out, "{}\n", picture.markdown))
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::found::Figure;
+pub(crate) use self::found::{Figure, float};
 pub(crate) use self::marks::judge;
 pub(crate) use self::measure::{Row, measure};
 pub(crate) use self::report::write;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use tokio::sync::oneshot;
 
 use crate::spec::{Message, Outcome, RuntimeKind, Spec, System};
-use crate::{blaze, floor, scale};
+use crate::{blaze, floor};
 
 /// What standard input says when the other worker is done.
 pub(crate) const FINISH: &str = "finish";
@@ -24,19 +24,19 @@ pub(crate) fn run(spec: &str) -> Result<()> {
     let finish = watch_input(spec.directory.clone());
     match spec.system {
         System::Floor => report(floor::run(&spec, finish))?,
-        System::Blaze => run_blaze(spec.runtime, blaze::run(spec, finish))?,
+        System::Blaze => run_blaze(spec, finish)?,
     }
     wait_for_the_end()
 }
 
 /// As [`run`], for what shows how cost grows.
 pub(crate) fn run_scale(spec: &str) -> Result<()> {
-    let spec: scale::Spec = serde_json::from_str(spec).context("a worker's spec is JSON")?;
+    let spec: crate::scale::Spec = serde_json::from_str(spec).context("a worker's spec is JSON")?;
     let finish = watch_input(spec.directory.clone());
     if spec.system == System::Floor {
         report(floor::scale::run(&spec, finish))?;
     } else {
-        run_blaze(spec.runtime, blaze::scale::run(spec, finish))?;
+        run_tasks(spec.runtime, blaze::scale::run(spec, finish))?;
     }
     wait_for_the_end()
 }
@@ -47,9 +47,13 @@ fn wait_for_the_end() -> ! {
     }
 }
 
+fn run_blaze(spec: Spec, finish: Finish) -> Result<()> {
+    run_tasks(spec.runtime, blaze::run(spec, finish))
+}
+
 /// The sessions run in tasks, and so does the workload: what a runtime blocks on
 /// is no task and would be woken across threads.
-fn run_blaze(
+fn run_tasks(
     runtime: RuntimeKind,
     workload: impl Future<Output = Result<Outcome>> + Send + 'static,
 ) -> Result<()> {

@@ -20,6 +20,8 @@ pub(crate) enum Figure {
     AckedP50Ns,
     /// Inserts a second that streamed.
     PerSecond,
+    /// The transactions that they came in.
+    TransactionsPerSecond,
     /// Their bytes, as records.
     BytesPerSecond,
     /// Updates a second that streamed.
@@ -55,6 +57,7 @@ pub(super) fn found(point: &Point, outcomes: &[Outcome]) -> Found {
             let updated = rate(load.updates, most(|outcome| outcome.scale.updates_ns));
             found.extend([
                 (Figure::PerSecond, streamed),
+                (Figure::TransactionsPerSecond, streamed / float(load.per_transaction as u64)),
                 (Figure::BytesPerSecond, streamed * float(load.record_bytes as u64)),
                 (Figure::UpdatesPerSecond, updated),
             ]);
@@ -116,6 +119,7 @@ mod tests {
             (Figure::P50Ns, 20.0),
             (Figure::P99Ns, 30.0),
             (Figure::PerSecond, 2_000.0),
+            (Figure::TransactionsPerSecond, 200.0),
             (Figure::BytesPerSecond, 100_000.0),
         ];
         assert_eq!(found(&point, &outcomes), Found::from(expected));

@@ -13,40 +13,28 @@ const IDLE_PERCENT: f64 = 0.1;
 
 /// The marks of what was measured; none of them is an entry mark.
 pub(crate) fn judge(rows: &[Row]) -> Vec<Mark> {
-    let stores = [
-        (
-            Store::Memory,
-            ["latency in memory, most records to fewest", "streaming in memory, fewest to most"],
-        ),
-        (
-            Store::Process,
-            [
-                "latency with process, most records to fewest",
-                "streaming with process, fewest to most",
-            ],
-        ),
-    ];
     let mut marks = Vec::new();
-    for (store, [latency, streaming]) in stores {
+    for (store, name) in [(Store::Memory, "in memory"), (Store::Process, "with process")] {
         let held = |row: &&Row| row.point.part == Part::Records && row.point.store == store;
         let (least, most) = (
             rows.iter().filter(held).min_by_key(|row| row.point.size()),
             rows.iter().filter(held).max_by_key(|row| row.point.size()),
         );
         let Some((least, most)) = least.zip(most) else { continue };
-        let goal = |what, ratio: Option<f64>| Some(goal(what, ratio?, SLOWER, "×"));
-        marks.extend(goal(latency, ratio(&most.blaze, &least.blaze, Figure::P50Ns)));
-        marks.extend(goal(streaming, ratio(&least.blaze, &most.blaze, Figure::PerSecond)));
+        let (few, many) = (least.point.size(), most.point.size());
+        let goal = |what, ratio: Option<f64>| {
+            let what = format!("{what} {name} with {many} records, of that with {few}");
+            Some(goal(what, ratio?, SLOWER, "×"))
+        };
+        marks.extend(goal("latency", ratio(&most.blaze, &least.blaze, Figure::P50Ns)));
+        marks.extend(goal("time to stream", ratio(&least.blaze, &most.blaze, Figure::PerSecond)));
     }
     let hub = rows
         .iter()
         .find(|row| row.point.part == Part::Peers && row.point.size() == IDLE_PEERS)
         .and_then(|row| row.blaze.get(&Figure::IdleShare));
-    marks.extend(
-        hub.map(|share| {
-            goal("idle hub of 10 peers, of one core", share * 100.0, IDLE_PERCENT, " %")
-        }),
-    );
+    let what = || format!("idle hub of {IDLE_PEERS} peers, of one core");
+    marks.extend(hub.map(|share| goal(what(), share * 100.0, IDLE_PERCENT, " %")));
     marks
 }
 
@@ -55,7 +43,7 @@ pub(super) fn ratio(over: &Found, under: &Found, figure: Figure) -> Option<f64> 
     Some(over.get(&figure)? / under.get(&figure)?)
 }
 
-const fn goal(what: &'static str, found: f64, limit: f64, unit: &'static str) -> Mark {
+const fn goal(what: String, found: f64, limit: f64, unit: &'static str) -> Mark {
     Mark { what, entry: false, limit, found, unit, at_least: false }
 }
 
