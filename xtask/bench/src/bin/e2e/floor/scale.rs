@@ -80,6 +80,8 @@ fn serve(spec: &Spec, load: Load, finish: Finish) -> Result<Outcome> {
     let stream_ns = stream(&mut pipe, inserts, |frame| store.insert(frame))?;
     let updates = frames(load.updates, load, |row| {
         row[..KEY_BYTES].copy_from_slice(keys[fastrand::usize(..keys.len())].as_bytes());
+        // SQLite doesn't write a value that is there already.
+        row[KEY_BYTES..][..size_of::<u64>()].copy_from_slice(&fastrand::u64(..).to_ne_bytes());
     });
     let updates_ns = stream(&mut pipe, updates, |frame| store.update(frame))?;
     outcome.scale = scale::Outcome { stream_ns, updates_ns, ..outcome.scale };
