@@ -30,7 +30,8 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',')]
     pub(crate) store: Vec<Store>,
     /// Measure only how cost grows: with all of these, or with some. A run that isn't
-    /// narrowed down otherwise, or quick, measures that after all else.
+    /// narrowed down otherwise, or quick, measures that after all else. 1,000 peers
+    /// are left out where a process may not open as many files.
     #[arg(long, value_delimiter = ',', num_args = 0.., value_name = "WITH")]
     pub(crate) scale: Option<Vec<Part>>,
     /// How many records a first sync brings [default: 100000, with --quick 20000].
@@ -48,7 +49,8 @@ pub(crate) struct Args {
     /// Print JSON instead of Markdown.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Save what is printed, such as in docs/bench/e2e.md.
+    /// Save what is printed, such as in docs/bench/e2e.md, and beside Markdown its
+    /// pictures.
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Fail if an entry mark is missed.

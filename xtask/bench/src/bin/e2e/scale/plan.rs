@@ -62,7 +62,7 @@ impl Part {
                     singles: choose(2_000, 500),
                     warm_up: 200,
                     updates: choose(50_000, 10_000),
-                    ..streaming(choose(100_000, 20_000), BATCH)
+                    ..streaming(choose(200_000, 20_000), BATCH)
                 };
                 sizes.iter().map(load).collect()
             }
@@ -104,4 +104,39 @@ fn open_files_max() -> usize {
     let soft = line.and_then(|line| line.split_whitespace().next());
     // Without a figure there is no limit, or nobody knows it.
     soft.and_then(|soft| soft.parse().ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use blaze_codec::limits::TRANSACTION_BYTES_MAX;
+    use clap::{Parser as _, ValueEnum as _};
+
+    use super::*;
+
+    #[test]
+    fn every_size_streams_several_transactions_that_can_be_committed() {
+        for arguments in [&["e2e"][..], &["e2e", "--quick"]] {
+            let args = Args::try_parse_from(arguments).expect("these are arguments");
+            for point in points(&args, Part::value_variants()) {
+                let Work::Load(load) = point.work else { continue };
+                assert!(load.operations >= 4 * load.per_transaction, "{point}: {load:?}");
+                let bytes = load.per_transaction * load.record_bytes;
+                assert!(bytes <= TRANSACTION_BYTES_MAX, "{point}: {bytes} bytes a transaction");
+                // Random updates are of records that are there.
+                assert!(load.held > 0 || load.updates == 0, "{point}: {load:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_ascend_with_each_store() {
+        let args = Args::try_parse_from(["e2e"]).expect("these are arguments");
+        for part in Part::value_variants() {
+            for store in STORES {
+                let points = points(&args, &[*part]).into_iter();
+                let sizes = points.filter(|point| point.store == store).map(|point| point.size());
+                assert!(sizes.is_sorted_by(|a, b| a < b), "{part:?}");
+            }
+        }
+    }
 }
