@@ -6,7 +6,7 @@
 //! stamp; both sides commit it, as they do with Blaze. There is no merging, no
 //! index by time, no checkpoint, no checksum and no flow control.
 
-mod pipe;
+pub(crate) mod pipe;
 mod store;
 
 use anyhow::{Context as _, Result, ensure};

@@ -1,6 +1,7 @@
 //! Replicas in sync over real transports, each in a process of its own, measured
 //! against the floor: the same commits over a bare blocking socket.
 
+mod alternatives;
 mod args;
 mod blaze;
 mod figures;
@@ -30,11 +31,17 @@ fn main() -> Result<ExitCode> {
         worker::run(spec)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(program) = &args.program {
+        alternatives::become_program(program)?;
+    }
     let machine = Machine::look(&args.directory())?;
-    let measured = rounds::measure(&args)?;
-    let marks = Mark::judge(&measured);
+    let (present, mut absent) = alternatives::find(&args);
+    let measured = rounds::measure(&args, &present, &mut absent)?;
+    let mut marks = Mark::judge(&measured);
+    marks.extend(alternatives::marks(&measured));
     let failed = marks.iter().any(Mark::fails);
-    let report = Report { machine, runtime: args.runtime, rounds: args.rounds(), measured, marks };
+    let (runtime, rounds) = (args.runtime, args.rounds());
+    let report = Report { machine, runtime, rounds, measured, absent, marks };
     let text = if args.json { report.json()? } else { report.markdown() };
     println!("{text}");
     if let Some(path) = &args.write {

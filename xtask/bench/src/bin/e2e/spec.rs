@@ -8,6 +8,8 @@ use blaze_sync::Durability;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::alternatives::Alternative;
+
 /// Everything that a worker has to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -27,11 +29,12 @@ pub(crate) struct Case {
     pub(crate) store: Store,
 }
 
-/// Blaze, or the least that any other way could cost.
+/// Blaze, the least that any other way could cost, or another way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum System {
     Floor,
     Blaze,
+    Alternative(Alternative),
 }
 
 /// The side that has the data and listens, the one that gets it and connects, or
@@ -157,6 +160,11 @@ impl Workload {
 impl Store {
     pub(crate) const fn encrypted(self) -> bool {
         matches!(self, Self::ProcessEncrypted | Self::DiskEncrypted)
+    }
+
+    /// Whether there is anything to store in.
+    pub(crate) const fn stores(self) -> bool {
+        !matches!(self, Self::Nothing)
     }
 
     pub(crate) const fn durability(self) -> Durability {
