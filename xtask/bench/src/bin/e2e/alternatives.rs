@@ -17,6 +17,8 @@ mod sqlite;
 mod table;
 #[cfg(feature = "yrs")]
 mod yrs;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -105,6 +107,10 @@ pub(crate) fn run(spec: &Spec, alternative: Alternative) -> Result<Outcome> {
         #[cfg(feature = "automerge")]
         Alternative::Automerge => {
             side(spec, || Ok(automerge::Document::default()), || Ok(automerge::Document::default()))
+        }
+        #[cfg(feature = "zenoh")]
+        Alternative::Zenoh => {
+            side(spec, || zenoh::Writer::open(spec), || zenoh::Reader::open(spec))
         }
         #[allow(unreachable_patterns, reason = "there is no other when all are built in")]
         other => bail!("{} isn't built in", other.name()),

@@ -29,23 +29,27 @@ pub(crate) enum Alternative {
     Yrs,
     /// Automerge.
     Automerge,
+    /// Zenoh.
+    Zenoh,
 }
 
-/// What the reader's side has afterwards. Blaze's has a replica of its own, which
-/// merges.
+/// What the reader's side has afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Has {
+    /// Messages, which nobody stores.
+    Messages,
     /// What the writer's side has: there is one store.
     Shared,
     /// A copy of its own, to be read only.
     Copy,
-    /// A replica of its own, which can be written to and merges.
+    /// A replica of its own, which can be written to.
     Replica,
 }
 
 impl Has {
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Messages => "messages",
             Self::Shared => "the same store",
             Self::Copy => "a copy",
             Self::Replica => "a replica",
@@ -54,7 +58,7 @@ impl Has {
 }
 
 use Alternative::{
-    Automerge, Nats, Redis, RedisReplica, Session, SqliteBackup, SqlitePoll, SqliteSpin, Yrs,
+    Automerge, Nats, Redis, RedisReplica, Session, SqliteBackup, SqlitePoll, SqliteSpin, Yrs, Zenoh,
 };
 
 impl Alternative {
@@ -69,12 +73,14 @@ impl Alternative {
             Nats => "NATS JetStream",
             Yrs => "yrs",
             Automerge => "automerge",
+            Zenoh => "Zenoh",
         }
     }
 
     /// What the reader's side has afterwards.
     pub(super) const fn has(self) -> Has {
         match self {
+            Zenoh => Has::Messages,
             SqliteSpin | SqlitePoll | Redis | Nats => Has::Shared,
             SqliteBackup | RedisReplica => Has::Copy,
             Session | Yrs | Automerge => Has::Replica,
@@ -101,8 +107,8 @@ impl Alternative {
             Session => {
                 "a file each; a changeset a transaction over a Unix socket, applied in one \
                  transaction; the first sync is the difference from an empty table; synchronous \
-                 NORMAL (process) or FULL (disk); a changeset that is lost on the way is nobody's \
-                 to send again"
+                 NORMAL (process) or FULL (disk); conflicts are the app's to decide, and a \
+                 changeset that is lost on the way is its to send again"
             }
             Redis => {
                 "one server on a Unix socket; SET (MSET), and PUBLISH of the same rows, which only \
@@ -129,6 +135,10 @@ impl Alternative {
                 "a document each, a record a map's entry; a change a transaction over a Unix \
                  socket, the first sync by save and load; nothing is stored"
             }
+            Zenoh => {
+                "two peers over a Unix socket, a message a transaction; delivery only: there is \
+                 no store, and who doesn't listen at that moment gets nothing"
+            }
         }
     }
 
@@ -143,12 +153,12 @@ impl Alternative {
                 Durability::Process => true,
                 Durability::Disk => program::nats_syncs_always(),
             },
-            Yrs | Automerge => durability == Durability::Memory,
+            Yrs | Automerge | Zenoh => durability == Durability::Memory,
         };
         let works = match case.workload {
             Workload::Latency { .. } | Workload::Stream { .. } => self != SqliteBackup,
-            // Where both use one store, there is nothing to bring anywhere.
-            Workload::Sync { .. } => !matches!(self, SqliteSpin | SqlitePoll | Redis),
+            // Where both use one store, or none, there is nothing to bring anywhere.
+            Workload::Sync { .. } => !matches!(self, SqliteSpin | SqlitePoll | Redis | Zenoh),
             Workload::Connect { .. } => false,
         };
         let comparable = case.transport == Transport::Unix && !case.store.encrypted();
@@ -179,6 +189,7 @@ impl Alternative {
             Nats => ("nats", cfg!(feature = "nats")),
             Yrs => ("yrs", cfg!(feature = "yrs")),
             Automerge => ("automerge", cfg!(feature = "automerge")),
+            Zenoh => ("zenoh", cfg!(feature = "zenoh")),
         };
         if !built {
             let needs = if self == Session { ", which needs libclang" } else { "" };

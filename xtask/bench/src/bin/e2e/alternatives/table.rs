@@ -14,8 +14,8 @@ const NOTE: &str = "What a user could pick instead, each as its documentation re
     same run and in turns with the rows above, beside the row of Blaze over the Unix socket at \
     equal durability. × is how many times longer it took than Blaze, so that it is faster than \
     Blaze below 1; within 1.4 either way is called even, as runs differ by that. Blaze's reader \
-    has a replica of its own, which merges what both sides write; where an alternative's has \
-    less, the table says what.";
+    has a replica of its own, which can be written to and merges what both sides write; the \
+    tables say what an alternative's has.";
 
 /// A table: what it is called, what its rows say, and which workloads belong there.
 struct Table {
