@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::alternatives::Alternative;
 use crate::scale::Part;
 use crate::spec::{RuntimeKind, Store, Transport};
 
@@ -29,6 +30,16 @@ pub(crate) struct Args {
     /// Measure only with these stores.
     #[arg(long, value_delimiter = ',')]
     pub(crate) store: Vec<Store>,
+    /// Measure also what a user could pick instead of Blaze, as far as it is built in
+    /// and its program is installed; all of it, or only these.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        num_args = 0..,
+        require_equals = true,
+    )]
+    alternatives: Option<Vec<Alternative>>,
     /// Measure only how cost grows: with all of these, or with some. A run that isn't
     /// narrowed down otherwise, or quick, measures that after all else. 1,000 peers
     /// are left out where a process may not open as many files.
@@ -58,6 +69,9 @@ pub(crate) struct Args {
     pub(crate) check: bool,
     #[arg(long, hide = true)]
     pub(crate) worker: Option<String>,
+    /// What this process becomes.
+    #[arg(long, hide = true)]
+    pub(crate) program: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) scale_worker: Option<String>,
 }
@@ -78,6 +92,14 @@ pub(crate) enum Kind {
 impl Args {
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS }).max(1)
+    }
+
+    pub(crate) fn alternatives(&self) -> Vec<Alternative> {
+        match self.alternatives.as_deref() {
+            None => Vec::new(),
+            Some([]) => Alternative::value_variants().to_vec(),
+            Some(named) => named.to_vec(),
+        }
     }
 
     /// What is to grow.

@@ -35,7 +35,7 @@ impl Mark {
 }
 
 fn marks(measured: &Measured) -> Vec<Mark> {
-    let Measured { case, floor: Some(floor), blaze: Some(blaze) } = measured else {
+    let Measured { case, floor: Some(floor), blaze: Some(blaze), .. } = measured else {
         return Vec::new();
     };
     let goal = |what: &str, found, limit, unit| Mark {

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 
+use crate::alternatives::Alternative;
 use crate::scale;
 
 /// Everything that a worker has to know.
@@ -30,11 +31,12 @@ pub(crate) struct Case {
     pub(crate) store: Store,
 }
 
-/// Blaze, or the least that any other way could cost.
+/// Blaze, the least that any other way could cost, or another way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum System {
     Floor,
     Blaze,
+    Alternative(Alternative),
 }
 
 /// The side that has the data and listens, the one that gets it and connects, or
@@ -163,6 +165,11 @@ impl Workload {
 impl Store {
     pub(crate) const fn encrypted(self) -> bool {
         matches!(self, Self::ProcessEncrypted | Self::DiskEncrypted)
+    }
+
+    /// Whether there is anything to store in.
+    pub(crate) const fn stores(self) -> bool {
+        !matches!(self, Self::Nothing)
     }
 
     pub(crate) const fn durability(self) -> Durability {

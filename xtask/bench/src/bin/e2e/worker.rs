@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use tokio::sync::oneshot;
 
 use crate::spec::{Message, Outcome, RuntimeKind, Spec, System};
-use crate::{blaze, floor};
+use crate::{alternatives, blaze, floor};
 
 /// What standard input says when the other worker is done.
 pub(crate) const FINISH: &str = "finish";
@@ -25,6 +25,7 @@ pub(crate) fn run(spec: &str) -> Result<()> {
     match spec.system {
         System::Floor => report(floor::run(&spec, finish))?,
         System::Blaze => run_blaze(spec, finish)?,
+        System::Alternative(alternative) => report(alternatives::run(&spec, alternative))?,
     }
     wait_for_the_end()
 }
