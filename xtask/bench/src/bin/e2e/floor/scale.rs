@@ -35,8 +35,9 @@ pub(crate) fn run(spec: &Spec, finish: Finish) -> Result<Outcome> {
 
 impl Rows {
     fn open(spec: &Spec, value_bytes: usize, name: &str) -> Result<Self> {
-        let store = RowStore::at(spec.point.store, &spec.directory, name)?;
-        Ok(Self { store, row_bytes: KEY_BYTES + value_bytes })
+        let row_bytes = KEY_BYTES + value_bytes;
+        let store = RowStore::at(spec.point.store, &spec.directory, name, row_bytes)?;
+        Ok(Self { store, row_bytes })
     }
 
     fn insert(&mut self, frame: &[u8]) -> Result<()> {

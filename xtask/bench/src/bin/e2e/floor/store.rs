@@ -12,6 +12,9 @@ use crate::spec::{Spec, Store};
 
 const INSERT: &str = "INSERT INTO rows(key, value) VALUES (?1, ?2)";
 const UPDATE: &str = "UPDATE rows SET value = ?2 WHERE key = ?1";
+/// Rows that are larger would leave pages of their keys' tree for others, one by one,
+/// so that they are faster in a table beside it.
+const CLUSTERED_BYTES_MAX: usize = 512;
 
 pub(super) enum RowStore {
     Nothing,
@@ -21,10 +24,11 @@ pub(super) enum RowStore {
 
 impl RowStore {
     pub(super) fn open(spec: &Spec, name: &str) -> Result<Self> {
-        Self::at(spec.case.store, &spec.directory, name)
+        Self::at(spec.case.store, &spec.directory, name, ROW_BYTES)
     }
 
-    pub(super) fn at(store: Store, directory: &Path, name: &str) -> Result<Self> {
+    /// A store for rows of about this size.
+    pub(super) fn at(store: Store, directory: &Path, name: &str, row_bytes: usize) -> Result<Self> {
         match store {
             Store::Nothing => return Ok(Self::Nothing),
             Store::Memory => return Ok(Self::Memory(BTreeMap::new())),
@@ -40,12 +44,13 @@ impl RowStore {
             Durability::Disk => "FULL",
             Durability::Process | Durability::Memory => "NORMAL",
         };
+        let layout = if row_bytes <= CLUSTERED_BYTES_MAX { "WITHOUT ROWID" } else { "" };
         // The log and the cache have the sizes that Blaze gives them.
         conn.execute_batch(&format!(
             "PRAGMA synchronous = {synchronous};
              PRAGMA cache_size = -16384;
              PRAGMA wal_autocheckpoint = 10000;
-             CREATE TABLE rows(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
+             CREATE TABLE rows(key BLOB PRIMARY KEY, value BLOB) {layout}"
         ))?;
         Ok(Self::Sqlite(conn))
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::{rows, sent, stamp};
 use crate::floor::pipe::{Listener, Pipe};
 use crate::floor::store::RowStore;
-use crate::floor::{ACK, VALUE_BYTES};
+use crate::floor::{ACK, ROW_BYTES, VALUE_BYTES};
 use crate::scale::{self, Hub, Spec};
 use crate::spec::{Message, Outcome, monotonic_ns};
 use crate::worker::{Finish, say};
@@ -17,7 +17,7 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// The hub's part.
 pub(super) fn serve(spec: &Spec, hub: Hub, finish: Finish) -> Result<Outcome> {
-    let mut store = RowStore::at(spec.point.store, &spec.directory, "hub")?;
+    let mut store = RowStore::at(spec.point.store, &spec.directory, "hub", ROW_BYTES)?;
     let listener = Listener::bind(&spec.endpoint())?;
     say(&Message::Ready { endpoint: listener.endpoint()? })?;
     let pipes: Result<Vec<Pipe>> = (0..hub.peers).map(|_| listener.accept()).collect();
