@@ -6,7 +6,8 @@
 //! stamp; both sides commit it, as they do with Blaze. There is no merging, no
 //! index by time, no checkpoint, no checksum and no flow control.
 
-mod pipe;
+pub(crate) mod pipe;
+pub(crate) mod scale;
 mod store;
 
 use anyhow::{Context as _, Result, ensure};

@@ -9,7 +9,7 @@ use crate::spec::{Store, Transport, Workload};
 /// A figure with its limit.
 #[derive(Debug, Serialize)]
 pub(crate) struct Mark {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// Whether missing it is a failure.
     pub(crate) entry: bool,
     pub(crate) limit: f64,
@@ -35,11 +35,11 @@ impl Mark {
 }
 
 fn marks(measured: &Measured) -> Vec<Mark> {
-    let Measured { case, floor: Some(floor), blaze: Some(blaze) } = measured else {
+    let Measured { case, floor: Some(floor), blaze: Some(blaze), .. } = measured else {
         return Vec::new();
     };
-    let goal = |what, found, limit, unit| Mark {
-        what,
+    let goal = |what: &str, found, limit, unit| Mark {
+        what: what.to_owned(),
         entry: false,
         limit,
         found,

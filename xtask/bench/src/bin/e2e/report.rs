@@ -6,10 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::alternatives::{self, Absent};
+use crate::claims::{self, Claim};
 use crate::figures::Figures;
 use crate::machine::Machine;
 use crate::marks::Mark;
+use crate::plot::Picture;
 use crate::rounds::Measured;
+use crate::scale;
 use crate::spec::{RuntimeKind, Workload};
 
 /// Everything that was found.
@@ -19,6 +23,12 @@ pub(crate) struct Report {
     pub(crate) runtime: RuntimeKind,
     pub(crate) rounds: usize,
     pub(crate) measured: Vec<Measured>,
+    pub(crate) absent: Vec<Absent>,
+    pub(crate) grown: Vec<scale::Row>,
+    pub(crate) claims: Vec<Claim>,
+    /// What is shown in which section, in Markdown.
+    #[serde(skip)]
+    pub(crate) pictures: Vec<Picture>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -98,9 +108,20 @@ impl Report {
                 continue;
             }
             writeln!(out, "\n## {}\n\n{}\n", section.title, section.note)?;
+            self.write_pictures(out, section.title)?;
             write_table(out, &rows)?;
         }
+        alternatives::write_section(out, &self.measured, &self.absent)?;
+        scale::write(out, &self.grown, |out, section| self.write_pictures(out, section))?;
+        claims::write(out, &self.claims)?;
         write_marks(out, &self.marks)
+    }
+}
+
+impl Report {
+    fn write_pictures(&self, out: &mut String, section: &str) -> std::fmt::Result {
+        let held = self.pictures.iter().filter(|picture| picture.section == section);
+        held.into_iter().try_for_each(|picture| writeln!(out, "{}\n", picture.markdown))
     }
 }
 
@@ -117,7 +138,7 @@ fn write_table(out: &mut String, rows: &[&Measured]) -> std::fmt::Result {
         writeln!(out, "| transport | store | count | {figures} | × | RSS MiB |")?;
         writeln!(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|")?;
     }
-    for Measured { case, floor, blaze } in rows {
+    for Measured { case, floor, blaze, .. } in rows {
         let (floor, blaze) = (floor.as_ref(), blaze.as_ref());
         let count = case.workload.count();
         write!(out, "| {} | {} | {count} | ", case.transport, case.store)?;
@@ -175,7 +196,7 @@ fn cell(run: Option<&Figures>, figure: impl Fn(&Figures) -> String) -> String {
     run.map_or_else(|| "–".to_owned(), figure)
 }
 
-fn micros(ns: u64) -> String {
+pub(crate) fn micros(ns: u64) -> String {
     if ns == 0 {
         return "–".to_owned();
     }

@@ -13,7 +13,7 @@ const READ_BYTES: usize = 64 * 1024;
 const QUEUE_FRAMES: usize = 64;
 
 /// Carries frames in both directions.
-pub(super) enum Pipe {
+pub(crate) enum Pipe {
     /// Each frame is its length in 4 bytes and its bytes, in one write.
     Stream {
         reader: BufReader<Box<dyn Read + Send>>,
@@ -26,13 +26,13 @@ pub(super) enum Pipe {
     },
 }
 
-pub(super) enum Listener {
+pub(crate) enum Listener {
     Unix { listener: UnixListener, endpoint: String },
     Tcp(TcpListener),
 }
 
 impl Listener {
-    pub(super) fn bind(endpoint: &str) -> Result<Self> {
+    pub(crate) fn bind(endpoint: &str) -> Result<Self> {
         let (scheme, address) = split(endpoint)?;
         if scheme == "unix" {
             let listener = UnixListener::bind(address)?;
@@ -41,14 +41,14 @@ impl Listener {
         Ok(Self::Tcp(TcpListener::bind(address)?))
     }
 
-    pub(super) fn endpoint(&self) -> Result<String> {
+    pub(crate) fn endpoint(&self) -> Result<String> {
         match self {
             Self::Unix { endpoint, .. } => Ok(endpoint.clone()),
             Self::Tcp(listener) => Ok(format!("tcp://{}", listener.local_addr()?)),
         }
     }
 
-    pub(super) fn accept(&self) -> Result<Pipe> {
+    pub(crate) fn accept(&self) -> Result<Pipe> {
         match self {
             Self::Unix { listener, .. } => Pipe::unix(listener.accept()?.0),
             Self::Tcp(listener) => Pipe::tcp(listener.accept()?.0),
@@ -57,7 +57,7 @@ impl Listener {
 }
 
 impl Pipe {
-    pub(super) fn connect(endpoint: &str) -> Result<Self> {
+    pub(crate) fn connect(endpoint: &str) -> Result<Self> {
         match split(endpoint)? {
             ("unix", path) => Self::unix(UnixStream::connect(path)?),
             (_, address) => Self::tcp(TcpStream::connect(address)?),
@@ -65,7 +65,7 @@ impl Pipe {
     }
 
     /// Both ends of a queue within a process.
-    pub(super) fn pair() -> (Self, Self) {
+    pub(crate) fn pair() -> (Self, Self) {
         let (near, from_near) = mpsc::sync_channel(QUEUE_FRAMES);
         let (far, from_far) = mpsc::sync_channel(QUEUE_FRAMES);
         (
@@ -74,7 +74,7 @@ impl Pipe {
         )
     }
 
-    pub(super) fn send(&mut self, frame: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<()> {
         match self {
             Self::Stream { writer, out, .. } => {
                 out.clear();
@@ -87,7 +87,7 @@ impl Pipe {
     }
 
     /// Waits for the next frame, and puts it in the place of what `frame` held.
-    pub(super) fn recv(&mut self, frame: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn recv(&mut self, frame: &mut Vec<u8>) -> Result<()> {
         match self {
             Self::Stream { reader, .. } => {
                 let mut length = [0; 4];
