@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) allow: Vec<Mode>,
     /// Where to connect to.
     pub(super) connect: Vec<Endpoint>,
+    /// Which endpoints to join.
+    pub(super) join: Vec<Endpoint>,
     /// Whether to connect to the default endpoint.
     pub(super) default_connect: bool,
     /// What the links made carry.
@@ -112,6 +114,9 @@ async fn run(
     }
     for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
         topology.connect(node, &endpoint.to_string(), plan.mode).await?;
+    }
+    for endpoint in &plan.join {
+        topology.join(node, &endpoint.to_string(), plan.mode).await?;
     }
     loop {
         report.next().await?;

@@ -60,6 +60,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ENDPOINT", value_parser = endpoint)]
     connect: Vec<Endpoint>,
 
+    /// Listen here if nobody else does, and else connect to who does: of several that join, another
+    /// one takes the place of the one that goes; may be given several times
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint)]
+    join: Vec<Endpoint>,
+
     /// The modes that peers who connect may ask for; may be given several times, all if not given
     #[arg(long, value_name = "MODE", value_parser = modes())]
     allow: Vec<Mode>,
@@ -110,6 +115,7 @@ Examples:
   blaze serve notes.blaze
   blaze serve notes.blaze --listen unix:$HOME/sockets/notes.sock --role server
   blaze serve notes.blaze --listen tcp://127.0.0.1:7117 --allow read-only
+  blaze serve notes.blaze --join unix:/run/user/1000/notes.sock
   blaze serve middle.blaze --listen unix:/run/user/1000/middle.sock \\
       --connect unix:/run/user/1000/office.sock"
     } else {
@@ -125,11 +131,11 @@ Examples:
 
 impl Args {
     pub(crate) async fn run(self) -> Result<()> {
-        let Self { database, listen, connect, allow, node } = self;
+        let Self { database, listen, connect, join, allow, node } = self;
         let all = vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
         let allow = if allow.is_empty() { all } else { allow };
-        let default_listen = listen.is_empty() && connect.is_empty();
-        let plan = Plan { listen, default_listen, allow, connect, ..node.plan() };
+        let default_listen = listen.is_empty() && connect.is_empty() && join.is_empty();
+        let plan = Plan { listen, default_listen, allow, connect, join, ..node.plan() };
         replicate(&database, plan).await
     }
 }

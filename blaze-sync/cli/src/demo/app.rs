@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use blaze_sync::{Change, Database, NodeKey, Record, RecordKey, Role, Topology, Value, record};
+use blaze_sync::{
+    Change, Database, Link, LinkState, LinkStatus, Mode, NodeKey, Record, RecordKey, Role,
+    Topology, Value, record,
+};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
@@ -64,6 +67,7 @@ struct App {
     topology: Topology,
     node: NodeKey,
     conflicts: Arc<Mutex<Vec<ConflictLine>>>,
+    joined: Option<Link>,
 }
 
 impl App {
@@ -92,7 +96,7 @@ impl App {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        Ok(Self { db, topology, node, conflicts })
+        Ok(Self { db, topology, node, conflicts, joined: None })
     }
 
     async fn follow(&mut self, command: Command) -> Result<Reply> {
@@ -106,6 +110,12 @@ impl App {
                 self.topology.connect(self.node, &endpoint, mode).await?;
                 Ok(Reply::Nothing)
             }
+            Command::Join { endpoint } => {
+                let mode = Mode::Bidirectional;
+                self.joined = Some(self.topology.join(self.node, &endpoint, mode).await?);
+                Ok(Reply::Nothing)
+            }
+            Command::AwaitSeat => patiently("a hub", self.await_seat()).await,
             Command::AwaitLink => patiently("the other app", self.await_link()).await,
             Command::Import { collection, input } => self.import(&collection, input).await,
             Command::Edit { collection, author, count } => {
@@ -121,6 +131,9 @@ impl App {
                 Ok(Reply::Record(self.db.collection(&collection).get(key).await?))
             }
             Command::Count { collection } => self.count(&collection).await,
+            Command::AwaitCount { collection, count } => {
+                patiently("a record", self.await_count(&collection, count)).await
+            }
             Command::Probe { count } => patiently("an acknowledgement", self.probe(count)).await,
             Command::MeasureProbes { count } => {
                 patiently("a probe", self.measure_probes(count)).await
@@ -141,10 +154,17 @@ impl App {
         }
     }
 
+    async fn await_seat(&mut self) -> Result<Reply> {
+        let link = self.joined.as_mut().context("it hasn't joined")?;
+        let seated = |link: &LinkStatus| matches!(link.state, LinkState::Hub | LinkState::Live);
+        let status = link.wait_for(seated).await.context("the node is gone")?;
+        Ok(Reply::IsHub(status.state == LinkState::Hub))
+    }
+
     async fn await_link(&self) -> Result<Reply> {
         let mut links = self.topology.links(self.node)?;
         links
-            .wait_for(|links| links.values().any(blaze_sync::LinkStatus::is_connected))
+            .wait_for(|links| links.values().any(LinkStatus::is_connected))
             .await
             .context("the node is gone")?;
         Ok(Reply::Nothing)
@@ -217,6 +237,14 @@ impl App {
     async fn count(&self, collection: &str) -> Result<Reply> {
         let collections = self.db.collections().await?;
         Ok(Reply::Count(records(&collections, collection)))
+    }
+
+    async fn await_count(&self, collection: &str, count: u64) -> Result<Reply> {
+        let mut changes = self.db.observe(collection)?;
+        while records(&self.db.collections().await?, collection) < count {
+            changes.next().await?;
+        }
+        Ok(Reply::Nothing)
     }
 
     async fn probe(&self, count: u64) -> Result<Reply> {

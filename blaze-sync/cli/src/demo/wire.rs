@@ -15,6 +15,10 @@ pub(super) enum Command {
     Listen { endpoint: String },
     /// Connect to the other app at this endpoint.
     Connect { endpoint: String, mode: Mode },
+    /// Join whoever else joins this endpoint.
+    Join { endpoint: String },
+    /// Wait until there is a hub again, and tell whether this app is it.
+    AwaitSeat,
     /// Wait until the other app is connected and both have caught up.
     AwaitLink,
     /// Import the file, or the data set that ships with the program.
@@ -29,6 +33,8 @@ pub(super) enum Command {
     Read { collection: String, key: RecordKey },
     /// Tell how many records a collection has.
     Count { collection: String },
+    /// Wait until a collection has so many records.
+    AwaitCount { collection: String, count: u64 },
     /// Commit so many probes, each when the other app has acknowledged the last.
     Probe { count: u64 },
     /// Say when so many probes have become visible, and how long each took.
@@ -66,6 +72,8 @@ pub(super) enum Reply {
     Committed { count: u64, took: Duration },
     /// A record, if there is one.
     Record(Option<Record>),
+    /// Whether it is the hub.
+    IsHub(bool),
     /// So many records.
     Count(u64),
     /// How long each probe took from before its commit until it was visible here.

@@ -55,6 +55,15 @@ impl App {
         self.done()
     }
 
+    pub fn join(&mut self, endpoint: &str) {
+        self.ask(json!({ "Join": { "endpoint": endpoint } }));
+    }
+
+    /// Waits until there is a hub, as far as it knows, and tells whether it is it.
+    pub fn is_hub(&mut self) -> bool {
+        self.ask(json!("AwaitSeat"))["IsHub"].as_bool().unwrap()
+    }
+
     pub fn listen(&mut self, endpoint: &str) {
         self.ask(json!({ "Listen": { "endpoint": endpoint } }));
     }

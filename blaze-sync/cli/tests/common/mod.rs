@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-pub use app::{App, Collections, contents};
+pub use app::{App, COLLECTION, Collections, contents};
 
 /// How long anything may take; only a bug takes it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
