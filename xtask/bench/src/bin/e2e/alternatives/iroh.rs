@@ -1,5 +1,6 @@
 //! Iroh's documents: replicas of entries, whose contents are blobs, over QUIC.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
@@ -54,6 +55,9 @@ pub(super) struct Writer {
 pub(super) struct Reader {
     doc: Option<(Doc, Events)>,
     ticket: DocTicket,
+    /// What was readable already: an entry may be told of twice, by a neighbour and
+    /// when its content has come.
+    seen: HashSet<Hash>,
     node: Node,
 }
 
@@ -138,7 +142,8 @@ impl Reader {
     pub(super) fn open(spec: &Spec) -> Result<Self> {
         let node = Node::open(&spec.directory.join("replica"))?;
         let ticket = std::fs::read_to_string(spec.directory.join(TICKET))?;
-        let mut reader = Self { doc: None, ticket: ticket.parse()?, node };
+        let (ticket, seen) = (ticket.parse()?, HashSet::new());
+        let mut reader = Self { doc: None, ticket, seen, node };
         if !matches!(spec.case.workload, Workload::Sync { .. }) {
             reader.join()?;
             let (_, events) = reader.doc.as_mut().context("it has just joined")?;
@@ -161,7 +166,9 @@ impl Read for Reader {
         let blobs = &self.node.blobs;
         self.node.runtime.block_on(async {
             let content = loop {
-                if let Some(content) = content_of(&next(events).await?) {
+                if let Some(content) = content_of(&next(events).await?)
+                    && self.seen.insert(content)
+                {
                     break blobs.get_bytes(content).await?;
                 }
             };
