@@ -20,8 +20,9 @@ use crate::cargo::{self, Workspace};
   cargo xtask bench codec --help             what that takes
   cargo xtask bench stages                   what each stage of a commit's way costs
   cargo xtask bench stages --check           whether any got dearer, as CI asks
-  cargo xtask bench e2e --help               what the end-to-end benchmark takes
-  cargo xtask bench e2e --alternatives       what else one could pick, beside Blaze")]
+  cargo xtask bench e2e --quick --scale      how cost grows with records, bytes and peers
+  cargo xtask bench e2e --alternatives       what else one could pick, beside Blaze
+  cargo xtask bench e2e --help               what the end-to-end benchmark takes")]
 pub(crate) struct Bench {
     #[command(subcommand)]
     target: Option<Target>,

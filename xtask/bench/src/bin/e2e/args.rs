@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use crate::alternatives::Alternative;
+use crate::scale::Part;
 use crate::spec::{RuntimeKind, Store, Transport};
 
 const ROUNDS: usize = 3;
@@ -39,6 +40,11 @@ pub(crate) struct Args {
         require_equals = true,
     )]
     alternatives: Option<Vec<Alternative>>,
+    /// Measure only how cost grows: with all of these, or with some. A run that isn't
+    /// narrowed down otherwise, or quick, measures that after all else. 1,000 peers
+    /// are left out where a process may not open as many files.
+    #[arg(long, value_delimiter = ',', num_args = 0.., value_name = "WITH")]
+    pub(crate) scale: Option<Vec<Part>>,
     /// How many records a first sync brings [default: 100000, with --quick 20000].
     #[arg(long)]
     pub(crate) records: Option<usize>,
@@ -54,7 +60,8 @@ pub(crate) struct Args {
     /// Print JSON instead of Markdown.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Save what is printed, such as in docs/bench/e2e.md.
+    /// Save what is printed, such as in docs/bench/e2e.md, and beside Markdown its
+    /// pictures.
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Fail if an entry mark is missed.
@@ -65,6 +72,8 @@ pub(crate) struct Args {
     /// What this process becomes.
     #[arg(long, hide = true)]
     pub(crate) program: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) scale_worker: Option<String>,
 }
 
 /// What can be measured.
@@ -93,7 +102,43 @@ impl Args {
         }
     }
 
+    /// What is to grow.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        match self.scale.as_deref() {
+            Some([]) => Part::value_variants().to_vec(),
+            Some(parts) => parts.to_vec(),
+            None if self.quick || self.narrowed() => Vec::new(),
+            None => Part::value_variants().to_vec(),
+        }
+    }
+
+    /// Whether only some of the cases are asked for.
+    pub(crate) const fn narrowed(&self) -> bool {
+        !(self.only.is_empty() && self.transport.is_empty() && self.store.is_empty())
+    }
+
     pub(crate) fn directory(&self) -> PathBuf {
         self.dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::Args;
+    use crate::scale::Part;
+
+    #[test]
+    fn what_grows_is_asked_for_by_nothing_or_by_name() {
+        let parts = |args: &[&str]| {
+            Args::try_parse_from([&["e2e"], args].concat()).expect("these are arguments").parts()
+        };
+        let all = [Part::Records, Part::Transaction, Part::Bytes, Part::Peers];
+        assert_eq!(parts(&[]), all);
+        assert_eq!(parts(&["--quick"]), []);
+        assert_eq!(parts(&["--only", "latency"]), []);
+        assert_eq!(parts(&["--quick", "--scale"]), all);
+        assert_eq!(parts(&["--scale", "peers,bytes", "--quick"]), [Part::Peers, Part::Bytes]);
     }
 }

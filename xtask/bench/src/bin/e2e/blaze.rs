@@ -1,5 +1,9 @@
 //! The workloads on Blaze, by the same API that an app uses.
 
+pub(crate) mod scale;
+
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use blaze_sync::{
     Change, Database, LinkState, Mode, NodeKey, Observer, Record, RecordKey, Role, Seq, Topology,
@@ -66,11 +70,14 @@ async fn both(spec: Spec, topology: &Topology) -> Result<Outcome> {
 
 impl Peer {
     async fn open(spec: &Spec, topology: &Topology, name: &str) -> Result<Self> {
-        let store = spec.case.store;
+        Self::at(spec.case.store, &spec.directory, topology, name).await
+    }
+
+    async fn at(store: Store, directory: &Path, topology: &Topology, name: &str) -> Result<Self> {
         let database = match store {
             Store::Nothing | Store::Memory => Database::in_memory(),
             _ => {
-                let path = spec.directory.join(format!("{name}.blaze"));
+                let path = directory.join(format!("{name}.blaze"));
                 let opening = Database::open(path).durability(store.durability());
                 let encrypted = store.encrypted();
                 if encrypted { opening.password("bench").await? } else { opening.await? }
@@ -261,6 +268,7 @@ impl Outcome {
             commits_ns: longer(self.commits_ns, other.commits_ns),
             elapsed_ns: self.elapsed_ns.max(other.elapsed_ns),
             rss_kib: self.rss_kib.max(other.rss_kib),
+            scale: self.scale,
         }
     }
 }

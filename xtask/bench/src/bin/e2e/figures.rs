@@ -6,6 +6,13 @@ use serde::Serialize;
 
 use crate::spec::{Outcome, Workload};
 
+/// The shares of the samples, of 10,000, that a distribution is kept at: closer to
+/// each other where it rises.
+pub(crate) const SHARES: [usize; 25] = [
+    0, 500, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 7_500, 8_000, 8_500, 9_000, 9_200,
+    9_400, 9_600, 9_700, 9_800, 9_900, 9_920, 9_940, 9_960, 9_970, 9_980, 9_990,
+];
+
 /// A run's figures, or their medians over several runs. What a workload doesn't
 /// measure is 0.
 #[derive(Debug, Clone, Serialize)]
@@ -16,6 +23,9 @@ pub(crate) struct Figures {
     /// The local commit alone.
     pub(crate) commit_p50_ns: u64,
     pub(crate) elapsed_ns: u64,
+    /// How the samples are distributed: what so many of 10,000 as [`SHARES`] says
+    /// don't exceed. Empty without samples.
+    pub(crate) curve_ns: Vec<u64>,
     /// Of each process: the source's and the replica's, or that of both.
     pub(crate) peak_rss_kib: Vec<u64>,
 }
@@ -29,12 +39,14 @@ impl Figures {
         };
         let samples = joined(|outcome| &outcome.samples_ns);
         let commits = joined(|outcome| &outcome.commits_ns);
+        let shares = if samples.is_empty() { &[] } else { &SHARES[..] };
         Self {
             p50_ns: percentile(&samples, 50),
             p99_ns: percentile(&samples, 99),
             max_ns: percentile(&samples, 100),
             commit_p50_ns: percentile(&commits, 50),
             elapsed_ns: outcomes.iter().map(|outcome| outcome.elapsed_ns).max().unwrap_or(0),
+            curve_ns: shares.iter().map(|share| quantile(&samples, *share)).collect(),
             peak_rss_kib: outcomes.iter().map(|outcome| outcome.rss_kib).collect(),
         }
     }
@@ -47,12 +59,14 @@ impl Figures {
             percentile(&all, 50)
         };
         let processes = 0..runs.first()?.peak_rss_kib.len();
+        let shares = 0..runs.first()?.curve_ns.len();
         Some(Self {
             p50_ns: median(&|run| run.p50_ns),
             p99_ns: median(&|run| run.p99_ns),
             max_ns: median(&|run| run.max_ns),
             commit_p50_ns: median(&|run| run.commit_p50_ns),
             elapsed_ns: median(&|run| run.elapsed_ns),
+            curve_ns: shares.map(|share| median(&|run| run.curve_ns[share])).collect(),
             peak_rss_kib: processes.map(|side| median(&|run| run.peak_rss_kib[side])).collect(),
         })
     }
@@ -83,13 +97,20 @@ impl Figures {
 /// The smallest of the ascending values that so many percent don't exceed; 0 if
 /// there is none.
 fn percentile(ascending: &[u64], percent: usize) -> u64 {
-    let place = (ascending.len() * percent).div_ceil(100);
+    quantile(ascending, percent * 100)
+}
+
+/// The smallest of the ascending values that so many of 10,000 don't exceed; 0 if
+/// there is none.
+pub(crate) fn quantile(ascending: &[u64], share: usize) -> u64 {
+    let place = (ascending.len() * share).div_ceil(10_000);
     ascending.get(place.saturating_sub(1)).copied().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::percentile;
+    use super::{Figures, SHARES, percentile, quantile};
+    use crate::spec::Outcome;
 
     #[test]
     fn percentiles_are_values_that_occurred() {
@@ -100,5 +121,27 @@ mod tests {
         assert_eq!(percentile(&[3, 5, 9], 50), 5);
         assert_eq!(percentile(&[7], 99), 7);
         assert_eq!(percentile(&[], 50), 0);
+    }
+
+    #[test]
+    fn quantiles_are_finer_than_percentiles() {
+        let values: Vec<u64> = (1..=2_000).collect();
+        assert_eq!(quantile(&values, 0), 1);
+        assert_eq!(quantile(&values, 9_990), 1_998);
+        assert_eq!(quantile(&values, 10_000), 2_000);
+    }
+
+    #[test]
+    fn a_curve_is_that_of_all_samples_and_its_median_that_of_each_point() {
+        assert!(SHARES.is_sorted());
+        let run = |times: u64| {
+            let samples_ns = (1..=2_000).rev().map(|ns| ns * times).collect();
+            Figures::of(&[Outcome { samples_ns, ..Outcome::default() }, Outcome::default()])
+        };
+        let runs = [run(1), run(3), run(2)];
+        let curve = Figures::median(&runs).expect("there are runs").curve_ns;
+        assert_eq!(curve, run(2).curve_ns);
+        assert_eq!((curve[0], curve[6], curve[24]), (2, 2_000, 3_996));
+        assert!(Figures::of(&[Outcome::default()]).curve_ns.is_empty());
     }
 }

@@ -7,6 +7,8 @@
 //! index by time, no checkpoint, no checksum and no flow control.
 
 pub(crate) mod pipe;
+pub(crate) mod scale;
+
 mod store;
 
 use anyhow::{Context as _, Result, ensure};

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
 
 use crate::spec::{Message, Outcome, Spec};
-use crate::worker;
+use crate::{scale, worker};
 
 /// A child process; killed when this is dropped. Should this process be killed,
 /// the child sees its standard input end, and exits.
@@ -19,9 +20,18 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(spec: &Spec) -> Result<Self> {
+        Self::start_as("--worker", spec)
+    }
+
+    /// Starts one that shows how cost grows.
+    pub(crate) fn start_scale(spec: &scale::Spec) -> Result<Self> {
+        Self::start_as("--scale-worker", spec)
+    }
+
+    fn start_as(flag: &str, spec: &impl Serialize) -> Result<Self> {
         let program = std::env::current_exe().context("can't find this program")?;
         let mut child = Command::new(program)
-            .args(["--worker", &serde_json::to_string(spec)?])
+            .args([flag, &serde_json::to_string(spec)?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

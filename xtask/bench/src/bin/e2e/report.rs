@@ -7,10 +7,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::alternatives::{self, Absent};
+use crate::claims::{self, Claim};
 use crate::figures::Figures;
 use crate::machine::Machine;
 use crate::marks::Mark;
+use crate::plot::Picture;
 use crate::rounds::Measured;
+use crate::scale;
 use crate::spec::{RuntimeKind, Workload};
 
 /// Everything that was found.
@@ -21,6 +24,11 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) measured: Vec<Measured>,
     pub(crate) absent: Vec<Absent>,
+    pub(crate) grown: Vec<scale::Row>,
+    pub(crate) claims: Vec<Claim>,
+    /// What is shown in which section, in Markdown.
+    #[serde(skip)]
+    pub(crate) pictures: Vec<Picture>,
     pub(crate) marks: Vec<Mark>,
 }
 
@@ -100,10 +108,20 @@ impl Report {
                 continue;
             }
             writeln!(out, "\n## {}\n\n{}\n", section.title, section.note)?;
+            self.write_pictures(out, section.title)?;
             write_table(out, &rows)?;
         }
         alternatives::write_section(out, &self.measured, &self.absent)?;
+        scale::write(out, &self.grown, |out, section| self.write_pictures(out, section))?;
+        claims::write(out, &self.claims)?;
         write_marks(out, &self.marks)
+    }
+}
+
+impl Report {
+    fn write_pictures(&self, out: &mut String, section: &str) -> std::fmt::Result {
+        let held = self.pictures.iter().filter(|picture| picture.section == section);
+        held.into_iter().try_for_each(|picture| writeln!(out, "{}\n", picture.markdown))
     }
 }
 

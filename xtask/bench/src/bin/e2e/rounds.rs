@@ -125,7 +125,7 @@ fn run_pair(spec: impl Fn(Side) -> Spec) -> Result<Vec<Outcome>> {
 }
 
 /// Shows what is being done, if somebody looks.
-fn progress(what: &str) {
+pub(crate) fn progress(what: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K{what}");
     }

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use blaze_sync::Durability;
 use clap::ValueEnum;
+use rustix::time::ClockId;
 use serde::{Deserialize, Serialize};
 
 use crate::alternatives::Alternative;
+use crate::scale;
 
 /// Everything that a worker has to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,6 +121,9 @@ pub(crate) struct Outcome {
     pub(crate) elapsed_ns: u64,
     /// The worker's peak of resident memory.
     pub(crate) rss_kib: u64,
+    /// What only the workloads measure that show how cost grows.
+    #[serde(default)]
+    pub(crate) scale: scale::Outcome,
 }
 
 /// Which worker tells when the other may stop.
@@ -214,14 +219,32 @@ impl fmt::Display for Case {
 
 /// The monotonic clock, which all processes of a machine share.
 pub(crate) fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    clock_ns(ClockId::Monotonic)
+}
+
+/// The CPU time that this process has taken.
+pub(crate) fn cpu_ns() -> u64 {
+    clock_ns(ClockId::ProcessCPUTime)
+}
+
+fn clock_ns(clock: ClockId) -> u64 {
+    let now = rustix::time::clock_gettime(clock);
     (now.tv_sec.cast_unsigned() * 1_000_000_000) + now.tv_nsec.cast_unsigned()
 }
 
 /// The peak of this process's resident memory.
 pub(crate) fn peak_rss_kib() -> Result<u64> {
+    status_kib("VmHWM:")
+}
+
+/// This process's resident memory but for what lies in files, as its program does.
+pub(crate) fn anonymous_rss_bytes() -> Result<u64> {
+    Ok(status_kib("RssAnon:")? * 1024)
+}
+
+fn status_kib(what: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|peak| peak.split_whitespace().next());
-    Ok(peak.context("the system tells no peak of memory")?.parse()?)
+    let found = status.lines().find_map(|line| line.strip_prefix(what));
+    let found = found.and_then(|found| found.split_whitespace().next());
+    Ok(found.with_context(|| format!("the system tells no {what}"))?.parse()?)
 }

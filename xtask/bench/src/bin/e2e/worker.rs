@@ -27,21 +27,44 @@ pub(crate) fn run(spec: &str) -> Result<()> {
         System::Blaze => run_blaze(spec, finish)?,
         System::Alternative(alternative) => report(alternatives::run(&spec, alternative))?,
     }
+    wait_for_the_end()
+}
+
+/// As [`run`], for what shows how cost grows.
+pub(crate) fn run_scale(spec: &str) -> Result<()> {
+    let spec: crate::scale::Spec = serde_json::from_str(spec).context("a worker's spec is JSON")?;
+    let finish = watch_input(spec.directory.clone());
+    if spec.system == System::Floor {
+        report(floor::scale::run(&spec, finish))?;
+    } else {
+        run_tasks(spec.runtime, blaze::scale::run(spec, finish))?;
+    }
+    wait_for_the_end()
+}
+
+fn wait_for_the_end() -> ! {
     loop {
         std::thread::park();
     }
 }
 
+fn run_blaze(spec: Spec, finish: Finish) -> Result<()> {
+    run_tasks(spec.runtime, blaze::run(spec, finish))
+}
+
 /// The sessions run in tasks, and so does the workload: what a runtime blocks on
 /// is no task and would be woken across threads.
-fn run_blaze(spec: Spec, finish: Finish) -> Result<()> {
-    let mut builder = match spec.runtime {
+fn run_tasks(
+    runtime: RuntimeKind,
+    workload: impl Future<Output = Result<Outcome>> + Send + 'static,
+) -> Result<()> {
+    let mut builder = match runtime {
         RuntimeKind::Multi => tokio::runtime::Builder::new_multi_thread(),
         RuntimeKind::Current => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
-        let outcome = tokio::spawn(blaze::run(spec, finish)).await?;
+        let outcome = tokio::spawn(workload).await?;
         // Nobody may be reading yet, and the sessions are not to wait for it.
         tokio::task::spawn_blocking(|| report(outcome)).await??;
         std::future::pending().await

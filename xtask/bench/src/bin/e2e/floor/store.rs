@@ -1,6 +1,7 @@
 //! Rows in a B-tree, in memory or in `SQLite`'s file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use blaze_sync::Durability;
@@ -10,6 +11,10 @@ use super::{KEY_BYTES, ROW_BYTES};
 use crate::spec::{Spec, Store};
 
 const INSERT: &str = "INSERT INTO rows(key, value) VALUES (?1, ?2)";
+const UPDATE: &str = "UPDATE rows SET value = ?2 WHERE key = ?1";
+/// Rows that are larger would leave pages of their keys' tree for others, one by one,
+/// so that they are faster in a table beside it.
+const CLUSTERED_BYTES_MAX: usize = 512;
 
 pub(super) enum RowStore {
     Nothing,
@@ -19,13 +24,17 @@ pub(super) enum RowStore {
 
 impl RowStore {
     pub(super) fn open(spec: &Spec, name: &str) -> Result<Self> {
-        let store = spec.case.store;
+        Self::at(spec.case.store, &spec.directory, name, ROW_BYTES)
+    }
+
+    /// A store for rows of about this size.
+    pub(super) fn at(store: Store, directory: &Path, name: &str, row_bytes: usize) -> Result<Self> {
         match store {
             Store::Nothing => return Ok(Self::Nothing),
             Store::Memory => return Ok(Self::Memory(BTreeMap::new())),
             _ => {}
         }
-        let conn = Connection::open(spec.directory.join(format!("{name}.sqlite")))?;
+        let conn = Connection::open(directory.join(format!("{name}.sqlite")))?;
         if store.encrypted() {
             // The key itself: deriving one from a password is no part of a commit.
             conn.execute_batch(&format!("PRAGMA key = \"x'{}'\"", "5a".repeat(32)))?;
@@ -35,19 +44,34 @@ impl RowStore {
             Durability::Disk => "FULL",
             Durability::Process | Durability::Memory => "NORMAL",
         };
+        let layout = if row_bytes <= CLUSTERED_BYTES_MAX { "WITHOUT ROWID" } else { "" };
         // The log and the cache have the sizes that Blaze gives them.
         conn.execute_batch(&format!(
             "PRAGMA synchronous = {synchronous};
              PRAGMA cache_size = -16384;
              PRAGMA wal_autocheckpoint = 10000;
-             CREATE TABLE rows(key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
+             CREATE TABLE rows(key BLOB PRIMARY KEY, value BLOB) {layout}"
         ))?;
         Ok(Self::Sqlite(conn))
     }
 
     /// Commits the rows of a frame as one transaction.
     pub(super) fn insert(&mut self, frame: &[u8]) -> Result<()> {
-        let rows = frame.chunks_exact(ROW_BYTES).map(|row| row.split_at(KEY_BYTES));
+        self.insert_sized(frame, ROW_BYTES)
+    }
+
+    /// As [`insert`](Self::insert), with rows of another size.
+    pub(super) fn insert_sized(&mut self, frame: &[u8], row_bytes: usize) -> Result<()> {
+        self.write(INSERT, frame, row_bytes)
+    }
+
+    /// Replaces the values of rows that are there, as one transaction.
+    pub(super) fn update_sized(&mut self, frame: &[u8], row_bytes: usize) -> Result<()> {
+        self.write(UPDATE, frame, row_bytes)
+    }
+
+    fn write(&mut self, statement: &str, frame: &[u8], row_bytes: usize) -> Result<()> {
+        let rows = frame.chunks_exact(row_bytes).map(|row| row.split_at(KEY_BYTES));
         match self {
             Self::Nothing => {}
             Self::Memory(map) => {
@@ -57,14 +81,14 @@ impl RowStore {
             }
             // A statement of its own is a transaction of its own.
             Self::Sqlite(conn) if rows.len() == 1 => {
-                let mut insert = conn.prepare_cached(INSERT)?;
-                rows.into_iter().try_for_each(|row| insert.execute(row).map(drop))?;
+                let mut write = conn.prepare_cached(statement)?;
+                rows.into_iter().try_for_each(|row| write.execute(row).map(drop))?;
             }
             Self::Sqlite(conn) => {
                 let transaction = conn.transaction()?;
                 {
-                    let mut insert = transaction.prepare_cached(INSERT)?;
-                    rows.into_iter().try_for_each(|row| insert.execute(row).map(drop))?;
+                    let mut write = transaction.prepare_cached(statement)?;
+                    rows.into_iter().try_for_each(|row| write.execute(row).map(drop))?;
                 }
                 transaction.commit()?;
             }
