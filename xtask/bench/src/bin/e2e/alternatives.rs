@@ -5,6 +5,8 @@
 mod automerge;
 mod catalogue;
 mod harness;
+#[cfg(feature = "iroh")]
+mod iroh;
 mod judge;
 #[cfg(feature = "nats")]
 mod nats;
@@ -112,6 +114,8 @@ pub(crate) fn run(spec: &Spec, alternative: Alternative) -> Result<Outcome> {
         Alternative::Zenoh => {
             side(spec, || zenoh::Writer::open(spec), || zenoh::Reader::open(spec))
         }
+        #[cfg(feature = "iroh")]
+        Alternative::Iroh => side(spec, || iroh::Writer::open(spec), || iroh::Reader::open(spec)),
         #[allow(unreachable_patterns, reason = "there is no other when all are built in")]
         other => bail!("{} isn't built in", other.name()),
     }

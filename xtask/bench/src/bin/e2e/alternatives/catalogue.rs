@@ -31,6 +31,8 @@ pub(crate) enum Alternative {
     Automerge,
     /// Zenoh.
     Zenoh,
+    /// Iroh's documents.
+    Iroh,
 }
 
 /// What the reader's side has afterwards.
@@ -58,7 +60,8 @@ impl Has {
 }
 
 use Alternative::{
-    Automerge, Nats, Redis, RedisReplica, Session, SqliteBackup, SqlitePoll, SqliteSpin, Yrs, Zenoh,
+    Automerge, Iroh, Nats, Redis, RedisReplica, Session, SqliteBackup, SqlitePoll, SqliteSpin, Yrs,
+    Zenoh,
 };
 
 impl Alternative {
@@ -74,6 +77,7 @@ impl Alternative {
             Yrs => "yrs",
             Automerge => "automerge",
             Zenoh => "Zenoh",
+            Iroh => "iroh-docs",
         }
     }
 
@@ -83,7 +87,7 @@ impl Alternative {
             Zenoh => Has::Messages,
             SqliteSpin | SqlitePoll | Redis | Nats => Has::Shared,
             SqliteBackup | RedisReplica => Has::Copy,
-            Session | Yrs | Automerge => Has::Replica,
+            Session | Yrs | Automerge | Iroh => Has::Replica,
         }
     }
 
@@ -135,6 +139,12 @@ impl Alternative {
                 "a document each, a record a map's entry; a change a transaction over a Unix \
                  socket, the first sync by save and load; nothing is stored"
             }
+            Iroh => {
+                "a node each, over QUIC on loopback, as it has no Unix sockets; a record an entry \
+                 with a blob as its content, which the reader waits for; there are no \
+                 transactions; what it stored in the last half second may be lost with the \
+                 process, so that it promises less than Blaze with process"
+            }
             Zenoh => {
                 "two peers over a Unix socket, a message a transaction; delivery only: there is \
                  no store, and who doesn't listen at that moment gets nothing"
@@ -153,9 +163,11 @@ impl Alternative {
                 Durability::Process => true,
                 Durability::Disk => program::nats_syncs_always(),
             },
+            Iroh => durability == Durability::Process,
             Yrs | Automerge | Zenoh => durability == Durability::Memory,
         };
         let works = match case.workload {
+            Workload::Stream { per_transaction, .. } if self == Iroh => per_transaction == 1,
             Workload::Latency { .. } | Workload::Stream { .. } => self != SqliteBackup,
             // Where both use one store, or none, there is nothing to bring anywhere.
             Workload::Sync { .. } => !matches!(self, SqliteSpin | SqlitePoll | Redis | Zenoh),
@@ -167,8 +179,9 @@ impl Alternative {
 
     /// How much of a workload it does: what takes it long is measured on less.
     pub(crate) fn share(self, workload: Workload) -> Workload {
-        let part = match self {
-            Automerge => 20,
+        let part = match (self, workload) {
+            (Automerge | Iroh, Workload::Stream { .. }) => 20,
+            (Iroh, Workload::Sync { .. }) => 10,
             _ => 1,
         };
         match workload {
@@ -176,6 +189,7 @@ impl Alternative {
                 let operations = (operations / part).max(per_transaction);
                 Workload::Stream { operations, per_transaction }
             }
+            Workload::Sync { records } => Workload::Sync { records: (records / part).max(1) },
             other => other,
         }
     }
@@ -190,6 +204,7 @@ impl Alternative {
             Yrs => ("yrs", cfg!(feature = "yrs")),
             Automerge => ("automerge", cfg!(feature = "automerge")),
             Zenoh => ("zenoh", cfg!(feature = "zenoh")),
+            Iroh => ("iroh", cfg!(feature = "iroh")),
         };
         if !built {
             let needs = if self == Session { ", which needs libclang" } else { "" };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::judge::{times, verdict};
 use super::{Absent, Alternative, Beside};
-use crate::figures::Figures;
 use crate::report::micros;
 use crate::rounds::Measured;
 use crate::spec::Workload;
@@ -39,8 +38,8 @@ const TABLES: [Table; 3] = [
     },
     Table {
         title: "First sync",
-        head: "| durability | alternative | the reader has | count | s | Blaze s | × | |\n\
-               |---|---|---|--:|--:|--:|--:|---|",
+        head: "| durability | alternative | the reader has | count | s | per second | Blaze per second | × | |\n\
+               |---|---|---|--:|--:|--:|--:|--:|---|",
         holds: |workload| matches!(workload, Workload::Sync { .. }),
     },
 ];
@@ -79,7 +78,8 @@ fn write_row(out: &mut impl Write, measured: &Measured, beside: &Beside) -> Resu
     };
     let (store, count) = (case.store, beside.workload.count());
     let name = format!("{} | {}", beside.alternative.name(), beside.alternative.has().name());
-    let seconds = |run: &Figures| Duration::from_nanos(run.elapsed_ns).as_secs_f64();
+    let rate = figures.per_second(beside.workload);
+    let blaze_rate = blaze.per_second(case.workload);
     match beside.workload {
         Workload::Latency { .. } | Workload::Connect { .. } => {
             let [p50, p99] = [micros(figures.p50_ns), micros(figures.p99_ns)];
@@ -87,16 +87,13 @@ fn write_row(out: &mut impl Write, measured: &Measured, beside: &Beside) -> Resu
             write!(out, "| {store} | {name} | {p50} | {p99} | {blaze_p50} | {blaze_p99} ")?;
         }
         Workload::Stream { per_transaction, .. } => {
-            let rate = figures.per_second(beside.workload);
-            let blaze = blaze.per_second(case.workload);
-            write!(
-                out,
-                "| {store} | {per_transaction} | {name} | {count} | {rate:.0} | {blaze:.0} "
-            )?;
+            write!(out, "| {store} | {per_transaction} | {name} | {count} ")?;
+            write!(out, "| {rate:.0} | {blaze_rate:.0} ")?;
         }
         Workload::Sync { .. } => {
-            let (time, blaze) = (seconds(figures), seconds(blaze));
-            write!(out, "| {store} | {name} | {count} | {time:.2} | {blaze:.2} ")?;
+            let seconds = Duration::from_nanos(figures.elapsed_ns).as_secs_f64();
+            write!(out, "| {store} | {name} | {count} | {seconds:.2} ")?;
+            write!(out, "| {rate:.0} | {blaze_rate:.0} ")?;
         }
     }
     writeln!(out, "| {times:.2} | {} |", verdict(times))
