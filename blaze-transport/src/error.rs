@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Endpoint, EndpointError};
+use crate::{Endpoint, EndpointError, PeerInfo};
 
 /// Why connecting, listening, sending or receiving failed.
 ///
@@ -60,18 +60,16 @@ pub enum TransportError {
         path: PathBuf,
     },
 
-    /// A client of another user connected. It was hung up on, nothing was sent, and the listener
-    /// goes on.
-    #[error(
-        "client at {endpoint} runs as uid {uid}, expected {expected}; refused, nothing was sent"
-    )]
+    /// A client connected that is not allowed to. It was hung up on, nothing was read from it or
+    /// sent to it, and the listener goes on.
+    #[error("client at {endpoint} is {client}, allowed is {allowed}; refused, nothing was sent")]
     ClientRefused {
         /// The listener's endpoint.
         endpoint: Endpoint,
-        /// The client's user.
-        uid: u32,
-        /// The only user that is let in.
-        expected: u32,
+        /// Who it was, such as `pid 4711, uid 1001, gid 1001`.
+        client: Box<PeerInfo>,
+        /// Who is let in, such as `uid 1000 or gid 50`.
+        allowed: String,
     },
 
     /// The server at the endpoint runs as another user. It was hung up on and nothing was sent.

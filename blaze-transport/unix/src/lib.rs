@@ -27,6 +27,7 @@
 #![cfg(unix)]
 
 mod bind;
+mod clients;
 mod connect;
 mod credentials;
 mod directory;
@@ -45,6 +46,8 @@ use blaze_transport::{
 };
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
+
+use clients::Clients;
 
 pub use directory::default_endpoint;
 
@@ -65,15 +68,47 @@ const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// elsewhere. What a killed server left behind of either is replaced by the next one.
 #[derive(Clone, Debug)]
 pub struct UnixTransport {
-    /// The only user whom peers may run as.
-    peer_uid: u32,
+    /// Whose clients a listener lets in.
+    clients: Clients,
+    /// The only user whom a server may run as.
+    server_uid: u32,
     limits: FrameLimits,
 }
 
 impl UnixTransport {
     /// A transport for peers that run as this process's effective user.
     pub fn new() -> Self {
-        Self { peer_uid: geteuid().as_raw(), limits: FrameLimits::default() }
+        let uid = geteuid().as_raw();
+        Self { clients: Clients::of_user(uid), server_uid: uid, limits: FrameLimits::default() }
+    }
+
+    /// Lets clients of another user in. Default: only those of this process's effective user.
+    ///
+    /// The socket's mode is then 0666, as no mode can list users: it is the kernel's word on each
+    /// client that decides, and whoever isn't listed is hung up on, without a byte. Which
+    /// users reach the socket at all is up to the modes of the directories that lead to it,
+    /// such as 0711; none of them may be writable by others.
+    pub fn with_allowed_user(mut self, uid: u32) -> Self {
+        self.clients.allow_user(uid);
+        self
+    }
+
+    /// Lets clients of a group in, as [`with_allowed_user`](Self::with_allowed_user) does those
+    /// of a user. It counts the group that a process runs as (its effective gid), not those that
+    /// its user is in besides. Default: none.
+    pub fn with_allowed_group(mut self, gid: u32) -> Self {
+        self.clients.allow_group(gid);
+        self
+    }
+
+    /// Connects to servers of this user only, whose directories are then trusted as well.
+    /// Default: this process's effective user.
+    ///
+    /// For a socket that a service manager made the kernel names the manager's user: 0 for the
+    /// system's.
+    pub fn with_server_user(mut self, uid: u32) -> Self {
+        self.server_uid = uid;
+        self
     }
 
     fn connection(&self, stream: UnixStream, peer: PeerInfo) -> Connection {
@@ -99,13 +134,12 @@ impl Transport for UnixTransport {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let stream = connect::connect(endpoint, &path::of(endpoint)?).await?;
-        let expected = self.peer_uid;
-        let peer = credentials::check(&stream, expected, |uid| TransportError::ServerRefused {
-            endpoint: endpoint.clone(),
-            uid,
-            expected,
-        })?;
-        Ok(self.connection(stream, peer))
+        let (peer, expected) = (credentials::of(&stream)?, self.server_uid);
+        if peer.uid != expected {
+            let (endpoint, uid) = (endpoint.clone(), peer.uid);
+            return Err(TransportError::ServerRefused { endpoint, uid, expected });
+        }
+        Ok(self.connection(stream, peer.info))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {

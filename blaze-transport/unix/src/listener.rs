@@ -38,7 +38,7 @@ impl UnixSocketListener {
         for left in [&path.temporary(), &path] {
             bind::remove_stale(left, endpoint, geteuid().as_raw()).await?;
         }
-        let (listener, identity) = bind::bind(&path)?;
+        let (listener, identity) = bind::bind(&path, transport.clients.socket_mode())?;
         let endpoint = endpoint.clone();
         Ok(Self { listener, path, identity: Some(identity), endpoint, transport, _lock: lock })
     }
@@ -57,13 +57,15 @@ impl Listener for UnixSocketListener {
         let (stream, _) = accepted.map_err(|error| {
             TransportError::io(format!("accept a connection at {}", self.endpoint), error)
         })?;
-        let (endpoint, expected) = (&self.endpoint, self.transport.peer_uid);
-        let peer = credentials::check(&stream, expected, |uid| TransportError::ClientRefused {
-            endpoint: endpoint.clone(),
-            uid,
-            expected,
-        })?;
-        Ok(self.transport.connection(stream, peer))
+        let peer = credentials::of(&stream)?;
+        if !self.transport.clients.admit(peer.uid, peer.gid) {
+            return Err(TransportError::ClientRefused {
+                endpoint: self.endpoint.clone(),
+                client: Box::new(peer.info),
+                allowed: self.transport.clients.to_string(),
+            });
+        }
+        Ok(self.transport.connection(stream, peer.info))
     }
 
     fn endpoint(&self) -> &Endpoint {

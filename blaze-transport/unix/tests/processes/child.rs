@@ -1,0 +1,160 @@
+//! Another process: this very program, which plays a part instead of testing.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, ErrorKind, Read},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener as StdListener, UnixStream as StdStream},
+        process::CommandExt,
+    },
+    path::Path,
+    process::{Child as Process, ChildStdout, Command, Stdio},
+    thread::yield_now,
+};
+
+use blaze_transport::{Endpoint, Listener, Transport};
+use blaze_transport_unix::UnixTransport;
+
+/// What tells the child its part.
+const PART: &str = "BLAZE_TEST_PART";
+/// What its words begin with, as the test harness writes to the same stream.
+const MARK: &str = ">>> ";
+
+/// A process that plays a part. Dropping it kills it.
+pub(crate) struct Child {
+    process: Process,
+    words: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// Starts the part, with what it is about, as another user if one is given.
+    pub(crate) fn start(part: &str, about: &str, uid: Option<u32>) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        if let Some(uid) = uid {
+            command = Command::new(readable_copy(Path::new(about).parent().unwrap()));
+            command.uid(uid).gid(uid).current_dir("/");
+        }
+        Self::run(command.args(["--exact", "child::plays_its_part", "--nocapture"]), part, about)
+    }
+
+    fn run(command: &mut Command, part: &str, about: &str) -> Self {
+        command.env(PART, format!("{part} {about}")).stdout(Stdio::piped());
+        let mut process = loop {
+            match command.spawn() {
+                // Another test's child, between its fork and its exec, still has the copy open.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => yield_now(),
+                spawned => break spawned.expect("this program can be run"),
+            }
+        };
+        let words = BufReader::new(process.stdout.take().expect("it is a pipe"));
+        Self { process, words }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What the child says next.
+    pub(crate) fn says(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.words.read_line(&mut line).unwrap(), 0, "the child ended in silence");
+            if let Some((_, said)) = line.trim_end().split_once(MARK) {
+                return said.to_owned();
+            }
+        }
+    }
+
+    /// Kills it at once, so that it cleans up nothing.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A copy of this program that other users can run, wherever it was built.
+fn readable_copy(directory: &Path) -> std::path::PathBuf {
+    let copy = directory.join("child");
+    std::fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    copy
+}
+
+fn say(words: impl std::fmt::Display) {
+    println!("{MARK}{words}");
+}
+
+/// Does nothing, unless it was started as a child.
+#[tokio::test]
+async fn plays_its_part() {
+    let Ok(part) = env::var(PART) else { return };
+    let (part, about) = part.split_once(' ').unwrap();
+    let path = Path::new(about);
+    match part {
+        "serve" => serve(listen(path).await).await,
+        "knock" => knock(path),
+        "squat" => squat(&StdListener::bind(path).unwrap()),
+        "connect" => connect(UnixTransport::new(), path).await,
+        "connect-to-root" => connect(UnixTransport::new().with_server_user(0), path).await,
+        _ => panic!("no such part: {part}"),
+    }
+}
+
+async fn listen(path: &Path) -> Box<dyn Listener> {
+    UnixTransport::new().listen(&Endpoint::unix(path).unwrap()).await.unwrap()
+}
+
+/// Answers whoever connects with what it was sent.
+async fn serve(mut listener: Box<dyn Listener>) {
+    say("listening");
+    loop {
+        let mut peer = listener.accept().await.unwrap();
+        while let Ok(Some(frame)) = peer.receiver.recv().await {
+            peer.sender.feed(frame).unwrap();
+            peer.sender.flush().await.unwrap();
+        }
+    }
+}
+
+/// Connects without any protocol, and says how much it was told.
+fn knock(path: &Path) {
+    let mut told = Vec::new();
+    match StdStream::connect(path) {
+        Ok(mut stream) => {
+            // Hung up on: the end, or a reset.
+            let _ = stream.read_to_end(&mut told);
+            say(format!("told {} bytes", told.len()));
+        }
+        Err(error) => say(error.kind()),
+    }
+}
+
+/// Takes whatever it is sent by one client.
+fn squat(listener: &StdListener) {
+    say("squatting");
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut taken = Vec::new();
+    let _ = stream.read_to_end(&mut taken);
+    say(format!("took {} bytes", taken.len()));
+}
+
+async fn connect(transport: UnixTransport, path: &Path) {
+    match transport.connect(&Endpoint::unix(path).unwrap()).await {
+        Ok(mut server) => {
+            server.sender.feed("hello".into()).unwrap();
+            server.sender.flush().await.unwrap();
+            say("sent");
+            // The server reads before the connection goes.
+            let _ = server.receiver.recv().await;
+        }
+        Err(error) => say(error),
+    }
+}
