@@ -85,8 +85,9 @@ pub enum TransportError {
 
     /// The path doesn't fit a socket address. Nothing was created.
     #[error(
-        "path {} is {bytes} bytes, this system allows {bytes_max}; choose a shorter one such as {}",
-        .path.display(), .suggestion.display()
+        "path {} is {bytes} bytes, {} more than the {bytes_max} that work here; choose a shorter \
+         one such as {}",
+        .path.display(), bytes.saturating_sub(*bytes_max), .suggestion.display()
     )]
     PathTooLong {
         /// The path that was asked for.
@@ -138,6 +139,26 @@ pub enum TransportError {
         mode: u32,
         /// What is wrong, such as `writable by other users`.
         problem: String,
+        /// A directory that would do.
+        suggestion: PathBuf,
+    },
+
+    /// Others could lead elsewhere on the way to the socket's directory. Nothing was created and
+    /// nothing was sent.
+    #[error(
+        "directory {}, which leads to the socket, is {problem} (mode {mode:04o}); {remedy}, or use \
+         a 0700 directory such as {}",
+        .path.display(), .suggestion.display()
+    )]
+    ParentInsecure {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What is wrong, such as `writable by other users`.
+        problem: String,
+        /// What helps.
+        remedy: &'static str,
         /// A directory that would do.
         suggestion: PathBuf,
     },

@@ -49,8 +49,10 @@ pub(crate) fn bind(
     path: &SocketPath,
     mode: u32,
 ) -> Result<(UnixListener, Identity), TransportError> {
-    let full = path.full();
-    bind_and_link(path.temporary().full(), &full, mode).map_err(path_error("listen at", &full))
+    let (full, temporary) = (path.full(), path.temporary());
+    let address = temporary.address()?;
+    bind_and_link(address.path(), temporary.full(), &full, mode)
+        .map_err(path_error("listen at", &full))
 }
 
 /// Removes a socket that a killed server left at the path. The caller holds the path's lock.
@@ -71,7 +73,8 @@ pub(crate) async fn remove_stale(
         return Err(TransportError::ForeignSocket { path: full, uid, expected });
     }
     // Only a refusal shows that nobody listens; a full backlog, for one, shows the opposite.
-    match UnixStream::connect(&full).await.map_err(|error| error.kind()) {
+    let address = path.address()?;
+    match UnixStream::connect(address.path()).await.map_err(|error| error.kind()) {
         Err(io::ErrorKind::ConnectionRefused) => {
             fs::remove_file(&full).map_err(path_error("remove the stale socket", &full))
         }
@@ -96,11 +99,12 @@ pub(crate) fn remove_own(path: &SocketPath, identity: Identity) -> Result<(), Tr
 }
 
 fn bind_and_link(
+    address: &Path,
     temporary: PathBuf,
     full: &Path,
     mode: u32,
 ) -> io::Result<(UnixListener, Identity)> {
-    let (listener, temporary) = bind_private(temporary, mode)?;
+    let (listener, temporary) = bind_private(address, temporary, mode)?;
     let listener = UnixListener::from_std(listener)?;
     let identity = Identity::of(&fs::symlink_metadata(&temporary.path)?);
     fs::hard_link(&temporary.path, full)?;
@@ -121,9 +125,9 @@ impl Drop for Temporary {
 
 /// Binds a socket of a mode, without a moment in which a client could pass a wider one, and
 /// whatever the umask.
-fn bind_private(path: PathBuf, mode: u32) -> io::Result<(StdListener, Temporary)> {
+fn bind_private(address: &Path, path: PathBuf, mode: u32) -> io::Result<(StdListener, Temporary)> {
     let socket = new_socket()?;
-    bind_socket(&socket, &SocketAddrUnix::new(&path)?)?;
+    bind_socket(&socket, &SocketAddrUnix::new(address)?)?;
     let temporary = Temporary { path };
     // Nobody can connect before the socket listens, so whatever it was until now didn't matter.
     fs::set_permissions(&temporary.path, Permissions::from_mode(mode))?;

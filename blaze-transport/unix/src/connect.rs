@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{path::SocketPath, path_error};
+use crate::{path::SocketPath, path_error, safety::Owners};
 
 /// How long a full backlog is waited for.
 const BUSY_MS_MAX: u64 = 2000;
@@ -24,9 +24,10 @@ const PAUSE_MS_MAX: u64 = 50;
 pub(crate) async fn connect(
     endpoint: &Endpoint,
     path: &Path,
+    owners: &Owners,
 ) -> Result<UnixStream, TransportError> {
     let nothing_listens = || TransportError::NothingListens { endpoint: endpoint.clone() };
-    let path = match SocketPath::resolve(path) {
+    let path = match SocketPath::resolve(path, owners) {
         // The server that will listen there makes the directory, too.
         Err(TransportError::DirectoryMissing { .. }) => return Err(nothing_listens()),
         resolved => resolved?,
@@ -36,16 +37,25 @@ pub(crate) async fn connect(
         return Err(nothing_listens());
     }
 
-    let full = path.full();
+    let address = path.address()?;
+    wait_for(endpoint, address.path(), &path.full()).await
+}
+
+/// Connects to an address, and waits while its backlog is full. Messages say `shown`.
+async fn wait_for(
+    endpoint: &Endpoint,
+    address: &Path,
+    shown: &Path,
+) -> Result<UnixStream, TransportError> {
     let deadline = Instant::now() + Duration::from_millis(BUSY_MS_MAX);
     loop {
-        let error = match UnixStream::connect(&full).await {
+        let error = match UnixStream::connect(address).await {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                return Err(nothing_listens());
+                return Err(TransportError::NothingListens { endpoint: endpoint.clone() });
             }
             // The backlog is full: the system would only let a blocking socket wait.
             io::ErrorKind::WouldBlock if Instant::now() < deadline => {
@@ -55,7 +65,7 @@ pub(crate) async fn connect(
                 let (endpoint, waited_ms) = (endpoint.clone(), BUSY_MS_MAX);
                 return Err(TransportError::ServerBusy { endpoint, waited_ms });
             }
-            _ => return Err(path_error("connect to", &full)(error)),
+            _ => return Err(path_error("connect to", shown)(error)),
         }
     }
 }

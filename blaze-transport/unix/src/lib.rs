@@ -26,6 +26,7 @@
 //! ```
 #![cfg(unix)]
 
+mod address;
 mod bind;
 mod clients;
 mod connect;
@@ -34,6 +35,7 @@ mod directory;
 mod listener;
 mod lock;
 mod path;
+mod safety;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ use rustix::process::geteuid;
 use tokio::net::UnixStream;
 
 use clients::Clients;
+use safety::Owners;
 
 pub use directory::default_endpoint;
 
@@ -64,8 +67,13 @@ const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 /// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
 /// its pid. The lock file stays when the listener is gone: removing it would let two servers
 /// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
-/// `PATH`; so that this fits a socket address too, `PATH` has at most 102 bytes on Linux and 98
-/// elsewhere. What a killed server left behind of either is replaced by the next one.
+/// `PATH`. What a killed server left behind of either is replaced by the next one.
+///
+/// # How long a path may be
+///
+/// With that name it has to fit a socket address: `PATH` has at most 102 bytes on Linux and 98
+/// elsewhere. On Linux it may be longer where `/proc` is mounted and `NAME` has at most 77 bytes:
+/// its directory is then opened, and the address goes through `/proc/self/fd`.
 #[derive(Clone, Debug)]
 pub struct UnixTransport {
     /// Whose clients a listener lets in.
@@ -133,7 +141,8 @@ impl Transport for UnixTransport {
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
-        let stream = connect::connect(endpoint, &path::of(endpoint)?).await?;
+        let owners = Owners::with(self.server_uid);
+        let stream = connect::connect(endpoint, &path::of(endpoint)?, &owners).await?;
         let (peer, expected) = (credentials::of(&stream)?, self.server_uid);
         if peer.uid != expected {
             let (endpoint, uid) = (endpoint.clone(), peer.uid);

@@ -11,6 +11,7 @@ use crate::{
     credentials,
     lock::ListenLock,
     path::{self, SocketPath},
+    safety::Owners,
 };
 
 /// A socket that listens. Fields are dropped in this order, so that the lock goes last.
@@ -31,7 +32,7 @@ impl UnixSocketListener {
         endpoint: &Endpoint,
         transport: UnixTransport,
     ) -> Result<Self, TransportError> {
-        let path = SocketPath::resolve(&path::of(endpoint)?)?;
+        let path = SocketPath::resolve(&path::of(endpoint)?, &Owners::own())?;
         // Looked at before the lock file is made, so that a mistaken path leaves no trace.
         path.socket_metadata()?;
         let lock = ListenLock::acquire(&path.lock(), endpoint)?;

@@ -114,6 +114,27 @@ async fn squatter_in_its_own_directory_is_told_nothing() {
         assert!(matches!(error, TransportError::DirectoryInsecure { .. }), "{error}");
         assert!(error.to_string().contains("is owned by uid 65534, expected 0"), "{error}");
     }
+    // Whoever names its user takes it for the server.
+    drop(UnixTransport::new().with_server_user(NOBODY).connect(&endpoint).await.unwrap());
+    assert_eq!(child.says(), "took 0 bytes");
+}
+
+#[tokio::test]
+async fn directory_of_a_stranger_further_up_is_named() {
+    let Some(directory) = public_directory() else { return };
+    let theirs = fs::canonicalize(directory.path()).unwrap().join("theirs");
+    let ours = theirs.join("ours");
+    fs::create_dir_all(&ours).unwrap();
+    chown(&theirs, Some(NOBODY), Some(NOBODY)).unwrap();
+    let endpoint = Endpoint::unix(ours.join("s")).unwrap();
+    let error = UnixTransport::new().listen(&endpoint).await.map(drop).unwrap_err();
+    let expected = format!(
+        "directory {}, which leads to the socket, is owned by uid 65534, expected 0 (mode 0755); \
+         have root run `chown` on it",
+        theirs.display()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert_eq!(fs::read_dir(&ours).unwrap().count(), 0);
 }
 
 #[tokio::test]
