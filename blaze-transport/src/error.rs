@@ -42,7 +42,7 @@ pub enum TransportError {
     /// Another listener holds the endpoint, and goes on undisturbed.
     #[error(
         "{endpoint} is in use by another server{}; stop it or choose another endpoint",
-        .pid.map(|pid| format!(" (lock held by pid {pid})")).unwrap_or_default()
+        .pid.map(|pid| format!(" (held by pid {pid})")).unwrap_or_default()
     )]
     AddressInUse {
         /// The endpoint that was to be listened at.
@@ -118,6 +118,26 @@ pub enum TransportError {
         uid: u32,
         /// Whose it would have to be.
         expected: u32,
+    },
+
+    /// A file of the listener isn't the one that it made any more: clients no longer find it, or
+    /// another server could take its place. The listener has ended, and connections that it
+    /// accepted live on. What is there now was left as it is.
+    #[error("{} was {what} under its listener, which has ended; listen again", .path.display())]
+    SocketLost {
+        /// The socket or its lock file.
+        path: PathBuf,
+        /// What happened: `removed` or `replaced`.
+        what: &'static str,
+    },
+
+    /// What the process was started with is no socket to listen at. Nothing of it was used.
+    #[error("{what} is unusable: {problem}; have Unix stream sockets passed that listen")]
+    InheritedUnusable {
+        /// The socket, or the environment variable.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
     },
 
     /// The directory that is to hold the socket doesn't exist. Nothing was created.

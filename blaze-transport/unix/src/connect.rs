@@ -8,26 +8,29 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{path::SocketPath, path_error, safety::Owners};
+use crate::{
+    path::{self, SocketPath},
+    path_error,
+    safety::Owners,
+};
 
 /// How long a full backlog is waited for.
 const BUSY_MS_MAX: u64 = 2000;
 /// The longest pause between two attempts; it is random, so that waiting clients spread out.
 const PAUSE_MS_MAX: u64 = 50;
 
-/// Connects to the socket at the path.
+/// Connects to the socket at the endpoint's path.
 ///
 /// # Errors
 ///
 /// [`TransportError::NothingListens`] if there is no socket, or one that refuses, as a killed
 /// server leaves it; others if the path is not where a server would listen.
-pub(crate) async fn connect(
+pub(crate) async fn to_path(
     endpoint: &Endpoint,
-    path: &Path,
     owners: &Owners,
 ) -> Result<UnixStream, TransportError> {
     let nothing_listens = || TransportError::NothingListens { endpoint: endpoint.clone() };
-    let path = match SocketPath::resolve(path, owners) {
+    let path = match SocketPath::resolve(&path::of(endpoint), owners) {
         // The server that will listen there makes the directory, too.
         Err(TransportError::DirectoryMissing { .. }) => return Err(nothing_listens()),
         resolved => resolved?,
@@ -38,11 +41,16 @@ pub(crate) async fn connect(
     }
 
     let address = path.address()?;
-    wait_for(endpoint, address.path(), &path.full()).await
+    to_address(endpoint, address.path(), &path.full()).await
 }
 
 /// Connects to an address, and waits while its backlog is full. Messages say `shown`.
-async fn wait_for(
+///
+/// # Errors
+///
+/// [`TransportError::NothingListens`] if nothing does, or
+/// [`TransportError::ServerBusy`] if there is no place in the backlog in time.
+pub(crate) async fn to_address(
     endpoint: &Endpoint,
     address: &Path,
     shown: &Path,

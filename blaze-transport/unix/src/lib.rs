@@ -26,16 +26,20 @@
 //! ```
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod abstract_name;
 mod address;
 mod bind;
 mod clients;
 mod connect;
 mod credentials;
 mod directory;
+mod inherited;
 mod listener;
 mod lock;
 mod path;
 mod safety;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +57,9 @@ use clients::Clients;
 use safety::Owners;
 
 pub use directory::default_endpoint;
+pub use inherited::InheritedListeners;
 
+/// The scheme of sockets that have a path.
 const SCHEME: &str = "unix";
 
 /// What the system may hold of what was sent and not read: 1 MiB instead of 208 KiB, the
@@ -62,12 +68,18 @@ const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// The transport for peers of the same user on the same device: `unix:/PATH`.
 ///
+/// It needs a tokio runtime with I/O and time.
+///
 /// # What it leaves on disk
 ///
 /// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
 /// its pid. The lock file stays when the listener is gone: removing it would let two servers
 /// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
 /// `PATH`. What a killed server left behind of either is replaced by the next one.
+///
+/// A listener that finds its socket or its lock file removed or replaced, for which it looks
+/// every 5 s while no client comes, ends as [`TransportError::SocketLost`]: nobody would find it
+/// any more, and to make it anew is to be decided with all checks, by listening again.
 ///
 /// # How long a path may be
 ///
@@ -80,14 +92,53 @@ pub struct UnixTransport {
     clients: Clients,
     /// The only user whom a server may run as.
     server_uid: u32,
+    inherited: InheritedListeners,
     limits: FrameLimits,
+    space: Space,
+}
+
+/// Where the names of sockets are.
+#[derive(Clone, Copy, Debug)]
+enum Space {
+    /// In the file system.
+    Paths,
+    /// In the network namespace.
+    #[cfg(target_os = "linux")]
+    Names,
+}
+
+impl Space {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Paths => SCHEME,
+            #[cfg(target_os = "linux")]
+            Self::Names => "unix-abstract",
+        }
+    }
 }
 
 impl UnixTransport {
     /// A transport for peers that run as this process's effective user.
     pub fn new() -> Self {
         let uid = geteuid().as_raw();
-        Self { clients: Clients::of_user(uid), server_uid: uid, limits: FrameLimits::default() }
+        Self {
+            clients: Clients::of_user(uid),
+            server_uid: uid,
+            inherited: InheritedListeners::default(),
+            limits: FrameLimits::default(),
+            space: Space::Paths,
+        }
+    }
+
+    /// The same for Linux' abstract names: `unix-abstract:NAME`.
+    ///
+    /// They leave nothing on disk and need no directory. But no directory protects them either:
+    /// every user of the network namespace, containers with the host's network included, can
+    /// connect, to be hung up on, and can take a name first, so that its server can't start.
+    /// Prefer a path where one can be had.
+    #[cfg(target_os = "linux")]
+    pub fn for_abstract_names() -> Self {
+        Self { space: Space::Names, ..Self::new() }
     }
 
     /// Lets clients of another user in. Default: only those of this process's effective user.
@@ -119,6 +170,13 @@ impl UnixTransport {
         self
     }
 
+    /// Listens with a socket that this process was started with, where one is of the endpoint.
+    /// Default: none.
+    pub fn with_inherited(mut self, inherited: InheritedListeners) -> Self {
+        self.inherited = inherited;
+        self
+    }
+
     fn connection(&self, stream: UnixStream, peer: PeerInfo) -> Connection {
         // A wish: the system has a limit of its own, and any size will do.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
@@ -137,12 +195,19 @@ impl Default for UnixTransport {
 #[async_trait]
 impl Transport for UnixTransport {
     fn scheme(&self) -> &'static str {
-        SCHEME
+        self.space.scheme()
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
-        let owners = Owners::with(self.server_uid);
-        let stream = connect::connect(endpoint, &path::of(endpoint)?, &owners).await?;
+        endpoint.expect_scheme(self.scheme())?;
+        let stream = match self.space {
+            Space::Paths => connect::to_path(endpoint, &Owners::with(self.server_uid)).await?,
+            #[cfg(target_os = "linux")]
+            Space::Names => {
+                let (address, shown) = (abstract_name::address(endpoint), endpoint.to_string());
+                connect::to_address(endpoint, &address, shown.as_ref()).await?
+            }
+        };
         let (peer, expected) = (credentials::of(&stream)?, self.server_uid);
         if peer.uid != expected {
             let (endpoint, uid) = (endpoint.clone(), peer.uid);
@@ -152,7 +217,7 @@ impl Transport for UnixTransport {
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
-        Ok(Box::new(listener::UnixSocketListener::bind(endpoint, self.clone()).await?))
+        Ok(Box::new(listener::UnixSocketListener::open(endpoint, self).await?))
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
 use blaze_transport::{Endpoint, TransportError};
 
 use crate::{
-    SCHEME,
     address::{self, Address},
     directory, path_error,
     safety::Owners,
@@ -134,9 +133,8 @@ impl SocketPath {
 }
 
 /// The path that a `unix` endpoint names.
-pub(crate) fn of(endpoint: &Endpoint) -> Result<PathBuf, TransportError> {
-    endpoint.expect_scheme(SCHEME)?;
-    Ok(PathBuf::from(endpoint.address()))
+pub(crate) fn of(endpoint: &Endpoint) -> PathBuf {
+    PathBuf::from(endpoint.address())
 }
 
 fn describe(file_type: FileType) -> &'static str {

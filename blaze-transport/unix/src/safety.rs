@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -58,6 +59,24 @@ impl Owners {
             self.check(part, part == resolved)?;
         }
         Ok(resolved)
+    }
+
+    /// Checks whose socket this is.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::ForeignSocket`] if it belongs to nobody of these.
+    pub(crate) fn check_socket(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+    ) -> Result<(), TransportError> {
+        let uid = metadata.uid();
+        if self.uids.contains(&uid) {
+            return Ok(());
+        }
+        let (path, expected) = (path.to_owned(), geteuid().as_raw());
+        Err(TransportError::ForeignSocket { path, uid, expected })
     }
 
     fn check(&self, path: &Path, holds_socket: bool) -> Result<(), TransportError> {

@@ -41,3 +41,38 @@ mod long_path {
 
     transport_conformance!(super::InDirectory::new(&"long".repeat(60)));
 }
+
+#[cfg(target_os = "linux")]
+mod abstract_name {
+    use std::{
+        process,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use blaze_transport::{Endpoint, Transport};
+    use blaze_transport_conformance::{Harness, transport_conformance};
+    use blaze_transport_unix::UnixTransport;
+
+    struct Named(String);
+
+    impl Named {
+        /// A name that no other test has, in this process or another one.
+        fn new() -> Self {
+            static NAMES: AtomicU32 = AtomicU32::new(0);
+            let number = NAMES.fetch_add(1, Ordering::Relaxed);
+            Self(format!("blaze-conformance-{}-{number}", process::id()))
+        }
+    }
+
+    impl Harness for Named {
+        fn transport(&self) -> Box<dyn Transport> {
+            Box::new(UnixTransport::for_abstract_names())
+        }
+
+        fn endpoint(&self) -> Endpoint {
+            Endpoint::unix_abstract(&self.0).unwrap()
+        }
+    }
+
+    transport_conformance!(Named::new());
+}

@@ -95,7 +95,7 @@ async fn live_server_is_refused_and_named() {
     assert_eq!(
         place.refused().await.to_string(),
         format!(
-            "{} is in use by another server (lock held by pid {}); stop it or choose another endpoint",
+            "{} is in use by another server (held by pid {}); stop it or choose another endpoint",
             place.endpoint,
             process::id()
         )

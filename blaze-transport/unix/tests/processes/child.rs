@@ -3,10 +3,13 @@
 use std::{
     env,
     io::{BufRead, BufReader, ErrorKind, Read},
-    os::unix::{
-        fs::PermissionsExt,
-        net::{UnixListener as StdListener, UnixStream as StdStream},
-        process::CommandExt,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::PermissionsExt,
+            net::{UnixListener as StdListener, UnixStream as StdStream},
+            process::CommandExt,
+        },
     },
     path::Path,
     process::{Child as Process, ChildStdout, Command, Stdio},
@@ -14,7 +17,7 @@ use std::{
 };
 
 use blaze_transport::{Endpoint, Listener, Transport};
-use blaze_transport_unix::UnixTransport;
+use blaze_transport_unix::{InheritedListeners, UnixTransport};
 
 /// What tells the child its part.
 const PART: &str = "BLAZE_TEST_PART";
@@ -35,6 +38,16 @@ impl Child {
             command = Command::new(readable_copy(Path::new(about).parent().unwrap()));
             command.uid(uid).gid(uid).current_dir("/");
         }
+        Self::run(command.args(["--exact", "child::plays_its_part", "--nocapture"]), part, about)
+    }
+
+    /// Starts the part with a descriptor passed on, and these assignments in its environment.
+    pub(crate) fn activated(part: &str, about: &str, passed: OwnedFd, variables: &str) -> Self {
+        // Only a shell can name a process by its own id before it becomes another program. The
+        // descriptor after the last one that counts is closed, whatever this process has there.
+        let script = format!(r#"exec 3<&0 0</dev/null 4<&-; {variables} exec "$0" "$@""#);
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).arg(env::current_exe().unwrap()).stdin(passed);
         Self::run(command.args(["--exact", "child::plays_its_part", "--nocapture"]), part, about)
     }
 
@@ -101,15 +114,33 @@ async fn plays_its_part() {
     match part {
         "serve" => serve(listen(path).await).await,
         "knock" => knock(path),
+        #[cfg(target_os = "linux")]
+        "squat-name" => squat(&name_beside(path)),
         "squat" => squat(&StdListener::bind(path).unwrap()),
         "connect" => connect(UnixTransport::new(), path).await,
         "connect-to-root" => connect(UnixTransport::new().with_server_user(0), path).await,
+        "inherit" => inherit().await,
         _ => panic!("no such part: {part}"),
     }
 }
 
 async fn listen(path: &Path) -> Box<dyn Listener> {
     UnixTransport::new().listen(&Endpoint::unix(path).unwrap()).await.unwrap()
+}
+
+/// Serves at the one socket that was passed on.
+async fn inherit() {
+    let inherited = match InheritedListeners::from_env() {
+        Ok(inherited) => inherited,
+        Err(error) => return say(error),
+    };
+    let again = InheritedListeners::from_env().unwrap();
+    assert_eq!(again.endpoints().count(), 0, "it is taken once");
+    let Some((name, endpoint)) = inherited.endpoints().next() else { return say("nothing") };
+    say(format!("{name} {endpoint}"));
+    let endpoint = endpoint.clone();
+    let transport = UnixTransport::new().with_inherited(inherited);
+    serve(transport.listen(&endpoint).await.unwrap()).await;
 }
 
 /// Answers whoever connects with what it was sent.
@@ -135,6 +166,15 @@ fn knock(path: &Path) {
         }
         Err(error) => say(error.kind()),
     }
+}
+
+/// Listens at the abstract name that is written as a path.
+#[cfg(target_os = "linux")]
+fn name_beside(path: &Path) -> StdListener {
+    use std::os::{linux::net::SocketAddrExt, unix::ffi::OsStrExt, unix::net::SocketAddr};
+
+    let address = SocketAddr::from_abstract_name(path.as_os_str().as_bytes()).unwrap();
+    StdListener::bind_addr(&address).unwrap()
 }
 
 /// Takes whatever it is sent by one client.

@@ -155,3 +155,21 @@ async fn squatter_in_our_directory_is_told_nothing() {
     assert_eq!(child.says(), "took 0 bytes");
     assert!(fs::exists(&path).unwrap(), "it is not ours to remove");
 }
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn squatter_at_an_abstract_name_is_told_nothing() {
+    let Some(directory) = public_directory() else { return };
+    // As good a name as any, and nobody else's.
+    let name = directory.path().join("name").to_str().unwrap().to_owned();
+    let endpoint = Endpoint::unix_abstract(&name).unwrap();
+    let transport = UnixTransport::for_abstract_names();
+    let mut child = stranger("squat-name", &name);
+    assert_eq!(child.says(), "squatting");
+
+    let error = transport.connect(&endpoint).await.map(drop).unwrap_err();
+    assert!(matches!(error, TransportError::ServerRefused { uid: NOBODY, .. }), "{error}");
+    assert_eq!(child.says(), "took 0 bytes");
+    let error = transport.listen(&endpoint).await.map(drop).unwrap_err();
+    assert!(matches!(error, TransportError::AddressInUse { .. }), "{error}");
+}
