@@ -1,8 +1,9 @@
 //! Unix domain socket transport for Blaze.
 //!
-//! Both sides belong to the same user, and both make sure of it: the kernel names the other's
-//! user before a byte is sent. The socket lives in a directory that only its owner can write,
-//! is born with mode 0600, and a lock file beside it decides who may listen.
+//! Both sides belong to the same user, unless they name others, and both make sure of it: the
+//! kernel names the other's user before a byte is sent or read. The socket lives where only its
+//! user and root can write, is born with mode 0600, and a lock file beside it decides who may
+//! listen.
 //!
 //! ```
 //! use blaze_transport::{Endpoint, Transport};
@@ -66,13 +67,13 @@ const SCHEME: &str = "unix";
 /// default of Linux, so that both sides work while a stream is under way.
 const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// The transport for peers of the same user on the same device: `unix:/PATH`.
+/// The transport for peers on the same device, by default of the same user: `unix:/PATH`.
 ///
 /// It needs a tokio runtime with I/O and time.
 ///
 /// # What it leaves on disk
 ///
-/// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
+/// While a listener lives there are `PATH`, a socket of mode 0600 (0666 if it lets others in), and `PATH.lock`, which holds
 /// its pid. The lock file stays when the listener is gone: removing it would let two servers
 /// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
 /// `PATH`. What a killed server left behind of either is replaced by the next one.

@@ -119,6 +119,7 @@ async fn plays_its_part() {
         "squat" => squat(&StdListener::bind(path).unwrap()),
         "connect" => connect(UnixTransport::new(), path).await,
         "connect-to-root" => connect(UnixTransport::new().with_server_user(0), path).await,
+        "bind-often" => bind_often(path).await,
         "inherit" => inherit().await,
         _ => panic!("no such part: {part}"),
     }
@@ -126,6 +127,15 @@ async fn plays_its_part() {
 
 async fn listen(path: &Path) -> Box<dyn Listener> {
     UnixTransport::new().listen(&Endpoint::unix(path).unwrap()).await.unwrap()
+}
+
+/// Listens again and again, with a umask that would let everybody in.
+async fn bind_often(path: &Path) {
+    rustix::process::umask(rustix::fs::Mode::empty());
+    for _ in 0..1000 {
+        drop(listen(path).await);
+    }
+    say("done");
 }
 
 /// Serves at the one socket that was passed on.

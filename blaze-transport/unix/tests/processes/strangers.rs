@@ -167,9 +167,9 @@ async fn squatter_at_an_abstract_name_is_told_nothing() {
     let mut child = stranger("squat-name", &name);
     assert_eq!(child.says(), "squatting");
 
+    let error = transport.listen(&endpoint).await.map(drop).unwrap_err();
+    assert!(matches!(error, TransportError::AddressInUse { .. }), "{error}");
     let error = transport.connect(&endpoint).await.map(drop).unwrap_err();
     assert!(matches!(error, TransportError::ServerRefused { uid: NOBODY, .. }), "{error}");
     assert_eq!(child.says(), "took 0 bytes");
-    let error = transport.listen(&endpoint).await.map(drop).unwrap_err();
-    assert!(matches!(error, TransportError::AddressInUse { .. }), "{error}");
 }
