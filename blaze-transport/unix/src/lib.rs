@@ -73,10 +73,11 @@ const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 ///
 /// # What it leaves on disk
 ///
-/// While a listener lives there are `PATH`, a socket of mode 0600 (0666 if it lets others in), and `PATH.lock`, which holds
-/// its pid. The lock file stays when the listener is gone: removing it would let two servers
-/// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
-/// `PATH`. What a killed server left behind of either is replaced by the next one.
+/// While a listener lives there are `PATH`, a socket of mode 0600 (0666 if it lets others in),
+/// and `PATH.lock`, which holds its pid. The lock file stays when the listener is gone: removing
+/// it would let two servers each lock a file of their own. For a moment at the start the socket
+/// is `.NAME.new` beside `PATH`. What a killed server left behind of either is replaced by the
+/// next one.
 ///
 /// A listener that finds its socket or its lock file removed or replaced, for which it looks
 /// every 5 s while no client comes, ends as [`TransportError::SocketLost`]: nobody would find it
