@@ -62,7 +62,7 @@ pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{Compression, Endpoint, EndpointError, Transport, TransportError};
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
-pub use blaze_transport_unix::{UnixTransport, default_endpoint};
+pub use blaze_transport_unix::{InheritedListeners, UnixTransport, default_endpoint};
 pub use collection::{Collection, ToRecord};
 pub use database::{Database, OpenDatabase};
 pub use error::Error;

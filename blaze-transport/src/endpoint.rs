@@ -5,8 +5,10 @@ use std::{fmt, net::Ipv6Addr, path::Path, str::FromStr};
 use crate::TransportError;
 
 /// The forms that an endpoint can have, for messages.
-const FORMS: &str =
-    "write mem:NAME, unix:/PATH, tcp://HOST:PORT or, for another transport, SCHEME:ADDRESS";
+const FORMS: &str = "write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT or, for another transport, \
+     SCHEME:ADDRESS";
+/// The longest abstract name: Linux has 108 bytes for it, and the first one is zero.
+const ABSTRACT_BYTES_MAX: usize = 107;
 
 /// Where a peer is reached: a scheme that chooses the transport, and an address within it.
 ///
@@ -14,6 +16,7 @@ const FORMS: &str =
 /// |---|---|---|
 /// | `mem:NAME` | any name | the same process |
 /// | `unix:/PATH` | an absolute path | the same device |
+/// | `unix-abstract:NAME` | an abstract name of Linux, of up to 107 bytes | the same network namespace |
 /// | `tcp://HOST:PORT` | a host name, an IPv4 address or an IPv6 address in brackets | any device |
 /// | `SCHEME:ADDRESS` | whatever a third-party transport takes | |
 ///
@@ -100,6 +103,16 @@ impl Endpoint {
         Self::new("unix", text)
     }
 
+    /// The endpoint `unix-abstract:name`, which has no file. Only Linux has such.
+    ///
+    /// # Errors
+    ///
+    /// If the name is empty, has control characters or more than 107 bytes, or begins with `@`,
+    /// by which other programs say that a name is abstract.
+    pub fn unix_abstract(name: &str) -> Result<Self, EndpointError> {
+        Self::new("unix-abstract", name)
+    }
+
     /// The endpoint `tcp://host:port`. An IPv6 address may come with or without brackets.
     ///
     /// # Errors
@@ -127,6 +140,7 @@ impl Endpoint {
         let problem = match scheme {
             _ if address.chars().any(char::is_control) => Some("it has control characters"),
             "unix" => unix_problem(address),
+            "unix-abstract" => abstract_problem(address),
             "tcp" => tcp_problem(address),
             _ => None,
         };
@@ -206,6 +220,13 @@ fn unix_problem(address: &str) -> Option<&'static str> {
         return Some("the path must be absolute");
     }
     address.ends_with('/').then_some("the path must name a socket, not a directory")
+}
+
+fn abstract_problem(name: &str) -> Option<&'static str> {
+    if name.starts_with('@') {
+        return Some("the scheme says that the name is abstract; leave the @ out");
+    }
+    (name.len() > ABSTRACT_BYTES_MAX).then_some("an abstract name has at most 107 bytes")
 }
 
 fn tcp_problem(address: &str) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Endpoint, EndpointError};
+use crate::{Endpoint, EndpointError, PeerInfo};
 
 /// Why connecting, listening, sending or receiving failed.
 ///
@@ -42,7 +42,7 @@ pub enum TransportError {
     /// Another listener holds the endpoint, and goes on undisturbed.
     #[error(
         "{endpoint} is in use by another server{}; stop it or choose another endpoint",
-        .pid.map(|pid| format!(" (lock held by pid {pid})")).unwrap_or_default()
+        .pid.map(|pid| format!(" (held by pid {pid})")).unwrap_or_default()
     )]
     AddressInUse {
         /// The endpoint that was to be listened at.
@@ -60,18 +60,16 @@ pub enum TransportError {
         path: PathBuf,
     },
 
-    /// A client of another user connected. It was hung up on, nothing was sent, and the listener
-    /// goes on.
-    #[error(
-        "client at {endpoint} runs as uid {uid}, expected {expected}; refused, nothing was sent"
-    )]
+    /// A client connected that is not allowed to. It was hung up on, nothing was read from it or
+    /// sent to it, and the listener goes on.
+    #[error("client at {endpoint} is {client}, allowed is {allowed}; refused, nothing was sent")]
     ClientRefused {
         /// The listener's endpoint.
         endpoint: Endpoint,
-        /// The client's user.
-        uid: u32,
-        /// The only user that is let in.
-        expected: u32,
+        /// Who it was, such as `pid 4711, uid 1001, gid 1001`.
+        client: Box<PeerInfo>,
+        /// Who is let in, such as `uid 1000 or gid 50`.
+        allowed: String,
     },
 
     /// The server at the endpoint runs as another user. It was hung up on and nothing was sent.
@@ -87,8 +85,9 @@ pub enum TransportError {
 
     /// The path doesn't fit a socket address. Nothing was created.
     #[error(
-        "path {} is {bytes} bytes, this system allows {bytes_max}; choose a shorter one such as {}",
-        .path.display(), .suggestion.display()
+        "path {} is {bytes} bytes, {} more than the {bytes_max} that work here; choose a shorter \
+         one such as {}",
+        .path.display(), bytes.saturating_sub(*bytes_max), .suggestion.display()
     )]
     PathTooLong {
         /// The path that was asked for.
@@ -121,6 +120,26 @@ pub enum TransportError {
         expected: u32,
     },
 
+    /// A file of the listener isn't the one that it made any more: clients no longer find it, or
+    /// another server could take its place. The listener has ended, and connections that it
+    /// accepted live on. What is there now was left as it is.
+    #[error("{} was {what} under its listener, which has ended; listen again", .path.display())]
+    SocketLost {
+        /// The socket or its lock file.
+        path: PathBuf,
+        /// What happened: `removed` or `replaced`.
+        what: &'static str,
+    },
+
+    /// What the process was started with is no socket to listen at. Nothing of it was used.
+    #[error("{what} is unusable: {problem}; have Unix stream sockets passed that listen")]
+    InheritedUnusable {
+        /// The socket, or the environment variable.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// The directory that is to hold the socket doesn't exist. Nothing was created.
     #[error("socket directory {} does not exist; create it with mode 0700", .path.display())]
     DirectoryMissing {
@@ -140,6 +159,26 @@ pub enum TransportError {
         mode: u32,
         /// What is wrong, such as `writable by other users`.
         problem: String,
+        /// A directory that would do.
+        suggestion: PathBuf,
+    },
+
+    /// Others could lead elsewhere on the way to the socket's directory. Nothing was created and
+    /// nothing was sent.
+    #[error(
+        "directory {}, which leads to the socket, is {problem} (mode {mode:04o}); {remedy}, or use \
+         a 0700 directory such as {}",
+        .path.display(), .suggestion.display()
+    )]
+    ParentInsecure {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What is wrong, such as `writable by other users`.
+        problem: String,
+        /// What helps.
+        remedy: &'static str,
         /// A directory that would do.
         suggestion: PathBuf,
     },

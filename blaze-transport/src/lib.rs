@@ -20,5 +20,5 @@ pub use error::TransportError;
 pub use framed::{
     FRAME_BYTES_MAX, FRAME_BYTES_MIN, FrameLimits, FramedReceiver, FramedSender, framed,
 };
-pub use peer::PeerInfo;
+pub use peer::{PeerInfo, Principal};
 pub use transport::{Connection, FrameReceiver, FrameSender, Listener, Transport};

@@ -2,15 +2,34 @@
 
 use std::fmt;
 
+/// Who a peer is, as far as its transport vouches for that: what rights are bound to.
+///
+/// Two connections of one principal are of the same party, whichever process, group or port
+/// they come from. It is written as `uid:1000`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Principal {
+    /// A user of this device, named by its kernel when the peer connected, or listened.
+    User(u32),
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "uid:{uid}"),
+        }
+    }
+}
+
 /// What a transport knows of a connection's peer.
 ///
-/// The uid and the gid come from the kernel and may decide what the peer is allowed. The pid is
-/// a snapshot of the time of connecting and may have been reused since: log it, decide nothing
-/// by it.
+/// The principal and the gid come from who can vouch for them and may decide what the peer is
+/// allowed. The pid is a snapshot of the time of connecting and may have been reused since: log
+/// it, decide nothing by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
     description: String,
-    uid: Option<u32>,
+    principal: Option<Principal>,
     gid: Option<u32>,
     pid: Option<u32>,
 }
@@ -18,12 +37,13 @@ pub struct PeerInfo {
 impl PeerInfo {
     /// A peer of which only a description for people is known, such as `127.0.0.1:52114`.
     pub fn new(description: impl Into<String>) -> Self {
-        Self { description: description.into(), uid: None, gid: None, pid: None }
+        Self { description: description.into(), principal: None, gid: None, pid: None }
     }
 
-    /// Adds the user and the group that the kernel names. Default: unknown.
+    /// Adds the user, as the [principal](Self::principal), and the group that the kernel names.
+    /// Default: unknown.
     pub fn with_user(mut self, uid: u32, gid: u32) -> Self {
-        self.uid = Some(uid);
+        self.principal = Some(Principal::User(uid));
         self.gid = Some(gid);
         self
     }
@@ -39,9 +59,15 @@ impl PeerInfo {
         &self.description
     }
 
+    /// Who the peer is, where the transport can vouch for it. What may be read and written is
+    /// to be decided by this.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
     /// The peer's user id, where the transport can vouch for it.
     pub fn uid(&self) -> Option<u32> {
-        self.uid
+        self.principal.as_ref().map(|Principal::User(uid)| *uid)
     }
 
     /// The peer's group id, where the transport can vouch for it.

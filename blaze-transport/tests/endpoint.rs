@@ -9,6 +9,7 @@ fn every_form_is_read_and_written_the_same() {
         ("mem:any name at all", "mem", "any name at all"),
         ("unix:/run/user/1000/blaze/notes.sock", "unix", "/run/user/1000/blaze/notes.sock"),
         ("unix:/with space/100%/ä.sock", "unix", "/with space/100%/ä.sock"),
+        ("unix-abstract:blaze/notes 1", "unix-abstract", "blaze/notes 1"),
         ("tcp://127.0.0.1:7117", "tcp", "127.0.0.1:7117"),
         ("tcp://localhost:0", "tcp", "localhost:0"),
         ("tcp://[::1]:65535", "tcp", "[::1]:65535"),
@@ -27,6 +28,8 @@ fn every_form_is_read_and_written_the_same() {
 fn constructors_write_the_forms() {
     assert_eq!(Endpoint::memory("notes").unwrap().to_string(), "mem:notes");
     assert_eq!(Endpoint::unix("/a/b.sock").unwrap().to_string(), "unix:/a/b.sock");
+    assert_eq!(Endpoint::unix_abstract("a").unwrap().to_string(), "unix-abstract:a");
+    assert!(Endpoint::unix_abstract(&"n".repeat(107)).is_ok());
     assert_eq!(Endpoint::tcp("localhost", 1).unwrap().to_string(), "tcp://localhost:1");
     assert_eq!(Endpoint::tcp("::1", 1).unwrap(), Endpoint::tcp("[::1]", 1).unwrap());
     assert!(Endpoint::unix("relative.sock").is_err());
@@ -35,6 +38,7 @@ fn constructors_write_the_forms() {
 
 #[test]
 fn what_is_no_endpoint_says_why_and_lists_the_forms() {
+    let too_long = format!("unix-abstract:{}", "n".repeat(108));
     let wrong = [
         ("", "names no scheme"),
         ("/run/notes.sock", "names no scheme"),
@@ -47,6 +51,10 @@ fn what_is_no_endpoint_says_why_and_lists_the_forms() {
         ("unix:notes.sock", "the path must be absolute"),
         ("unix:///run/notes.sock", "one slash begins the path"),
         ("unix:/run/", "must name a socket, not a directory"),
+        ("unix-abstract:", "`unix-abstract:` lacks an address"),
+        ("unix-abstract:@notes", "leave the @ out"),
+        ("unix-abstract:\0notes", "control characters"),
+        (&too_long, "at most 107 bytes"),
         ("tcp:localhost:1", "must begin with //"),
         ("tcp://localhost", "the port is missing"),
         ("tcp://localhost:", "the port must be a number"),
@@ -62,7 +70,10 @@ fn what_is_no_endpoint_says_why_and_lists_the_forms() {
     for (text, reason) in wrong {
         let error = text.parse::<Endpoint>().expect_err(text).to_string();
         assert!(error.contains(reason), "{text}: {error}");
-        assert!(error.contains("write mem:NAME, unix:/PATH, tcp://HOST:PORT"), "{error}");
+        assert!(
+            error.contains("write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT"),
+            "{error}"
+        );
     }
 }
 

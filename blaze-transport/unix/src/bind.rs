@@ -1,15 +1,26 @@
 //! A listening socket that is private from birth and appears at its path all at once.
 
 use std::{
-    fs, io,
-    os::unix::{fs::MetadataExt, net::UnixListener as StdListener},
+    fs::{self, Permissions},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{MetadataExt, PermissionsExt},
+            net::UnixListener as StdListener,
+        },
+    },
     path::{Path, PathBuf},
 };
 
 use blaze_transport::{Endpoint, TransportError};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind as bind_socket, listen};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::{path::SocketPath, path_error};
+
+/// Connections that may wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 128;
 
 /// Which file a socket is, so that another one at the same path is not taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +45,14 @@ impl Identity {
 /// # Errors
 ///
 /// If something is at either path, or the directory can't be written.
-pub(crate) fn bind(path: &SocketPath) -> Result<(UnixListener, Identity), TransportError> {
-    let full = path.full();
-    bind_and_link(path.temporary().full(), &full).map_err(path_error("listen at", &full))
+pub(crate) fn bind(
+    path: &SocketPath,
+    mode: u32,
+) -> Result<(UnixListener, Identity), TransportError> {
+    let (full, temporary) = (path.full(), path.temporary());
+    let address = temporary.address()?;
+    bind_and_link(address.path(), temporary.full(), &full, mode)
+        .map_err(path_error("listen at", &full))
 }
 
 /// Removes a socket that a killed server left at the path. The caller holds the path's lock.
@@ -57,7 +73,8 @@ pub(crate) async fn remove_stale(
         return Err(TransportError::ForeignSocket { path: full, uid, expected });
     }
     // Only a refusal shows that nobody listens; a full backlog, for one, shows the opposite.
-    match UnixStream::connect(&full).await.map_err(|error| error.kind()) {
+    let address = path.address()?;
+    match UnixStream::connect(address.path()).await.map_err(|error| error.kind()) {
         Err(io::ErrorKind::ConnectionRefused) => {
             fs::remove_file(&full).map_err(path_error("remove the stale socket", &full))
         }
@@ -81,8 +98,13 @@ pub(crate) fn remove_own(path: &SocketPath, identity: Identity) -> Result<(), Tr
     }
 }
 
-fn bind_and_link(temporary: PathBuf, full: &Path) -> io::Result<(UnixListener, Identity)> {
-    let (listener, temporary) = bind_private(temporary)?;
+fn bind_and_link(
+    address: &Path,
+    temporary: PathBuf,
+    full: &Path,
+    mode: u32,
+) -> io::Result<(UnixListener, Identity)> {
+    let (listener, temporary) = bind_private(address, temporary, mode)?;
     let listener = UnixListener::from_std(listener)?;
     let identity = Identity::of(&fs::symlink_metadata(&temporary.path)?);
     fs::hard_link(&temporary.path, full)?;
@@ -101,35 +123,44 @@ impl Drop for Temporary {
     }
 }
 
-/// Binds a socket of mode 0600 without a moment in which it is wider, whatever the umask.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn bind_private(path: PathBuf) -> io::Result<(StdListener, Temporary)> {
-    use rustix::{
-        fs::{Mode, fchmod},
-        net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
-    };
-
-    /// Connections that may wait to be accepted; the system may allow fewer.
-    const BACKLOG: i32 = 128;
-
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    // On Linux the mode of the unbound socket, less the umask, becomes the mode of the file.
-    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
-    bind(&socket, &SocketAddrUnix::new(&path)?)?;
+/// Binds a socket of a mode, without a moment in which a client could pass a wider one, and
+/// whatever the umask.
+fn bind_private(address: &Path, path: PathBuf, mode: u32) -> io::Result<(StdListener, Temporary)> {
+    let socket = new_socket()?;
+    bind_socket(&socket, &SocketAddrUnix::new(address)?)?;
     let temporary = Temporary { path };
+    // Nobody can connect before the socket listens, so whatever it was until now didn't matter.
+    fs::set_permissions(&temporary.path, Permissions::from_mode(mode))?;
     listen(&socket, BACKLOG)?;
     Ok((socket.into(), temporary))
 }
 
-/// Binds a socket and then narrows its mode; until then the directory protects it.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn bind_private(path: PathBuf) -> io::Result<(StdListener, Temporary)> {
-    use std::os::unix::fs::PermissionsExt;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn new_socket() -> io::Result<OwnedFd> {
+    use rustix::{
+        fs::{Mode, fchmod},
+        net::{SocketFlags, socket_with},
+    };
 
-    let listener = StdListener::bind(&path)?;
-    let temporary = Temporary { path };
-    fs::set_permissions(&temporary.path, fs::Permissions::from_mode(0o600))?;
-    listener.set_nonblocking(true)?;
-    Ok((listener, temporary))
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // On Linux the mode of the unbound socket, less the umask, becomes the mode of the file,
+    // which so is never wider than this.
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    Ok(socket)
+}
+
+/// Without flags of the call a child that another thread starts in between inherits the socket;
+/// it has it unbound.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn new_socket() -> io::Result<OwnedFd> {
+    use rustix::{
+        io::{FdFlags, fcntl_setfd, ioctl_fionbio},
+        net::socket,
+    };
+
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&socket, true)?;
+    Ok(socket)
 }

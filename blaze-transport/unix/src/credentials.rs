@@ -1,23 +1,31 @@
-//! Who the peer is, by the kernel, before a byte is sent to it.
+//! Who the peer is, by the kernel, before a byte is sent to it or read from it.
+//!
+//! The kernel keeps the effective user and group of the moment in which the peer connected, or
+//! began to listen; supplementary groups it would tell only by a call that no safe crate offers.
+//! So is it with a descriptor of the peer's process (`SO_PEERPIDFD`), which would keep a pid from
+//! being reused: nothing is decided by a pid here, it is for messages.
 
 use std::io;
 
 use blaze_transport::{PeerInfo, TransportError};
 use tokio::net::{UnixStream, unix::UCred};
 
-/// Who is at the other end, if it is the user that is expected. Both sides ask: in
-/// a directory that others can write, a stranger's server could have been there first.
+/// A peer as the kernel names it.
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) info: PeerInfo,
+}
+
+/// Who is at the other end. Both sides ask: in a directory that others can write, a stranger's
+/// server could have been there first.
 ///
 /// # Errors
 ///
-/// What `refused` makes of another user's uid.
-pub(crate) fn check(
-    stream: &UnixStream,
-    expected: u32,
-    refused: impl FnOnce(u32) -> TransportError,
-) -> Result<PeerInfo, TransportError> {
+/// [`TransportError::Broken`] if the kernel doesn't say.
+pub(crate) fn of(stream: &UnixStream) -> Result<Peer, TransportError> {
     let peer = stream.peer_cred().map_err(unknown)?;
-    if peer.uid() == expected { Ok(describe(&peer)) } else { Err(refused(peer.uid())) }
+    Ok(Peer { uid: peer.uid(), gid: peer.gid(), info: describe(&peer) })
 }
 
 /// A peer that the kernel doesn't name is gone already; it concerns this connection alone.
@@ -26,9 +34,10 @@ fn unknown(error: io::Error) -> TransportError {
 }
 
 fn describe(peer: &UCred) -> PeerInfo {
-    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    // A process of another PID namespace has none here: the kernel says 0.
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid != 0);
     let process = pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
-    let info = PeerInfo::new(format!("{process}uid {}", peer.uid()));
+    let info = PeerInfo::new(format!("{process}uid {}, gid {}", peer.uid(), peer.gid()));
     let info = info.with_user(peer.uid(), peer.gid());
     match pid {
         Some(pid) => info.with_pid(pid),

@@ -1,20 +1,12 @@
-//! The directory that holds sockets: where it is by default, and what makes one safe.
+//! The directory that holds sockets by default.
 
-use std::{
-    env,
-    ffi::OsString,
-    fs::{self, DirBuilder},
-    os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::{Path, PathBuf},
-};
+use std::{env, ffi::OsString, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use blaze_transport::{Endpoint, EndpointError, TransportError};
 use rustix::process::geteuid;
 
-use crate::{SCHEME, path_error};
+use crate::{SCHEME, path_error, safety::Owners};
 
-/// Who may write: the group and all others.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// What the environment must say for a default directory to be known.
 const VARIABLES: &str =
     if cfg!(target_os = "macos") { "HOME" } else { "XDG_RUNTIME_DIR, XDG_STATE_HOME or HOME" };
@@ -54,7 +46,7 @@ pub(crate) fn endpoint_in(
     let endpoint = Endpoint::unix(directory.join(format!("{name}.sock")))?;
     let created = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
     created.map_err(path_error("create the socket directory", &directory))?;
-    check(&directory)?;
+    Owners::own().resolve(&directory)?;
     Ok(endpoint)
 }
 
@@ -75,33 +67,10 @@ pub(crate) fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> 
 
 /// A directory to name in messages.
 pub(crate) fn suggested() -> PathBuf {
-    let default = default_directory(|variable| env::var_os(variable));
-    default.unwrap_or_else(|| format!("/run/user/{}/blaze", geteuid().as_raw()).into())
+    default_directory(|variable| env::var_os(variable)).unwrap_or_else(short)
 }
 
-/// Checks that nobody but us, and root, who could anyway, can replace what is in the directory.
-///
-/// The sticky bit doesn't help: in `/tmp` a stranger can be there first.
-pub(crate) fn check(directory: &Path) -> Result<(), TransportError> {
-    let metadata = fs::metadata(directory);
-    let metadata = metadata.map_err(path_error("look at the socket directory", directory))?;
-    problem(metadata.mode(), metadata.uid(), geteuid().as_raw()).map_or(Ok(()), |problem| {
-        Err(TransportError::DirectoryInsecure {
-            path: directory.to_owned(),
-            mode: metadata.mode() & 0o7777,
-            problem,
-            suggestion: suggested(),
-        })
-    })
-}
-
-/// What is wrong with a directory of this mode and owner for the user `uid`.
-pub(crate) fn problem(mode: u32, owner: u32, uid: u32) -> Option<String> {
-    if mode & WRITABLE_BY_OTHERS != 0 {
-        return Some("writable by other users".to_owned());
-    }
-    if owner != uid && owner != 0 {
-        return Some(format!("owned by uid {owner}, expected {uid}"));
-    }
-    None
+/// A directory to name in messages when the default one is unknown or too long.
+pub(crate) fn short() -> PathBuf {
+    format!("/run/user/{}/blaze", geteuid().as_raw()).into()
 }

@@ -1,8 +1,9 @@
 //! Unix domain socket transport for Blaze.
 //!
-//! Both sides belong to the same user, and both make sure of it: the kernel names the other's
-//! user before a byte is sent. The socket lives in a directory that only its owner can write,
-//! is born with mode 0600, and a lock file beside it decides who may listen.
+//! Both sides belong to the same user, unless they name others, and both make sure of it: the
+//! kernel names the other's user before a byte is sent or read. The socket lives where only its
+//! user and root can write, is born with mode 0600, and a lock file beside it decides who may
+//! listen.
 //!
 //! ```
 //! use blaze_transport::{Endpoint, Transport};
@@ -26,13 +27,20 @@
 //! ```
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod abstract_name;
+mod address;
 mod bind;
+mod clients;
 mod connect;
 mod credentials;
 mod directory;
+mod inherited;
 mod listener;
 mod lock;
 mod path;
+mod safety;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -46,34 +54,129 @@ use blaze_transport::{
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
 
-pub use directory::default_endpoint;
+use clients::Clients;
+use safety::Owners;
 
+pub use directory::default_endpoint;
+pub use inherited::InheritedListeners;
+
+/// The scheme of sockets that have a path.
 const SCHEME: &str = "unix";
 
 /// What the system may hold of what was sent and not read: 1 MiB instead of 208 KiB, the
 /// default of Linux, so that both sides work while a stream is under way.
 const SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// The transport for peers of the same user on the same device: `unix:/PATH`.
+/// The transport for peers on the same device, by default of the same user: `unix:/PATH`.
+///
+/// It needs a tokio runtime with I/O and time.
 ///
 /// # What it leaves on disk
 ///
-/// While a listener lives there are `PATH`, a socket of mode 0600, and `PATH.lock`, which holds
-/// its pid. The lock file stays when the listener is gone: removing it would let two servers
-/// each lock a file of their own. For a moment at the start the socket is `.NAME.new` beside
-/// `PATH`; so that this fits a socket address too, `PATH` has at most 102 bytes on Linux and 98
-/// elsewhere. What a killed server left behind of either is replaced by the next one.
+/// While a listener lives there are `PATH`, a socket of mode 0600 (0666 if it lets others in),
+/// and `PATH.lock`, which holds its pid. The lock file stays when the listener is gone: removing
+/// it would let two servers each lock a file of their own. For a moment at the start the socket
+/// is `.NAME.new` beside `PATH`. What a killed server left behind of either is replaced by the
+/// next one.
+///
+/// A listener that finds its socket or its lock file removed or replaced, for which it looks
+/// every 5 s while no client comes, ends as [`TransportError::SocketLost`]: nobody would find it
+/// any more, and to make it anew is to be decided with all checks, by listening again.
+///
+/// # How long a path may be
+///
+/// With that name it has to fit a socket address: `PATH` has at most 102 bytes on Linux and 98
+/// elsewhere. On Linux it may be longer where `/proc` is mounted and `NAME` has at most 77 bytes:
+/// its directory is then opened, and the address goes through `/proc/self/fd`.
 #[derive(Clone, Debug)]
 pub struct UnixTransport {
-    /// The only user whom peers may run as.
-    peer_uid: u32,
+    /// Whose clients a listener lets in.
+    clients: Clients,
+    /// The only user whom a server may run as.
+    server_uid: u32,
+    inherited: InheritedListeners,
     limits: FrameLimits,
+    space: Space,
+}
+
+/// Where the names of sockets are.
+#[derive(Clone, Copy, Debug)]
+enum Space {
+    /// In the file system.
+    Paths,
+    /// In the network namespace.
+    #[cfg(target_os = "linux")]
+    Names,
+}
+
+impl Space {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Paths => SCHEME,
+            #[cfg(target_os = "linux")]
+            Self::Names => "unix-abstract",
+        }
+    }
 }
 
 impl UnixTransport {
     /// A transport for peers that run as this process's effective user.
     pub fn new() -> Self {
-        Self { peer_uid: geteuid().as_raw(), limits: FrameLimits::default() }
+        let uid = geteuid().as_raw();
+        Self {
+            clients: Clients::of_user(uid),
+            server_uid: uid,
+            inherited: InheritedListeners::default(),
+            limits: FrameLimits::default(),
+            space: Space::Paths,
+        }
+    }
+
+    /// The same for Linux' abstract names: `unix-abstract:NAME`.
+    ///
+    /// They leave nothing on disk and need no directory. But no directory protects them either:
+    /// every user of the network namespace, containers with the host's network included, can
+    /// connect, to be hung up on, and can take a name first, so that its server can't start.
+    /// Prefer a path where one can be had.
+    #[cfg(target_os = "linux")]
+    pub fn for_abstract_names() -> Self {
+        Self { space: Space::Names, ..Self::new() }
+    }
+
+    /// Lets clients of another user in. Default: only those of this process's effective user.
+    ///
+    /// The socket's mode is then 0666, as no mode can list users: it is the kernel's word on each
+    /// client that decides, and whoever isn't listed is hung up on, without a byte. Which
+    /// users reach the socket at all is up to the modes of the directories that lead to it,
+    /// such as 0711; none of them may be writable by others.
+    pub fn with_allowed_user(mut self, uid: u32) -> Self {
+        self.clients.allow_user(uid);
+        self
+    }
+
+    /// Lets clients of a group in, as [`with_allowed_user`](Self::with_allowed_user) does those
+    /// of a user. It counts the group that a process runs as (its effective gid), not those that
+    /// its user is in besides. Default: none.
+    pub fn with_allowed_group(mut self, gid: u32) -> Self {
+        self.clients.allow_group(gid);
+        self
+    }
+
+    /// Connects to servers of this user only, whose directories are then trusted as well.
+    /// Default: this process's effective user.
+    ///
+    /// For a socket that a service manager made the kernel names the manager's user: 0 for the
+    /// system's.
+    pub fn with_server_user(mut self, uid: u32) -> Self {
+        self.server_uid = uid;
+        self
+    }
+
+    /// Listens with a socket that this process was started with, where one is of the endpoint.
+    /// Default: none.
+    pub fn with_inherited(mut self, inherited: InheritedListeners) -> Self {
+        self.inherited = inherited;
+        self
     }
 
     fn connection(&self, stream: UnixStream, peer: PeerInfo) -> Connection {
@@ -94,22 +197,29 @@ impl Default for UnixTransport {
 #[async_trait]
 impl Transport for UnixTransport {
     fn scheme(&self) -> &'static str {
-        SCHEME
+        self.space.scheme()
     }
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
-        let stream = connect::connect(endpoint, &path::of(endpoint)?).await?;
-        let expected = self.peer_uid;
-        let peer = credentials::check(&stream, expected, |uid| TransportError::ServerRefused {
-            endpoint: endpoint.clone(),
-            uid,
-            expected,
-        })?;
-        Ok(self.connection(stream, peer))
+        endpoint.expect_scheme(self.scheme())?;
+        let stream = match self.space {
+            Space::Paths => connect::to_path(endpoint, &Owners::with(self.server_uid)).await?,
+            #[cfg(target_os = "linux")]
+            Space::Names => {
+                let (address, shown) = (abstract_name::address(endpoint), endpoint.to_string());
+                connect::to_address(endpoint, &address, shown.as_ref()).await?
+            }
+        };
+        let (peer, expected) = (credentials::of(&stream)?, self.server_uid);
+        if peer.uid != expected {
+            let (endpoint, uid) = (endpoint.clone(), peer.uid);
+            return Err(TransportError::ServerRefused { endpoint, uid, expected });
+        }
+        Ok(self.connection(stream, peer.info))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
-        Ok(Box::new(listener::UnixSocketListener::bind(endpoint, self.clone()).await?))
+        Ok(Box::new(listener::UnixSocketListener::open(endpoint, self).await?))
     }
 }
 

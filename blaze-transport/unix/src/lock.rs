@@ -15,7 +15,7 @@ use rustix::{
     process::geteuid,
 };
 
-use crate::path_error;
+use crate::{bind::Identity, path_error};
 
 /// A pid has at most this many digits.
 const PID_BYTES_MAX: u64 = 10;
@@ -24,6 +24,7 @@ const PID_BYTES_MAX: u64 = 10;
 #[derive(Debug)]
 pub(crate) struct ListenLock {
     file: File,
+    identity: Identity,
 }
 
 impl ListenLock {
@@ -47,8 +48,14 @@ impl ListenLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        write_pid(&mut file).map_err(failed)?;
-        Ok(Self { file })
+        let written = write_pid(&mut file).and_then(|()| file.metadata());
+        let identity = Identity::of(&written.map_err(failed)?);
+        Ok(Self { file, identity })
+    }
+
+    /// Which file is locked.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
     }
 }
 

@@ -10,17 +10,25 @@ use std::{
 
 use blaze_transport::{Endpoint, TransportError};
 
-use crate::{SCHEME, directory, path_error};
+use crate::{
+    address::{self, Address},
+    directory, path_error,
+    safety::Owners,
+};
 
 /// The longest path that fits a socket address: Linux has 108 bytes for it, the BSDs and macOS
 /// 104, and one is the terminating zero.
-const PATH_BYTES_MAX: usize =
+pub(crate) const PATH_BYTES_MAX: usize =
     if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
 /// Around the name of a socket, the name that it is first bound at.
 const TEMPORARY_AFFIXES: (&str, &str) = (".", ".new");
-/// The longest path of a socket whose temporary path fits an address as well.
-const SOCKET_PATH_BYTES_MAX: usize =
-    PATH_BYTES_MAX - TEMPORARY_AFFIXES.0.len() - TEMPORARY_AFFIXES.1.len();
+/// What the temporary name is longer by.
+const AFFIX_BYTES: usize = TEMPORARY_AFFIXES.0.len() + TEMPORARY_AFFIXES.1.len();
+/// The longest path of a socket that fits an address with its temporary name as well.
+const WHOLE_BYTES_MAX: usize = PATH_BYTES_MAX - AFFIX_BYTES;
+/// The longest name of a socket whose path doesn't fit, on systems where its directory can be
+/// written as `/proc/self/fd/` and a number of up to 10 digits.
+const NAME_BYTES_MAX: usize = WHOLE_BYTES_MAX - "/proc/self/fd/4294967295/".len();
 
 /// A socket path whose directory is resolved and safe.
 #[derive(Clone, Debug)]
@@ -30,28 +38,43 @@ pub(crate) struct SocketPath {
 }
 
 impl SocketPath {
-    /// Resolves the directory, and checks that only we can replace what is in it.
-    ///
-    /// Whoever else can rename a directory further up can only lead us to a socket of another
-    /// user, which the peer's credentials then give away.
+    /// Resolves the directory, and checks that only these owners can replace what is in it.
     ///
     /// # Errors
     ///
-    /// If the directory is missing or insecure, or the path too long.
-    pub(crate) fn resolve(path: &Path) -> Result<Self, TransportError> {
-        check_length(path)?;
+    /// If the directory is missing, or not safe, or the path is too long.
+    pub(crate) fn resolve(path: &Path, owners: &Owners) -> Result<Self, TransportError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(TransportError::NotASocket { path: path.to_owned(), found: "a directory" });
         };
-        // Resolved once, so that no symbolic link can be changed between two uses.
-        let directory = fs::canonicalize(parent).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => TransportError::DirectoryMissing { path: parent.to_owned() },
-            _ => path_error("find the socket directory", parent)(error),
-        })?;
-        directory::check(&directory)?;
-        let resolved = Self { directory, name: name.to_owned() };
-        check_length(&resolved.full())?;
+        let resolved = Self { directory: owners.resolve(parent)?, name: name.to_owned() };
+        resolved.check_length()?;
         Ok(resolved)
+    }
+
+    /// Checks that both the path and the one that the socket is first bound at can be written
+    /// as an address.
+    fn check_length(&self) -> Result<(), TransportError> {
+        let bytes = self.full().as_os_str().len();
+        if bytes <= WHOLE_BYTES_MAX || (self.name.len() <= NAME_BYTES_MAX && address::any_length())
+        {
+            return Ok(());
+        }
+        let bytes_max = if address::any_length() {
+            (bytes - self.name.len() + NAME_BYTES_MAX).max(WHOLE_BYTES_MAX)
+        } else {
+            WHOLE_BYTES_MAX
+        };
+        let (path, suggestion) = (self.full(), self.shorter());
+        Err(TransportError::PathTooLong { path, bytes, bytes_max, suggestion })
+    }
+
+    /// A path that fits: where sockets go by default, with the name if there is room for it.
+    fn shorter(&self) -> PathBuf {
+        [directory::suggested().join(&self.name), directory::suggested().join("blaze.sock")]
+            .into_iter()
+            .find(|path| path.as_os_str().len() <= WHOLE_BYTES_MAX)
+            .unwrap_or_else(|| directory::short().join("blaze.sock"))
     }
 
     /// The path of the socket.
@@ -74,6 +97,16 @@ impl SocketPath {
         name.push(&self.name);
         name.push(TEMPORARY_AFFIXES.1);
         Self { directory: self.directory.clone(), name }
+    }
+
+    /// The path as the system takes it for a socket.
+    ///
+    /// # Errors
+    ///
+    /// If it is too long, and the directory can't be opened.
+    pub(crate) fn address(&self) -> Result<Address, TransportError> {
+        Address::of(&self.directory, &self.name)
+            .map_err(path_error("open the socket directory", &self.directory))
     }
 
     /// What is at the path itself; a symbolic link is not followed. `None` if nothing is.
@@ -100,20 +133,8 @@ impl SocketPath {
 }
 
 /// The path that a `unix` endpoint names.
-pub(crate) fn of(endpoint: &Endpoint) -> Result<PathBuf, TransportError> {
-    endpoint.expect_scheme(SCHEME)?;
-    Ok(PathBuf::from(endpoint.address()))
-}
-
-/// Checks that both the path and the one that the socket is first bound at fit an address.
-fn check_length(path: &Path) -> Result<(), TransportError> {
-    let bytes = path.as_os_str().len();
-    if bytes <= SOCKET_PATH_BYTES_MAX {
-        return Ok(());
-    }
-    let (path, bytes_max) = (path.to_owned(), SOCKET_PATH_BYTES_MAX);
-    let suggestion = directory::suggested().join("blaze.sock");
-    Err(TransportError::PathTooLong { path, bytes, bytes_max, suggestion })
+pub(crate) fn of(endpoint: &Endpoint) -> PathBuf {
+    PathBuf::from(endpoint.address())
 }
 
 fn describe(file_type: FileType) -> &'static str {

@@ -2,14 +2,16 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use blaze_transport::{Endpoint, FrameLimits, Transport, TransportError};
+use blaze_transport::{Endpoint, Transport, TransportError};
 use rustix::process::geteuid;
 
-use crate::{UnixTransport, bind, directory, path::SocketPath};
+use crate::{UnixTransport, bind, clients::Clients, directory, path::SocketPath, safety::Owners};
 
 /// A transport that takes every peer of this process for another user's.
 fn distrustful() -> UnixTransport {
-    UnixTransport { peer_uid: geteuid().as_raw() + 1, limits: FrameLimits::default() }
+    let stranger = geteuid().as_raw() + 1;
+    let transport = UnixTransport::new().with_server_user(stranger);
+    UnixTransport { clients: Clients::of_user(stranger), ..transport }
 }
 
 #[tokio::test]
@@ -44,7 +46,12 @@ async fn client_of_another_user_is_refused_and_the_listener_goes_on() {
         let client = UnixTransport::new();
         let (connected, refused) = tokio::join!(client.connect(&endpoint), listener.accept());
         let error = refused.unwrap_err();
-        assert!(matches!(error, TransportError::ClientRefused { .. }), "{error}");
+        let TransportError::ClientRefused { client, allowed, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(client.uid(), Some(geteuid().as_raw()));
+        assert_eq!(allowed, &format!("uid {}", geteuid().as_raw() + 1));
+        assert!(error.to_string().contains(&format!("is {client}, allowed is {allowed}")));
         assert!(error.is_retryable(), "it concerns one client only");
         assert!(connected.unwrap().receiver.recv().await.is_err(), "nothing was sent to it");
     }
@@ -53,29 +60,15 @@ async fn client_of_another_user_is_refused_and_the_listener_goes_on() {
 #[tokio::test]
 async fn failed_bind_leaves_only_what_was_there() {
     let directory = tempfile::tempdir().unwrap();
-    let path = SocketPath::resolve(&directory.path().join("s")).unwrap();
+    let path = SocketPath::resolve(&directory.path().join("s"), &Owners::own()).unwrap();
     for taken in [path.full(), path.temporary().full()] {
         std::fs::write(&taken, "precious").unwrap();
-        bind::bind(&path).expect_err("a file is in the way");
+        bind::bind(&path, 0o600).expect_err("a file is in the way");
         let entries = std::fs::read_dir(directory.path()).unwrap();
         let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [taken.file_name().unwrap()]);
         std::fs::remove_file(&taken).unwrap();
     }
-}
-
-#[test]
-fn directory_must_be_ours_and_only_ours_to_write() {
-    assert_eq!(directory::problem(0o40700, 1000, 1000), None);
-    assert_eq!(directory::problem(0o40755, 1000, 1000), None);
-    assert_eq!(directory::problem(0o40755, 0, 1000), None, "root could anyway");
-    for mode in [0o41777, 0o40777, 0o40770, 0o40702] {
-        let problem = directory::problem(mode, 1000, 1000);
-        assert_eq!(problem.as_deref(), Some("writable by other users"), "{mode:o}");
-    }
-    let stranger = directory::problem(0o40700, 1001, 1000);
-    assert_eq!(stranger.as_deref(), Some("owned by uid 1001, expected 1000"));
-    assert!(directory::problem(0o40700, 1001, 0).is_some(), "root trusts no other user");
 }
 
 fn default_directory(variables: &[(&str, &str)]) -> Option<PathBuf> {

@@ -95,7 +95,7 @@ async fn live_server_is_refused_and_named() {
     assert_eq!(
         place.refused().await.to_string(),
         format!(
-            "{} is in use by another server (lock held by pid {}); stop it or choose another endpoint",
+            "{} is in use by another server (held by pid {}); stop it or choose another endpoint",
             place.endpoint,
             process::id()
         )
@@ -236,29 +236,92 @@ async fn file_of_somebody_else_is_not_removed_at_the_end() {
     }
 }
 
-#[tokio::test]
-async fn too_long_path_names_the_numbers() {
-    // The temporary name is five bytes longer, and must fit as well.
-    let limit = if cfg!(target_os = "linux") { 102 } else { 98 };
-    let directory = tempfile::tempdir().unwrap();
-    let resolved = fs::canonicalize(directory.path()).unwrap();
-    let name_bytes = limit - resolved.as_os_str().len() - 1;
+/// A directory whose resolved path has this many bytes.
+fn deep(root: &Path, bytes: usize) -> PathBuf {
+    let mut directory = fs::canonicalize(root).unwrap();
+    while directory.as_os_str().len() < bytes {
+        // Room for one byte of a name must be left after each slash.
+        let left = bytes - directory.as_os_str().len() - 1;
+        directory.push("d".repeat(if left > 202 { 200 } else { left }));
+    }
+    fs::create_dir_all(&directory).unwrap();
+    assert_eq!(directory.as_os_str().len(), bytes);
+    directory
+}
 
-    let longest = Endpoint::unix(resolved.join("n".repeat(name_bytes))).unwrap();
-    let mut listener = UnixTransport::new().listen(&longest).await.expect("the limit works");
-    expect_works(&longest, &mut *listener).await;
-
-    let path = resolved.join("n".repeat(name_bytes + 1));
-    let endpoint = Endpoint::unix(&path).unwrap();
+async fn expect_too_long(path: &Path, bytes_max: usize) {
+    let endpoint = Endpoint::unix(path).unwrap();
     let listening = UnixTransport::new().listen(&endpoint).await.map(drop);
     let connected = UnixTransport::new().connect(&endpoint).await.map(drop);
     for error in [listening, connected].map(|result| result.expect_err("it is too long")) {
         let text = error.to_string();
-        let numbers =
-            format!("is {} bytes, this system allows {limit}; choose a shorter one", limit + 1);
+        let bytes = path.as_os_str().len();
+        let more = bytes - bytes_max;
+        let numbers = format!("is {bytes} bytes, {more} more than the {bytes_max} that work here");
         assert!(text.contains(&numbers), "{text}");
         assert!(!error.is_retryable());
+        let TransportError::PathTooLong { suggestion, .. } = error else { panic!("{text}") };
+        assert!(suggestion.as_os_str().len() <= 98, "{text}");
     }
+}
+
+#[tokio::test]
+async fn path_that_fits_may_have_any_name() {
+    // The temporary name is five bytes longer, and must fit as well.
+    let limit = if cfg!(target_os = "linux") { 102 } else { 98 };
+    let root = tempfile::tempdir().unwrap();
+    let resolved = fs::canonicalize(root.path()).unwrap();
+    let name_bytes = limit - resolved.as_os_str().len() - 1;
+    let longest = Endpoint::unix(resolved.join("n".repeat(name_bytes))).unwrap();
+    let mut listener = UnixTransport::new().listen(&longest).await.expect("the limit works");
+    expect_works(&longest, &mut *listener).await;
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn path_of_any_length_works() {
+    for bytes in [97, 98, 99, 100, 101, 102, 103, 104, 107, 120, 250, 1000, 4000] {
+        let root = tempfile::tempdir().unwrap();
+        let directory = deep(root.path(), bytes);
+        let path = directory.join("s.sock");
+        let endpoint = Endpoint::unix(&path).unwrap();
+        // What is stale is told and removed there as elsewhere.
+        let mut listener = UnixTransport::new().listen(&endpoint).await.unwrap();
+        let second = UnixTransport::new().listen(&endpoint).await.unwrap_err();
+        assert!(matches!(second, TransportError::AddressInUse { .. }), "{second}");
+        expect_works(&endpoint, &mut *listener).await;
+        assert_eq!(fs::symlink_metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        let kept = directory.join("kept");
+        fs::hard_link(&path, &kept).unwrap();
+        listener.close().await.unwrap();
+        fs::rename(&kept, &path).unwrap();
+        let stale = UnixTransport::new().connect(&endpoint).await.unwrap_err();
+        assert!(matches!(stale, TransportError::NothingListens { .. }), "{stale}");
+        drop(UnixTransport::new().listen(&endpoint).await.unwrap());
+        let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["s.sock.lock"], "{bytes}");
+    }
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn too_long_name_in_a_deep_directory_names_the_numbers() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = deep(root.path(), 150);
+    let longest = Endpoint::unix(directory.join("n".repeat(77))).unwrap();
+    let mut listener = UnixTransport::new().listen(&longest).await.expect("the limit works");
+    expect_works(&longest, &mut *listener).await;
+    expect_too_long(&directory.join("n".repeat(78)), 151 + 77).await;
+    expect_too_long(&directory.join("n".repeat(200)), 151 + 77).await;
+}
+
+#[tokio::test]
+#[cfg(not(target_os = "linux"))]
+async fn too_long_path_names_the_numbers() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = deep(root.path(), 97);
+    expect_too_long(&directory.join("ab"), 98).await;
+    expect_too_long(&directory.join("n".repeat(50)), 98).await;
 }
 
 #[tokio::test]
@@ -302,6 +365,57 @@ async fn shared_directory_is_refused_even_if_sticky() {
 }
 
 #[tokio::test]
+async fn directory_further_up_that_others_can_write_is_named() {
+    let place = place();
+    let (open, private) = (place.directory.path().join("open"), "open/a/b");
+    fs::create_dir_all(place.directory.path().join(private)).unwrap();
+    let path = place.directory.path().join(private).join("s");
+    let endpoint = Endpoint::unix(&path).unwrap();
+    for mode in [0o777, 0o770, 0o775, 0o702] {
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        let connected = UnixTransport::new().connect(&endpoint).await.map(drop);
+        let listening = UnixTransport::new().listen(&endpoint).await.map(drop);
+        for error in [connected.unwrap_err(), listening.unwrap_err()] {
+            let expected = format!(
+                "directory {}, which leads to the socket, is writable by other users (mode \
+                 {mode:04o}); run `chmod go-w` on it, or use a 0700 directory such as ",
+                fs::canonicalize(&open).unwrap().display()
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert!(!error.is_retryable());
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+    }
+    for mode in [0o1777, 0o755, 0o700] {
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        let mut listener = UnixTransport::new().listen(&endpoint).await.unwrap();
+        expect_works(&endpoint, &mut *listener).await;
+    }
+}
+
+#[tokio::test]
+async fn symbolic_link_to_the_directory_is_judged_by_where_it_leads() {
+    let place = place();
+    let (safe, open) = (place.directory.path().join("safe"), place.directory.path().join("open"));
+    for directory in [&safe, &open] {
+        fs::create_dir(directory).unwrap();
+    }
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let link = place.directory.path().join("link");
+    symlink(&safe, &link).unwrap();
+    let endpoint = Endpoint::unix(link.join("s")).unwrap();
+    let mut listener = UnixTransport::new().listen(&endpoint).await.unwrap();
+    expect_works(&endpoint, &mut *listener).await;
+    assert!(fs::symlink_metadata(safe.join("s")).unwrap().file_type().is_socket());
+
+    fs::remove_file(&link).unwrap();
+    symlink(&open, &link).unwrap();
+    let error = UnixTransport::new().connect(&endpoint).await.unwrap_err();
+    let TransportError::DirectoryInsecure { path, .. } = error else { panic!("{error}") };
+    assert_eq!(path, fs::canonicalize(&open).unwrap());
+}
+
+#[tokio::test]
 async fn unwritable_directory_is_a_permission_error() {
     let place = place();
     fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o500)).unwrap();
@@ -315,7 +429,7 @@ async fn unwritable_directory_is_a_permission_error() {
 
 #[test]
 fn many_racing_servers_leave_exactly_one() {
-    for _ in 0..20 {
+    for _ in 0..100 {
         let place = place();
         // A stale socket makes every racer want to remove what is at the path.
         drop(StdListener::bind(&place.path).unwrap());

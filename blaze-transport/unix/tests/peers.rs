@@ -6,7 +6,7 @@ use std::{
     process,
 };
 
-use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
+use blaze_transport::{Connection, Endpoint, Listener, Principal, Transport, TransportError};
 use blaze_transport_unix::UnixTransport;
 use tempfile::TempDir;
 
@@ -74,6 +74,8 @@ async fn peers_are_described_by_the_kernel() {
     for connection in [both.0.unwrap(), both.1.unwrap()] {
         let peer = connection.peer;
         assert_eq!(peer.uid(), Some(owner.uid()));
+        assert_eq!(peer.principal(), Some(&Principal::User(owner.uid())));
+        assert_eq!(peer.principal().unwrap().to_string(), format!("uid:{}", owner.uid()));
         assert!(peer.gid().is_some());
         if cfg!(target_os = "linux") {
             assert_eq!(peer.pid(), Some(process::id()));
