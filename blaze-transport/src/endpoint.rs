@@ -5,8 +5,11 @@ use std::{fmt, net::Ipv6Addr, path::Path, str::FromStr};
 use crate::TransportError;
 
 /// The forms that an endpoint can have, for messages.
-const FORMS: &str =
-    "write mem:NAME, unix:/PATH, tcp://HOST:PORT or, for another transport, SCHEME:ADDRESS";
+const FORMS: &str = "write mem:NAME, unix:/PATH, tcp://HOST:PORT, tls://HOST:PORT or, for another transport, \
+     SCHEME:ADDRESS";
+
+/// The schemes whose addresses are `HOST:PORT`, written with `//` before them.
+const WITH_HOST: [&str; 2] = ["tcp", "tls"];
 
 /// Where a peer is reached: a scheme that chooses the transport, and an address within it.
 ///
@@ -15,6 +18,7 @@ const FORMS: &str =
 /// | `mem:NAME` | any name | the same process |
 /// | `unix:/PATH` | an absolute path | the same device |
 /// | `tcp://HOST:PORT` | a host name, an IPv4 address or an IPv6 address in brackets | any device |
+/// | `tls://HOST:PORT` | the same | any device, encrypted |
 /// | `SCHEME:ADDRESS` | whatever a third-party transport takes | |
 ///
 /// A Unix path must be absolute, because a relative one means something else to every process.
@@ -106,13 +110,20 @@ impl Endpoint {
     ///
     /// If the host is neither a name nor an address.
     pub fn tcp(host: &str, port: u16) -> Result<Self, EndpointError> {
-        if host.parse::<Ipv6Addr>().is_ok() {
-            return Self::new("tcp", &format!("[{host}]:{port}"));
-        }
-        Self::new("tcp", &format!("{host}:{port}"))
+        Self::with_host("tcp", host, port)
     }
 
-    /// An endpoint of any scheme. The address of a `tcp` endpoint is written without `//`.
+    /// The endpoint `tls://host:port`. An IPv6 address may come with or without brackets.
+    ///
+    /// # Errors
+    ///
+    /// If the host is neither a name nor an address.
+    pub fn tls(host: &str, port: u16) -> Result<Self, EndpointError> {
+        Self::with_host("tls", host, port)
+    }
+
+    /// An endpoint of any scheme. The address of a `tcp` or `tls` endpoint is written without
+    /// `//`.
     ///
     /// # Errors
     ///
@@ -127,7 +138,7 @@ impl Endpoint {
         let problem = match scheme {
             _ if address.chars().any(char::is_control) => Some("it has control characters"),
             "unix" => unix_problem(address),
-            "tcp" => tcp_problem(address),
+            _ if WITH_HOST.contains(&scheme) => host_problem(address),
             _ => None,
         };
         match problem {
@@ -136,7 +147,14 @@ impl Endpoint {
         }
     }
 
-    /// What chooses the transport: `mem`, `unix`, `tcp` or another one's.
+    fn with_host(scheme: &str, host: &str, port: u16) -> Result<Self, EndpointError> {
+        if host.parse::<Ipv6Addr>().is_ok() {
+            return Self::new(scheme, &format!("[{host}]:{port}"));
+        }
+        Self::new(scheme, &format!("{host}:{port}"))
+    }
+
+    /// What chooses the transport: `mem`, `unix`, `tcp`, `tls` or another one's.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
@@ -166,7 +184,7 @@ impl FromStr for Endpoint {
         let Some((scheme, address)) = text.split_once(':') else {
             return Err(EndpointError::SchemeMissing { text: text.to_owned() });
         };
-        if scheme != "tcp" || address.is_empty() {
+        if !WITH_HOST.contains(&scheme) || address.is_empty() {
             return Self::new(scheme, address);
         }
         match address.strip_prefix("//") {
@@ -178,7 +196,7 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slashes = if self.scheme == "tcp" { "//" } else { "" };
+        let slashes = if WITH_HOST.contains(&self.scheme.as_str()) { "//" } else { "" };
         write!(f, "{}:{slashes}{}", self.scheme, self.address)
     }
 }
@@ -208,7 +226,7 @@ fn unix_problem(address: &str) -> Option<&'static str> {
     address.ends_with('/').then_some("the path must name a socket, not a directory")
 }
 
-fn tcp_problem(address: &str) -> Option<&'static str> {
+fn host_problem(address: &str) -> Option<&'static str> {
     let Some((host, port)) = address.rsplit_once(':') else {
         return Some("the port is missing");
     };
