@@ -64,8 +64,9 @@ pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
 #[cfg(feature = "tls")]
 pub use blaze_transport_tls::{
-    Fingerprint, HandshakeError, KeyFileError, KeyPair, PublicKey, PublicKeyError, TlsTransport,
-    TrustError, TrustStore, TrustedPeer,
+    Fingerprint, HandshakeError, IssuedTicket, KeyFileError, KeyPair, Paired, PairingError,
+    PublicKey, PublicKeyError, Ticket, TicketError, TlsTransport, TrustError, TrustStore,
+    TrustedPeer,
 };
 pub use blaze_transport_unix::{UnixTransport, default_endpoint};
 pub use collection::{Collection, ToRecord};

@@ -31,12 +31,18 @@ const HAS_TLS13: &str = "the provider has what TLS 1.3 takes";
 pub(crate) enum Accepts {
     /// Those in the store, asked anew at each handshake.
     Trusted(TrustStore),
+    /// This one.
+    Only(PublicKey),
+    /// Anybody's, as a proof follows.
+    Anybodys,
 }
 
 impl Accepts {
     fn accepts(&self, key: &PublicKey) -> bool {
         match self {
             Self::Trusted(store) => store.peer(key).is_some(),
+            Self::Only(expected) => key == expected,
+            Self::Anybodys => true,
         }
     }
 }

@@ -71,6 +71,26 @@ pub enum HandshakeError {
         pending_max: usize,
     },
 
+    /// This side refused: the ticket was used, withdrawn, burned or has expired, or never was.
+    #[error("this side refused: the ticket was used, withdrawn, burned or has expired")]
+    TicketUnknown,
+
+    /// This side refused: the client doesn't know the ticket's secret, or not in this session.
+    #[error(
+        "this side refused: the proof of a ticket is wrong, the {wrong}. time of {wrong_max} that \
+         burn it"
+    )]
+    WrongProof {
+        /// How many wrong proofs there were of this ticket.
+        wrong: u8,
+        /// How many burn it.
+        wrong_max: u8,
+    },
+
+    /// The client knew the ticket, but the pairing wasn't brought to its end.
+    #[error("the pairing broke off; issue another ticket")]
+    PairingBroke,
+
     /// Whatever else TLS finds wrong, such as a forged signature.
     #[error("TLS: {0}")]
     Tls(#[source] rustls::Error),

@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsConnector, TlsStream};
 
 use crate::{HandshakeError, PublicKey, metered::Metered};
 
@@ -32,13 +32,35 @@ impl Secured {
         Ok(Self { stream, key })
     }
 
-    /// Reads without a limit from now on.
-    fn lift(mut self) -> Self {
+    /// The stream, which reads without a limit from now on.
+    pub(crate) fn into_stream(mut self) -> TlsStream<Metered> {
         match &mut self.stream {
             TlsStream::Client(stream) => stream.get_mut().0.lift(),
             TlsStream::Server(stream) => stream.get_mut().0.lift(),
         }
-        self
+        self.stream
+    }
+
+    /// Whether this side connected.
+    pub(crate) fn is_client(&self) -> bool {
+        matches!(self.stream, TlsStream::Client(_))
+    }
+
+    /// What only the two ends of this session can know (RFC 8446, section 7.5).
+    pub(crate) fn export(
+        &self,
+        output: [u8; 32],
+        label: &[u8],
+        context: &[u8],
+    ) -> Result<[u8; 32], rustls::Error> {
+        match &self.stream {
+            TlsStream::Client(stream) => {
+                stream.get_ref().1.export_keying_material(output, label, Some(context))
+            }
+            TlsStream::Server(stream) => {
+                stream.get_ref().1.export_keying_material(output, label, Some(context))
+            }
+        }
     }
 }
 
@@ -55,19 +77,34 @@ pub(crate) async fn connect(config: &Arc<ClientConfig>, stream: TcpStream) -> io
     let protocol = config.alpn_protocols.concat();
     let mut secured = Secured::new(stream.into(), &protocol)?;
     match secured.stream.read_u8().await? {
-        WELCOME => Ok(secured.lift()),
+        WELCOME => Ok(secured),
         _ => Err(io::Error::other(HandshakeError::OtherProtocol)),
     }
 }
 
-/// Makes sure that the client is one that is accepted, and tells it so.
-pub(crate) async fn accept(config: &Arc<ServerConfig>, stream: TcpStream) -> io::Result<Secured> {
-    let accepting = LazyConfigAcceptor::new(Acceptor::default(), Metered::new(stream));
-    let start = accepting.await?;
-    let stream = start.into_stream(Arc::clone(config)).await?;
-    let protocol = config.alpn_protocols.concat();
-    let mut secured = Secured::new(stream.into(), &protocol)?;
-    secured.stream.write_u8(WELCOME).await?;
-    secured.stream.flush().await?;
-    Ok(secured.lift())
+/// A client that has said hello.
+pub(crate) struct Hello(StartHandshake<Metered>);
+
+impl Hello {
+    /// Waits for a client to say hello.
+    pub(crate) async fn receive(stream: TcpStream) -> io::Result<Self> {
+        LazyConfigAcceptor::new(Acceptor::default(), Metered::new(stream)).await.map(Self)
+    }
+
+    /// Whether the client asks for this protocol.
+    pub(crate) fn asks_for(&self, protocol: &[u8]) -> bool {
+        let hello = self.0.client_hello();
+        let mut protocols = hello.alpn().into_iter().flatten();
+        protocols.any(|offered| offered == protocol)
+    }
+
+    /// Makes sure that the client is one that is accepted, and tells it so.
+    pub(crate) async fn accept(self, config: &Arc<ServerConfig>) -> io::Result<Secured> {
+        let stream = self.0.into_stream(Arc::clone(config)).await?;
+        let protocol = config.alpn_protocols.concat();
+        let mut secured = Secured::new(stream.into(), &protocol)?;
+        secured.stream.write_u8(WELCOME).await?;
+        secured.stream.flush().await?;
+        Ok(secured)
+    }
 }

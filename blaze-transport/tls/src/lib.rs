@@ -37,6 +37,7 @@ mod handshake;
 mod key_pair;
 mod listener;
 mod metered;
+mod pairing;
 mod public_key;
 mod sha256;
 mod transport;
@@ -45,6 +46,7 @@ mod words;
 
 pub use error::HandshakeError;
 pub use key_pair::{KeyFileError, KeyPair};
+pub use pairing::{IssuedTicket, Paired, PairingError, Ticket, TicketError};
 pub use public_key::{Fingerprint, PublicKey, PublicKeyError};
 pub use transport::TlsTransport;
 pub use trust::{TrustError, TrustStore, TrustedPeer};

@@ -20,7 +20,7 @@ const PENDING_MAX: usize = 32;
 /// The most of them from one address, so that one stranger can't take all places.
 const PENDING_PER_ADDRESS_MAX: usize = 8;
 
-type Handshake = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
+type Handshake = Pin<Box<dyn Future<Output = Result<Option<Connection>, TransportError>> + Send>>;
 
 /// A socket that listens, and the handshakes that have begun. They go on while somebody accepts,
 /// and wait with the listener if nobody does.
@@ -72,7 +72,9 @@ impl TlsListener {
             };
             drop(self.pending.swap_remove(index));
             match finished {
-                Ok(connection) => return Some(connection),
+                Ok(Some(connection)) => return Some(connection),
+                // It was paired and is gone.
+                Ok(None) => {}
                 Err(error) => self.failed.push_back(error),
             }
         }

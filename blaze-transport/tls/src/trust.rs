@@ -119,6 +119,21 @@ impl TrustStore {
         self.peers.borrow().iter().map(|(key, peer)| (*key, peer.clone())).collect()
     }
 
+    /// Checks that `peer` could be trusted, under the key that it will have, if that's known.
+    pub(crate) fn check(
+        &self,
+        key: Option<&PublicKey>,
+        peer: &TrustedPeer,
+    ) -> Result<(), TrustError> {
+        check_name(&peer.name)?;
+        match self.key_of(&peer.name) {
+            Some(other) if key != Some(&other) => {
+                Err(TrustError::NameTaken { name: peer.name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Ends when the key isn't trusted any more as it was agreed.
     pub(crate) fn changed_from(
         &self,
