@@ -37,6 +37,7 @@ mod handshake;
 mod key_pair;
 mod listener;
 mod metered;
+mod own_file;
 mod pairing;
 mod public_key;
 mod sha256;

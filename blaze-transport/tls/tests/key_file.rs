@@ -66,7 +66,8 @@ fn what_is_no_key_file_says_why() {
     let whole = fs::read_to_string(&target).unwrap();
     let wrong = [
         (Vec::new(), "does not begin with"),
-        (vec![0xff; 300], "it is no text"),
+        (vec![0xff; 200], "it is no text"),
+        (vec![b'x'; 300], "it has 300 bytes, the limit is 256"),
         (whole.as_bytes()[..whole.len() - 9].to_vec(), "checksum is wrong"),
         (format!("{whole}00").into_bytes(), "checksum is wrong"),
     ];

@@ -1,27 +1,24 @@
 //! The file of a private key: only its user's, from the moment it exists.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
-use ring::rand::{SecureRandom, SystemRandom};
-use rustix::{
-    fs::{Mode, OFlags, open},
-    io::Errno,
-    process::geteuid,
-};
 use zeroize::Zeroizing;
 
 use super::{SEED_BYTES, Seed};
-use crate::base32;
+use crate::{
+    base32,
+    own_file::{self, ReadError},
+};
 
 /// What the file begins with: what it is, and the version of its form.
 const PREFIX: &str = "blaze-private-key-1:";
 /// No key file is longer; one that is isn't read to its end.
-const FILE_BYTES_MAX: u16 = 256;
+const FILE_BYTES_MAX: u32 = 256;
+/// Nobody else may do anything with it.
+const FORBIDDEN: u32 = 0o077;
 
 /// Why a key pair can't be had. Nothing that was there was changed.
 #[derive(Debug, thiserror::Error)]
@@ -94,37 +91,17 @@ pub enum KeyFileError {
 
 /// Reads the key if the file is one that only this user can read.
 pub(super) fn read(path: &Path) -> Result<Seed, KeyFileError> {
-    let failed = |source| KeyFileError::Io { action: "read", path: path.into(), source };
     let not_a_key = |problem| KeyFileError::NotAKey { path: path.into(), problem };
-    // A pipe at the path must not block, and a symbolic link must not lead elsewhere. What is
-    // checked is the file that was opened, whatever becomes of its name meanwhile.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = match open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT) => return Err(KeyFileError::Missing { path: path.into() }),
-        Err(Errno::LOOP) => return Err(not_a_key("it is a symbolic link, not followed".into())),
-        Err(error) => return Err(failed(error.into())),
-    };
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(not_a_key("it is not a regular file".into()));
-    }
-    let (uid, expected) = (metadata.uid(), geteuid().as_raw());
-    if uid != expected {
-        return Err(KeyFileError::ForeignOwner { path: path.into(), uid, expected });
-    }
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(KeyFileError::TooOpen { path: path.into(), mode });
-    }
-    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX.into()));
-    match file.take(FILE_BYTES_MAX.into()).read_to_string(&mut text) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(not_a_key("it is no text".into()));
+    let text = own_file::read(path, FORBIDDEN, FILE_BYTES_MAX);
+    let text = text.map_err(|error| match error {
+        ReadError::Missing => KeyFileError::Missing { path: path.into() },
+        ReadError::TooOpen { mode } => KeyFileError::TooOpen { path: path.into(), mode },
+        ReadError::ForeignOwner { uid, expected } => {
+            KeyFileError::ForeignOwner { path: path.into(), uid, expected }
         }
-        Err(error) => return Err(failed(error)),
-    }
+        ReadError::Unexpected(problem) => not_a_key(problem),
+        ReadError::Io(source) => KeyFileError::Io { action: "read", path: path.into(), source },
+    })?;
     let Some(encoded) = text.strip_prefix(PREFIX) else {
         return Err(not_a_key(format!("it does not begin with {PREFIX}")));
     };
@@ -136,43 +113,17 @@ pub(super) fn read(path: &Path) -> Result<Seed, KeyFileError> {
     Ok(Zeroizing::new(*seed))
 }
 
-/// Writes the key to a new file. It has its name only when it's whole and on disk, so that who
-/// finds it finds a key.
+/// Writes the key to a new file.
 pub(super) fn create(path: &Path, seed: &Seed) -> Result<(), KeyFileError> {
-    let failed = |source| KeyFileError::Io { action: "write", path: path.into(), source };
-    let temporary = temporary(path)?;
-    let linked = write_new(&temporary, seed).and_then(|()| fs::hard_link(&temporary, path));
-    // Removed by its other name in any case; if it was never made, there's nothing to remove.
-    let _ = fs::remove_file(&temporary);
-    match linked {
+    let encoded = base32::encode(PREFIX, &**seed);
+    match own_file::create(path, &[PREFIX, &encoded, "\n"]) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(KeyFileError::Exists { path: path.into() })
         }
-        Err(error) => Err(failed(error)),
-        Ok(()) => sync_folder(path).map_err(failed),
+        created => created.map_err(|source| KeyFileError::Io {
+            action: "write",
+            path: path.into(),
+            source,
+        }),
     }
-}
-
-fn write_new(path: &Path, seed: &Seed) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
-    let encoded = base32::encode(PREFIX, &**seed);
-    for part in [PREFIX, &encoded, "\n"] {
-        file.write_all(part.as_bytes())?;
-    }
-    file.sync_all()
-}
-
-/// A name beside `path` that nobody can have foreseen.
-fn temporary(path: &Path) -> Result<PathBuf, KeyFileError> {
-    let mut random = [0; 8];
-    SystemRandom::new().fill(&mut random).map_err(|_| KeyFileError::NoRandomness)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:016x}", u64::from_ne_bytes(random)));
-    Ok(path.with_file_name(name))
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

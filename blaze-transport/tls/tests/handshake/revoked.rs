@@ -33,7 +33,7 @@ async fn a_session_ends_when_its_peer_is_revoked() {
     let waiting = async { tokio::join!(expect_broken(&mut at_laptop), tokio::task::yield_now()).0 };
     let revoking = async {
         tokio::task::yield_now().await;
-        assert_eq!(laptop.trust.revoke(&phone.key_pair.public()).unwrap().name, "phone");
+        assert_eq!(laptop.trust.revoke(&phone.key_pair.public()).unwrap().unwrap().name, "phone");
     };
     let (error, ()) = tokio::join!(waiting, revoking);
     let source = std::error::Error::source(&error).unwrap().to_string();
