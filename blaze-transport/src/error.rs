@@ -258,7 +258,10 @@ fn is_passing(error: &io::Error) -> bool {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::HostUnreachable
         | io::ErrorKind::Interrupted
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::OutOfMemory
         | io::ErrorKind::TimedOut
         | io::ErrorKind::UnexpectedEof

@@ -78,6 +78,15 @@ fn what_is_no_endpoint_says_why_and_lists_the_forms() {
 }
 
 #[test]
+fn a_network_that_is_away_is_worth_another_try() {
+    use std::io::ErrorKind::{HostUnreachable, InvalidInput, NetworkDown, NetworkUnreachable};
+    for kind in [HostUnreachable, NetworkDown, NetworkUnreachable] {
+        assert!(TransportError::io("connect", kind.into()).is_retryable(), "{kind}");
+    }
+    assert!(!TransportError::io("connect", InvalidInput.into()).is_retryable());
+}
+
+#[test]
 fn an_invalid_endpoint_is_not_worth_another_try() {
     let error = TransportError::from("x".parse::<Endpoint>().unwrap_err());
     assert!(matches!(error, TransportError::Endpoint(EndpointError::SchemeMissing { .. })));

@@ -229,7 +229,9 @@ pub(crate) async fn connect_tcp(
     endpoint.expect_scheme(SCHEME)?;
     let failed = |error| TransportError::io(format!("connect to {endpoint}"), error);
     let mut last = TransportError::NothingListens { endpoint: endpoint.clone() };
-    for address in lookup_host(endpoint.address()).await.map_err(failed)? {
+    // A device that is offline asks in vain; that has no kind of its own, and passes.
+    let unknown = |error| failed(io::Error::new(io::ErrorKind::HostUnreachable, error));
+    for address in lookup_host(endpoint.address()).await.map_err(unknown)? {
         let waited_ms = CONNECT_TIMEOUT.as_millis().try_into().unwrap_or(u64::MAX);
         match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Err(_) => {
