@@ -62,6 +62,12 @@ pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{Compression, Endpoint, EndpointError, Transport, TransportError};
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
+#[cfg(feature = "tls")]
+pub use blaze_transport_tls::{
+    Fingerprint, HandshakeError, IssuedTicket, KeyFileError, KeyPair, Paired, PairingError,
+    PublicKey, PublicKeyError, Ticket, TicketError, TlsTransport, TrustError, TrustStore,
+    TrustedPeer,
+};
 pub use blaze_transport_unix::{InheritedListeners, UnixTransport, default_endpoint};
 pub use collection::{Collection, ToRecord};
 pub use database::{Database, OpenDatabase};

@@ -5,10 +5,13 @@ use std::{fmt, net::Ipv6Addr, path::Path, str::FromStr};
 use crate::TransportError;
 
 /// The forms that an endpoint can have, for messages.
-const FORMS: &str = "write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT or, for another transport, \
-     SCHEME:ADDRESS";
+const FORMS: &str = "write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT, tls://HOST:PORT or, \
+     for another transport, SCHEME:ADDRESS";
 /// The longest abstract name: Linux has 108 bytes for it, and the first one is zero.
 const ABSTRACT_BYTES_MAX: usize = 107;
+
+/// The schemes whose addresses are `HOST:PORT`, written with `//` before them.
+const WITH_HOST: [&str; 2] = ["tcp", "tls"];
 
 /// Where a peer is reached: a scheme that chooses the transport, and an address within it.
 ///
@@ -18,6 +21,7 @@ const ABSTRACT_BYTES_MAX: usize = 107;
 /// | `unix:/PATH` | an absolute path | the same device |
 /// | `unix-abstract:NAME` | an abstract name of Linux, of up to 107 bytes | the same network namespace |
 /// | `tcp://HOST:PORT` | a host name, an IPv4 address or an IPv6 address in brackets | any device |
+/// | `tls://HOST:PORT` | the same | any device, encrypted |
 /// | `SCHEME:ADDRESS` | whatever a third-party transport takes | |
 ///
 /// A Unix path must be absolute, because a relative one means something else to every process.
@@ -119,13 +123,20 @@ impl Endpoint {
     ///
     /// If the host is neither a name nor an address.
     pub fn tcp(host: &str, port: u16) -> Result<Self, EndpointError> {
-        if host.parse::<Ipv6Addr>().is_ok() {
-            return Self::new("tcp", &format!("[{host}]:{port}"));
-        }
-        Self::new("tcp", &format!("{host}:{port}"))
+        Self::with_host("tcp", host, port)
     }
 
-    /// An endpoint of any scheme. The address of a `tcp` endpoint is written without `//`.
+    /// The endpoint `tls://host:port`. An IPv6 address may come with or without brackets.
+    ///
+    /// # Errors
+    ///
+    /// If the host is neither a name nor an address.
+    pub fn tls(host: &str, port: u16) -> Result<Self, EndpointError> {
+        Self::with_host("tls", host, port)
+    }
+
+    /// An endpoint of any scheme. The address of a `tcp` or `tls` endpoint is written without
+    /// `//`.
     ///
     /// # Errors
     ///
@@ -141,7 +152,7 @@ impl Endpoint {
             _ if address.chars().any(char::is_control) => Some("it has control characters"),
             "unix" => unix_problem(address),
             "unix-abstract" => abstract_problem(address),
-            "tcp" => tcp_problem(address),
+            _ if WITH_HOST.contains(&scheme) => host_problem(address),
             _ => None,
         };
         match problem {
@@ -150,7 +161,14 @@ impl Endpoint {
         }
     }
 
-    /// What chooses the transport: `mem`, `unix`, `tcp` or another one's.
+    fn with_host(scheme: &str, host: &str, port: u16) -> Result<Self, EndpointError> {
+        if host.parse::<Ipv6Addr>().is_ok() {
+            return Self::new(scheme, &format!("[{host}]:{port}"));
+        }
+        Self::new(scheme, &format!("{host}:{port}"))
+    }
+
+    /// What chooses the transport: `mem`, `unix`, `tcp`, `tls` or another one's.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
@@ -180,7 +198,7 @@ impl FromStr for Endpoint {
         let Some((scheme, address)) = text.split_once(':') else {
             return Err(EndpointError::SchemeMissing { text: text.to_owned() });
         };
-        if scheme != "tcp" || address.is_empty() {
+        if !WITH_HOST.contains(&scheme) || address.is_empty() {
             return Self::new(scheme, address);
         }
         match address.strip_prefix("//") {
@@ -192,7 +210,7 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slashes = if self.scheme == "tcp" { "//" } else { "" };
+        let slashes = if WITH_HOST.contains(&self.scheme.as_str()) { "//" } else { "" };
         write!(f, "{}:{slashes}{}", self.scheme, self.address)
     }
 }
@@ -229,7 +247,7 @@ fn abstract_problem(name: &str) -> Option<&'static str> {
     (name.len() > ABSTRACT_BYTES_MAX).then_some("an abstract name has at most 107 bytes")
 }
 
-fn tcp_problem(address: &str) -> Option<&'static str> {
+fn host_problem(address: &str) -> Option<&'static str> {
     let Some((host, port)) = address.rsplit_once(':') else {
         return Some("the port is missing");
     };

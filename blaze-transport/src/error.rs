@@ -196,13 +196,24 @@ pub enum TransportError {
     #[error(
         "{endpoint} reaches beyond this device ({address} is not a loopback address); plaintext TCP \
          is limited to loopback because anyone on the way could read and change the data; use \
-         127.0.0.1, [::1] or localhost"
+         127.0.0.1, [::1] or localhost, or tls://HOST:PORT"
     )]
     NotLoopback {
         /// The endpoint that was asked for.
         endpoint: Endpoint,
         /// The address it stands for.
         address: String,
+    },
+
+    /// The two sides did not come to trust each other. No frame was sent, and a listener goes on.
+    #[error("no secure connection with {peer}")]
+    Handshake {
+        /// Whom the connection was made with, such as `192.168.0.7:52114`.
+        peer: String,
+        /// Whether a later attempt may succeed without anybody changing anything.
+        is_retryable: bool,
+        /// What the transport says of it.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 
     /// The frame was not queued. The connection goes on.
@@ -270,6 +281,7 @@ impl TransportError {
             | Self::ClientRefused { .. }
             | Self::Broken { .. }
             | Self::Corrupt { .. } => true,
+            Self::Handshake { is_retryable, .. } => *is_retryable,
             Self::Io { source, .. } => is_passing(source),
             _ => false,
         }
@@ -285,7 +297,10 @@ fn is_passing(error: &io::Error) -> bool {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::HostUnreachable
         | io::ErrorKind::Interrupted
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::OutOfMemory
         | io::ErrorKind::TimedOut
         | io::ErrorKind::UnexpectedEof

@@ -13,6 +13,8 @@ fn every_form_is_read_and_written_the_same() {
         ("tcp://127.0.0.1:7117", "tcp", "127.0.0.1:7117"),
         ("tcp://localhost:0", "tcp", "localhost:0"),
         ("tcp://[::1]:65535", "tcp", "[::1]:65535"),
+        ("tls://notes.example:7117", "tls", "notes.example:7117"),
+        ("tls://[2001:db8::1]:7117", "tls", "[2001:db8::1]:7117"),
         ("nats://host/subject", "nats", "//host/subject"),
         ("serial+usb:/dev/ttyUSB0", "serial+usb", "/dev/ttyUSB0"),
     ];
@@ -32,7 +34,9 @@ fn constructors_write_the_forms() {
     assert!(Endpoint::unix_abstract(&"n".repeat(107)).is_ok());
     assert_eq!(Endpoint::tcp("localhost", 1).unwrap().to_string(), "tcp://localhost:1");
     assert_eq!(Endpoint::tcp("::1", 1).unwrap(), Endpoint::tcp("[::1]", 1).unwrap());
+    assert_eq!(Endpoint::tls("::1", 1).unwrap().to_string(), "tls://[::1]:1");
     assert!(Endpoint::unix("relative.sock").is_err());
+    assert!(Endpoint::tls("a b", 1).is_err());
     assert!(Endpoint::tcp("a b", 1).is_err());
 }
 
@@ -56,6 +60,10 @@ fn what_is_no_endpoint_says_why_and_lists_the_forms() {
         ("unix-abstract:\0notes", "control characters"),
         (&too_long, "at most 107 bytes"),
         ("tcp:localhost:1", "must begin with //"),
+        ("tls:localhost:1", "must begin with //"),
+        ("tls:", "`tls:` lacks an address"),
+        ("tls://localhost", "the port is missing"),
+        ("tls://user@host:1", "the host must be a name or an address"),
         ("tcp://localhost", "the port is missing"),
         ("tcp://localhost:", "the port must be a number"),
         ("tcp://localhost:65536", "the port must be a number"),
@@ -71,10 +79,19 @@ fn what_is_no_endpoint_says_why_and_lists_the_forms() {
         let error = text.parse::<Endpoint>().expect_err(text).to_string();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(
-            error.contains("write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT"),
+            error.contains("write mem:NAME, unix:/PATH, unix-abstract:NAME, tcp://HOST:PORT, tls://HOST:PORT or,"),
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_network_that_is_away_is_worth_another_try() {
+    use std::io::ErrorKind::{HostUnreachable, InvalidInput, NetworkDown, NetworkUnreachable};
+    for kind in [HostUnreachable, NetworkDown, NetworkUnreachable] {
+        assert!(TransportError::io("connect", kind.into()).is_retryable(), "{kind}");
+    }
+    assert!(!TransportError::io("connect", InvalidInput.into()).is_retryable());
 }
 
 #[test]

@@ -43,6 +43,7 @@ const FACADE: &[&str] = &[
     "blaze-transport",
     "blaze-transport-memory",
     "blaze-transport-tcp",
+    "blaze-transport-tls",
     "blaze-transport-unix",
 ];
 
@@ -151,6 +152,7 @@ const RULES: &[Rule] = &[
             "blaze-transport",
             "blaze-transport-memory",
             "blaze-transport-tcp",
+            "blaze-transport-tls",
             "blaze-transport-unix",
         ],
         directly: None,

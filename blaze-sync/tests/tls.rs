@@ -1,0 +1,47 @@
+//! Two devices over TLS, until one of them doesn't trust the other any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blaze_sync::{
+    Database, KeyPair, LinkState, LinkStatus, Mode, NodeOptions, Role, TlsTransport, Topology,
+    TrustStore, TrustedPeer, record,
+};
+
+async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it takes too long")
+}
+
+fn topology(key_pair: &KeyPair, trust: &TrustStore) -> Topology {
+    let tls = TlsTransport::new(key_pair, trust.clone());
+    Topology::with_transports(vec![Arc::new(tls)], NodeOptions::default())
+}
+
+#[tokio::test]
+async fn changes_cross_until_the_peer_is_revoked() {
+    let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (at_laptop, at_phone) = (TrustStore::in_memory(), TrustStore::in_memory());
+    at_laptop.trust(phone_key.public(), TrustedPeer::new("phone")).unwrap();
+    at_phone.trust(laptop_key.public(), TrustedPeer::new("laptop")).unwrap();
+    let (laptop, phone) = (topology(&laptop_key, &at_laptop), topology(&phone_key, &at_phone));
+    let (ours, theirs) = (Database::in_memory(), Database::in_memory());
+    let serves = laptop.register(ours.clone(), "laptop", Role::Server).await.unwrap();
+    let follows = phone.register(theirs.clone(), "phone", Role::Client).await.unwrap();
+
+    let endpoint = laptop.listen(serves, "tls://127.0.0.1:0").await.unwrap();
+    let mut link =
+        phone.connect(follows, &endpoint.to_string(), Mode::Bidirectional).await.unwrap();
+    within(link.wait_for(LinkStatus::is_connected)).await.unwrap();
+    let mut changes = theirs.observe("notes").unwrap();
+    let id = ours.collection("notes").insert(record! { "title" => "hello" }).await.unwrap();
+    assert_eq!(within(changes.next()).await.unwrap().key, id);
+
+    at_laptop.revoke(&phone_key.public()).unwrap();
+    let refused = |status: &LinkStatus| match &status.state {
+        LinkState::Waiting { reason, refused: true, .. } => reason.contains("the peer refused"),
+        _ => false,
+    };
+    within(link.wait_for(refused)).await.unwrap();
+    phone.close().await;
+    laptop.close().await;
+}

@@ -1,0 +1,127 @@
+//! What the two sides say to each other, within TLS.
+//!
+//! | from | bytes | meaning |
+//! |---|---|---|
+//! | joiner | 4, 32 | which ticket, and the proof that the joiner knows it |
+//! | issuer | 1, 32 | yes, and the proof that the issuer knows it, too; or no, and nothing more |
+//! | joiner | 1 | yes: it has seen that |
+//! | issuer | 1 | yes: it trusts the joiner |
+//!
+//! The joiner trusts the issuer when it has the last of them.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    Paired, PairingError, Ticket, Tickets,
+    proof::{self, Binding, PROOF_BYTES},
+    ticket::{ID_BYTES, TicketId},
+    tickets::OpenTicket,
+};
+use crate::{HandshakeError, PublicKey, TrustStore, TrustedPeer, handshake::Secured};
+
+const YES: u8 = 1;
+const NO: u8 = 0;
+
+/// The side that issued the ticket. The client's key may be anybody's.
+pub(crate) async fn serve(
+    mut session: Secured,
+    own: &PublicKey,
+    tickets: &Tickets,
+    trust: &TrustStore,
+) -> io::Result<()> {
+    let binding = Binding::of(&session, own).map_err(io::Error::other)?;
+    let mut id = TicketId::default();
+    session.stream.read_exact(&mut id).await?;
+    let mut proof = [0; PROOF_BYTES];
+    session.stream.read_exact(&mut proof).await?;
+    let ticket = match tickets.take(id, &proof, &binding) {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            // The same for whatever reason, so that a stranger learns nothing by it.
+            session.stream.write_u8(NO).await?;
+            session.stream.shutdown().await?;
+            return Err(io::Error::other(error));
+        }
+    };
+    match confirm(&mut session, &ticket, &binding, trust).await {
+        Ok(paired) => {
+            ticket.end(Ok(paired));
+            Ok(())
+        }
+        Err(error) => {
+            ticket.end(Err(error));
+            Err(io::Error::other(HandshakeError::PairingBroke))
+        }
+    }
+}
+
+/// Proves the issuer's side, and trusts the joiner once it has seen that.
+async fn confirm(
+    session: &mut Secured,
+    ticket: &OpenTicket,
+    binding: &Binding,
+    trust: &TrustStore,
+) -> Result<Paired, PairingError> {
+    let seen = async {
+        let proof = ticket.verifier.prove(binding);
+        session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
+        session.stream.flush().await?;
+        expect_yes(session).await
+    };
+    seen.await.map_err(PairingError::Unconfirmed)?;
+    trust.trust(session.key, ticket.peer.clone())?;
+    let told = async {
+        session.stream.write_u8(YES).await?;
+        session.stream.shutdown().await
+    };
+    told.await.map_err(PairingError::Unconfirmed)?;
+    Ok(Paired { key: session.key, peer: ticket.peer.clone(), words: binding.words() })
+}
+
+/// The side that redeems the ticket. The server's key is the ticket's.
+pub(crate) async fn redeem(
+    mut session: Secured,
+    own: &PublicKey,
+    ticket: &Ticket,
+    trust: &TrustStore,
+    peer: TrustedPeer,
+) -> Result<Paired, PairingError> {
+    let binding = Binding::of(&session, own);
+    let binding = binding.map_err(|error| PairingError::Unconfirmed(io::Error::other(error)))?;
+    let proof = proof::prove(&ticket.secret, &binding);
+    let answered = async {
+        let mut message = Vec::with_capacity(ID_BYTES + PROOF_BYTES);
+        message.extend_from_slice(&ticket.id);
+        message.extend_from_slice(&proof);
+        session.stream.write_all(&message).await?;
+        session.stream.flush().await?;
+        if session.stream.read_u8().await? != YES {
+            return Ok(None);
+        }
+        let mut proof = [0; PROOF_BYTES];
+        session.stream.read_exact(&mut proof).await.map(|_| Some(proof))
+    };
+    let Some(proof) = answered.await.map_err(PairingError::Unconfirmed)? else {
+        return Err(PairingError::Refused);
+    };
+    if !proof::is_issuers(&ticket.secret, &proof, &binding) {
+        return Err(PairingError::IssuerUnproved);
+    }
+    let confirmed = async {
+        session.stream.write_u8(YES).await?;
+        session.stream.flush().await?;
+        expect_yes(&mut session).await
+    };
+    confirmed.await.map_err(PairingError::Unconfirmed)?;
+    trust.trust(ticket.issuer, peer.clone())?;
+    Ok(Paired { key: ticket.issuer, peer, words: binding.words() })
+}
+
+async fn expect_yes(session: &mut Secured) -> io::Result<()> {
+    match session.stream.read_u8().await? {
+        YES => Ok(()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}

@@ -1,0 +1,128 @@
+//! The file of a trust store: a line a peer.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use blaze_codec::{Mode, Role};
+use rustix::fs::{Mode as FileMode, OFlags, open};
+
+use super::{Peers, TrustError, TrustedPeer, check_name};
+use crate::{
+    PublicKey,
+    own_file::{self, ReadError},
+};
+
+/// The first line: what the file is, and the version of its form.
+const HEADER: &str = "blaze-trusted-peers-1";
+/// Some thousands of peers.
+const FILE_BYTES_MAX: u32 = 1024 * 1024;
+/// Whoever may write the file says whom this node trusts.
+const FORBIDDEN: u32 = 0o022;
+
+/// Reads the peers; none if there's no file yet.
+pub(super) fn read(path: &Path) -> Result<Peers, TrustError> {
+    let text = match own_file::read(path, FORBIDDEN, FILE_BYTES_MAX) {
+        Ok(text) => text,
+        Err(ReadError::Missing) => return Ok(Peers::new()),
+        Err(error) => return Err(read_error(path, error)),
+    };
+    let wrong = |line: usize, problem: &str| TrustError::NotAStore {
+        path: path.into(),
+        problem: format!("line {line}: {problem}"),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return Err(wrong(1, &format!("it is not {HEADER}")));
+    }
+    let mut peers = Peers::new();
+    for (number, line) in (2..).zip(lines) {
+        let (key, peer) = parse(line).map_err(|problem| wrong(number, problem))?;
+        if peers.values().any(|known: &TrustedPeer| known.name == peer.name) {
+            return Err(wrong(number, "its name is another peer's"));
+        }
+        if peers.insert(key, peer).is_some() {
+            return Err(wrong(number, "its key is another peer's"));
+        }
+    }
+    Ok(peers)
+}
+
+/// Changes the peers in the file; nobody else does so meanwhile. Returns what it has then.
+pub(super) fn update<T>(
+    path: &Path,
+    change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
+) -> Result<(Peers, T), TrustError> {
+    let failed = |source| TrustError::Io { action: "write", path: path.into(), source };
+    let _lock = lock(path).map_err(failed)?;
+    let mut peers = read(path)?;
+    let before = peers.clone();
+    let changed = change(&mut peers)?;
+    if peers != before {
+        let lines: String = peers.iter().map(|(key, peer)| line(key, peer)).collect();
+        own_file::replace(path, &[HEADER, "\n", &lines]).map_err(failed)?;
+    }
+    Ok((peers, changed))
+}
+
+/// Locks a file beside the store, as the store itself is replaced by each change. It's never
+/// removed: two who lock by one name must lock one file.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = open(path.with_file_name(name), flags, FileMode::RUSR | FileMode::WUSR)?;
+    let file = File::from(file);
+    file.lock()?;
+    Ok(file)
+}
+
+fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
+    let role = match peer.role {
+        Role::Server => "server",
+        Role::Client => "client",
+    };
+    let mode = match peer.mode {
+        Mode::Bidirectional => "bidirectional",
+        Mode::ReadOnly => "read-only",
+        Mode::WriteOnly => "write-only",
+    };
+    format!("{key} {role} {mode} {}\n", peer.name)
+}
+
+fn parse(line: &str) -> Result<(PublicKey, TrustedPeer), &'static str> {
+    let mut parts = line.splitn(4, ' ');
+    let mut part = || parts.next().ok_or("it must be KEY ROLE MODE NAME");
+    let key = part()?.parse().map_err(|_| "its key is not 64 hexadecimal digits")?;
+    let role = match part()? {
+        "server" => Role::Server,
+        "client" => Role::Client,
+        _ => return Err("its role is neither server nor client"),
+    };
+    let mode = match part()? {
+        "bidirectional" => Mode::Bidirectional,
+        "read-only" => Mode::ReadOnly,
+        "write-only" => Mode::WriteOnly,
+        _ => return Err("its mode is none of bidirectional, read-only and write-only"),
+    };
+    let peer = TrustedPeer::new(part()?).with_role(role).with_mode(mode);
+    check_name(&peer.name).map_err(|_| "its name can be none")?;
+    Ok((key, peer))
+}
+
+fn read_error(path: &Path, error: ReadError) -> TrustError {
+    let path = PathBuf::from(path);
+    match error {
+        ReadError::TooOpen { mode } => TrustError::TooOpen { path, mode },
+        ReadError::ForeignOwner { uid, expected } => {
+            TrustError::ForeignOwner { path, uid, expected }
+        }
+        ReadError::Unexpected(problem) => TrustError::NotAStore { path, problem },
+        ReadError::Missing => {
+            TrustError::Io { action: "read", path, source: io::ErrorKind::NotFound.into() }
+        }
+        ReadError::Io(source) => TrustError::Io { action: "read", path, source },
+    }
+}

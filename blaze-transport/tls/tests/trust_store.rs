@@ -1,0 +1,140 @@
+//! Whom a node trusts is kept, and nobody else says who that is.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, thread};
+
+use blaze_codec::{Mode, Role};
+use blaze_transport_tls::{KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("peers");
+    (folder, path)
+}
+
+fn key() -> PublicKey {
+    KeyPair::generate().unwrap().public()
+}
+
+#[test]
+fn what_is_trusted_is_kept_until_it_is_revoked() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let (phone, tablet) = (key(), key());
+    store.trust(phone, TrustedPeer::new("my phone")).unwrap();
+    let peer = TrustedPeer::new("tablet").with_role(Role::Server).with_mode(Mode::WriteOnly);
+    store.trust(tablet, peer.clone()).unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+
+    let again = TrustStore::open(&path).unwrap();
+    assert_eq!(again.peers(), store.peers());
+    assert_eq!(again.peer(&tablet), Some(peer.clone()));
+    assert_eq!(again.key_of("my phone"), Some(phone));
+    assert_eq!(again.revoke(&tablet).unwrap(), Some(peer));
+    assert_eq!(again.revoke(&tablet).unwrap(), None);
+    assert!(store.peer(&tablet).is_some(), "it doesn't know yet");
+    store.reload().unwrap();
+    assert_eq!(store.peer(&tablet), None);
+    assert_eq!(TrustStore::open(&path).unwrap().peers().len(), 1);
+}
+
+#[test]
+fn a_name_is_one_peers() {
+    let (_folder, path) = folder();
+    for store in [TrustStore::in_memory(), TrustStore::open(path).unwrap()] {
+        let first = key();
+        store.trust(first, TrustedPeer::new("phone")).unwrap();
+        let error = store.trust(key(), TrustedPeer::new("phone")).unwrap_err();
+        assert!(matches!(error, TrustError::NameTaken { .. }), "{error}");
+        store.trust(first, TrustedPeer::new("old phone")).expect("the same one is renamed");
+        store.trust(key(), TrustedPeer::new("phone")).expect("the name is free");
+    }
+}
+
+#[test]
+fn a_store_that_others_can_write_is_refused_with_a_remedy() {
+    let (_folder, path) = folder();
+    TrustStore::open(&path).unwrap().trust(key(), TrustedPeer::new("phone")).unwrap();
+    for mode in [0o620, 0o602, 0o666] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let error = TrustStore::open(&path).unwrap_err();
+        assert!(matches!(error, TrustError::TooOpen { mode: found, .. } if found == mode));
+        assert!(error.to_string().contains("chmod 0600"), "{error}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    TrustStore::open(&path).expect("it's no secret");
+}
+
+#[test]
+fn what_is_no_store_names_the_line_and_is_left() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    store.trust(phone, TrustedPeer::new("phone")).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let (header, line) = text.trim_end().split_once('\n').unwrap();
+    let twice = format!("{text}{}", line.replace("phone", "other"));
+    let other = line.replace(&phone.to_string(), &key().to_string());
+    let wrong = [
+        (String::new(), "line 1"),
+        (format!("{header}\n\n"), "line 2"),
+        (text.replace("client", "owner"), "line 2: its role"),
+        (text.replace("bidirectional", "all"), "line 2: its mode"),
+        (text.replace(" phone", ""), "line 2: it must be KEY ROLE MODE NAME"),
+        (text.replace("phone", ""), "line 2: its name"),
+        (text.replace(&phone.to_string()[..2], "zz"), "line 2: its key"),
+        (twice, "line 3: its key is another peer's"),
+        (format!("{text}{other}"), "line 3: its name is another peer's"),
+    ];
+    for (text, problem) in wrong {
+        fs::write(&path, &text).unwrap();
+        for error in [
+            TrustStore::open(&path).unwrap_err(),
+            store.reload().unwrap_err(),
+            store.trust(key(), TrustedPeer::new("new")).unwrap_err(),
+        ] {
+            assert!(matches!(error, TrustError::NotAStore { .. }), "{error}");
+            assert!(error.to_string().contains(problem), "{text}: {error}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "it's left as it is");
+        assert!(store.peer(&phone).is_some(), "what was read before holds");
+    }
+    store.revoke(&phone).expect_err("it isn't revoked in the file");
+    assert_eq!(store.peer(&phone), None, "but here");
+}
+
+#[test]
+fn of_many_who_change_it_nobody_loses_a_change() {
+    let (folder, path) = folder();
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let path = path.clone();
+            thread::spawn(move || {
+                let store = TrustStore::open(path).unwrap();
+                for number in 0..4 {
+                    let name = format!("peer {writer}.{number}");
+                    store.trust(key(), TrustedPeer::new(name)).unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    assert_eq!(TrustStore::open(&path).unwrap().peers().len(), 32);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "the store and its lock");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_name_that_is_taken_is_read_again(name in "\\PC{1,30}") {
+        let (_folder, path) = folder();
+        let store = TrustStore::open(&path).unwrap();
+        if store.trust(key(), TrustedPeer::new(name)).is_ok() {
+            prop_assert_eq!(TrustStore::open(&path).unwrap().peers(), store.peers());
+        }
+    }
+}
