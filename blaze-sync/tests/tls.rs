@@ -45,3 +45,45 @@ async fn changes_cross_until_the_peer_is_revoked() {
     phone.close().await;
     laptop.close().await;
 }
+
+/// A phone that was agreed to only receive, whatever it was told itself.
+async fn asks_for_more(at_phone: TrustedPeer) -> String {
+    let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (laptop_trusts, phone_trusts) = (TrustStore::in_memory(), TrustStore::in_memory());
+    let reader = TrustedPeer::new("phone").with_mode(Mode::ReadOnly);
+    laptop_trusts.trust(phone_key.public(), reader).unwrap();
+    phone_trusts.trust(laptop_key.public(), at_phone).unwrap();
+    let laptop = topology(&laptop_key, &laptop_trusts);
+    let phone = topology(&phone_key, &phone_trusts);
+    let (ours, theirs) = (Database::in_memory(), Database::in_memory());
+    let serves = laptop.register(ours.clone(), "laptop", Role::Server).await.unwrap();
+    let follows = phone.register(theirs.clone(), "phone", Role::Client).await.unwrap();
+    theirs.collection("notes").insert(record! { "title" => "smuggled" }).await.unwrap();
+    let endpoint = laptop.listen(serves, "tls://127.0.0.1:0").await.unwrap().to_string();
+    let mut link = phone.connect(follows, &endpoint, Mode::Bidirectional).await.unwrap();
+    let waits = |status: &LinkStatus| matches!(status.state, LinkState::Waiting { .. });
+    let status = within(link.wait_for(waits)).await.unwrap();
+    let LinkState::Waiting { reason, refused, .. } = status.state else { unreachable!() };
+    assert!(refused, "{reason}");
+    link.close().await;
+
+    // What was agreed is still there.
+    let mut link = phone.connect(follows, &endpoint, Mode::ReadOnly).await.unwrap();
+    within(link.wait_for(|status| status.state == LinkState::Live)).await.unwrap();
+    let mut changes = theirs.observe("notes").unwrap();
+    let id = ours.collection("notes").insert(record! { "title" => "hello" }).await.unwrap();
+    assert_eq!(within(changes.next()).await.unwrap().key, id);
+    assert_eq!(ours.head().0, 1, "nothing came from the phone");
+    phone.close().await;
+    laptop.close().await;
+    reason.to_string()
+}
+
+#[tokio::test]
+async fn a_link_carries_what_was_agreed_and_no_more() {
+    let agreed = TrustedPeer::new("laptop").with_mode(Mode::ReadOnly);
+    let at_once = asks_for_more(agreed).await;
+    assert_eq!(at_once, "a bidirectional link is not allowed here");
+    let by_the_laptop = asks_for_more(TrustedPeer::new("laptop")).await;
+    assert!(by_the_laptop.starts_with("the peer ended the session"), "{by_the_laptop}");
+}

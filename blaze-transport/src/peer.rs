@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use blaze_codec::Mode;
+
 /// Who a peer is, as far as its transport vouches for that: what rights are bound to.
 ///
 /// Two connections of one principal are of the same party, whichever process, group or port
@@ -32,12 +34,13 @@ pub struct PeerInfo {
     principal: Option<Principal>,
     gid: Option<u32>,
     pid: Option<u32>,
+    mode: Option<Mode>,
 }
 
 impl PeerInfo {
     /// A peer of which only a description for people is known, such as `127.0.0.1:52114`.
     pub fn new(description: impl Into<String>) -> Self {
-        Self { description: description.into(), principal: None, gid: None, pid: None }
+        Self { description: description.into(), principal: None, gid: None, pid: None, mode: None }
     }
 
     /// Adds the user, as the [principal](Self::principal), and the group that the kernel names.
@@ -52,6 +55,19 @@ impl PeerInfo {
     pub fn with_pid(mut self, pid: u32) -> Self {
         self.pid = Some(pid);
         self
+    }
+
+    /// Adds what was agreed that a link with this peer carries. Default: nothing was agreed.
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Whether a link of this mode carries no more than what was agreed with the peer.
+    pub fn allows(&self, mode: Mode) -> bool {
+        let Some(agreed) = self.mode else { return true };
+        agreed.connector_sends() >= mode.connector_sends()
+            && agreed.acceptor_sends() >= mode.acceptor_sends()
     }
 
     /// Whom this is, for logs and messages.
@@ -84,5 +100,21 @@ impl PeerInfo {
 impl fmt::Display for PeerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.description)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_carries_no_more_than_what_was_agreed() {
+        let all = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
+        let allowed = |peer: &PeerInfo| all.map(|mode| peer.allows(mode));
+        let peer = PeerInfo::new("peer");
+        assert_eq!(allowed(&peer), [true; 3]);
+        assert_eq!(allowed(&peer.clone().with_mode(Mode::Bidirectional)), [true; 3]);
+        assert_eq!(allowed(&peer.clone().with_mode(Mode::ReadOnly)), [false, true, false]);
+        assert_eq!(allowed(&peer.with_mode(Mode::WriteOnly)), [false, false, true]);
     }
 }

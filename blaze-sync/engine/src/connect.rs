@@ -85,6 +85,11 @@ impl Connector {
 
     /// Runs one session; `None` if this side closed it.
     pub(crate) async fn session(&self, connection: Connection) -> Option<Failure> {
+        if !connection.peer.allows(self.mode) {
+            let error = SessionError::Mode { mode: self.mode.to_string() };
+            let reason = report(&error);
+            return Some(Failure { reason, refused: true, lasted: false, gone: false });
+        }
         let began = Instant::now();
         let side = Side::Connector { mode: self.mode };
         let compression = self.transport.compression();

@@ -68,7 +68,9 @@ impl Acceptor {
     fn spawn(&self, connection: Connection, endpoint: Endpoint, place: OwnedSemaphorePermit) {
         let entry = self.shared.links.add(endpoint, Direction::Incoming);
         let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
-        let side = Side::Acceptor { allowed: self.allowed.clone() };
+        // Where the transport knows what was agreed with the peer, it gets no more.
+        let allowed = self.allowed.iter().copied().filter(|mode| connection.peer.allows(*mode));
+        let side = Side::Acceptor { allowed: allowed.collect() };
         let compression = self.transport.compression();
         self.shared.tasks.spawn(async move {
             let error = drive(&shared, connection, side, compression, &entry, &cancel).await;

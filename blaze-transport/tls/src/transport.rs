@@ -169,7 +169,7 @@ impl TlsTransport {
         let Some(agreed) = self.trust.peer(&key) else {
             return Err(HandshakeError::PeerUntrusted { fingerprint: key.fingerprint() });
         };
-        let peer = PeerInfo::new(format!("{} at {address}", agreed.name));
+        let peer = PeerInfo::new(format!("{} at {address}", agreed.name)).with_mode(agreed.mode);
         let (read_half, write_half) = tokio::io::split(session.into_stream());
         let read_half = Guarded::new(read_half, &self.trust, key, agreed.clone());
         let write_half = Guarded::new(write_half, &self.trust, key, agreed);
