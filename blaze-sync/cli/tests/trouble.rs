@@ -50,7 +50,7 @@ fn a_socket_path_at_which_something_else_is() {
 #[test]
 fn a_socket_path_that_is_too_long() {
     let bench = bench();
-    let expected = ["bytes, this system allows 10", "choose a shorter one such as /"];
+    let expected = ["more than the 10", " that work here; choose a shorter one such as /"];
     assert_refused(&bench, &bench.socket(&"x".repeat(120)), &expected);
 }
 
