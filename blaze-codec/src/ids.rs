@@ -162,6 +162,16 @@ impl Mode {
     pub const fn acceptor_sends(self) -> bool {
         matches!(self, Self::Bidirectional | Self::ReadOnly)
     }
+
+    /// The same, seen from the other side.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Bidirectional => Self::Bidirectional,
+            Self::ReadOnly => Self::WriteOnly,
+            Self::WriteOnly => Self::ReadOnly,
+        }
+    }
 }
 
 impl fmt::Display for Role {

@@ -81,9 +81,35 @@ async fn asks_for_more(at_phone: TrustedPeer) -> String {
 
 #[tokio::test]
 async fn a_link_carries_what_was_agreed_and_no_more() {
-    let agreed = TrustedPeer::new("laptop").with_mode(Mode::ReadOnly);
+    let agreed = TrustedPeer::new("laptop").with_mode(Mode::WriteOnly);
     let at_once = asks_for_more(agreed).await;
     assert_eq!(at_once, "a bidirectional link is not allowed here");
     let by_the_laptop = asks_for_more(TrustedPeer::new("laptop")).await;
     assert!(by_the_laptop.starts_with("the peer ended the session"), "{by_the_laptop}");
+}
+
+/// What was agreed is the peer's, and doesn't turn around with the link.
+#[tokio::test]
+async fn who_only_receives_sends_nothing_where_it_listens() {
+    let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (laptop_trusts, phone_trusts) = (TrustStore::in_memory(), TrustStore::in_memory());
+    let reader = TrustedPeer::new("phone").with_mode(Mode::ReadOnly);
+    laptop_trusts.trust(phone_key.public(), reader).unwrap();
+    phone_trusts.trust(laptop_key.public(), TrustedPeer::new("laptop")).unwrap();
+    let laptop = topology(&laptop_key, &laptop_trusts);
+    let phone = topology(&phone_key, &phone_trusts);
+    let connects = laptop.register(Database::in_memory(), "laptop", Role::Client).await.unwrap();
+    let listens = phone.register(Database::in_memory(), "phone", Role::Client).await.unwrap();
+    let endpoint = phone.listen(listens, "tls://127.0.0.1:0").await.unwrap().to_string();
+    for mode in [Mode::Bidirectional, Mode::ReadOnly] {
+        let mut link = laptop.connect(connects, &endpoint, mode).await.unwrap();
+        let refused =
+            |status: &LinkStatus| matches!(status.state, LinkState::Waiting { refused: true, .. });
+        within(link.wait_for(refused)).await.unwrap();
+        link.close().await;
+    }
+    let mut link = laptop.connect(connects, &endpoint, Mode::WriteOnly).await.unwrap();
+    within(link.wait_for(|status| status.state == LinkState::Live)).await.unwrap();
+    phone.close().await;
+    laptop.close().await;
 }

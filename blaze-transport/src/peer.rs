@@ -57,13 +57,15 @@ impl PeerInfo {
         self
     }
 
-    /// Adds what was agreed that a link with this peer carries. Default: nothing was agreed.
+    /// Adds what was agreed that a link with this peer carries, seen from the peer: one that
+    /// is read-only only receives, whichever side connects. Default: nothing was agreed.
     pub fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
     }
 
-    /// Whether a link of this mode carries no more than what was agreed with the peer.
+    /// Whether a link of this mode, seen from the peer, carries no more than what was agreed
+    /// with it.
     pub fn allows(&self, mode: Mode) -> bool {
         let Some(agreed) = self.mode else { return true };
         agreed.connector_sends() >= mode.connector_sends()

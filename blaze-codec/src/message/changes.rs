@@ -86,7 +86,10 @@ impl Range {
     ) -> Vec<Bytes> {
         buffer.clear();
         self.write(CHANGES, encoder, operations, buffer);
-        if (HANDED_OVER_BYTES_MIN..=BODY_BYTES_MAX).contains(&buffer.len()) {
+        let unused = buffer.capacity() - buffer.len();
+        let is_large = (HANDED_OVER_BYTES_MIN..=BODY_BYTES_MAX).contains(&buffer.len());
+        // Whoever has the body has all of its buffer.
+        if is_large && unused <= buffer.len() / 4 {
             // The next is likely to be about as large.
             let next = Vec::with_capacity(buffer.len() + buffer.len() / 8);
             return vec![std::mem::replace(buffer, next).into()];

@@ -29,7 +29,7 @@ pub(crate) struct Failure {
     reason: String,
     refused: bool,
     pub(crate) lasted: bool,
-    /// Whether there was a session until the peer went away.
+    /// Whether the session was live until the peer went away.
     pub(crate) gone: bool,
 }
 
@@ -41,9 +41,9 @@ impl Failure {
     }
 
     /// That of this node's own listener.
-    pub(crate) fn of_listener() -> Self {
+    pub(crate) fn of_listener(lasted: bool) -> Self {
         let reason = "the listener failed".to_owned();
-        Self { reason, refused: false, lasted: false, gone: false }
+        Self { reason, refused: false, lasted, gone: false }
     }
 }
 
@@ -85,7 +85,7 @@ impl Connector {
 
     /// Runs one session; `None` if this side closed it.
     pub(crate) async fn session(&self, connection: Connection) -> Option<Failure> {
-        if !connection.peer.allows(self.mode) {
+        if !connection.peer.allows(self.mode.reversed()) {
             let error = SessionError::Mode { mode: self.mode.to_string() };
             let reason = report(&error);
             return Some(Failure { reason, refused: true, lasted: false, gone: false });
@@ -104,7 +104,7 @@ impl Connector {
             SessionError::Disconnected { .. }
                 | SessionError::PeerLeft { reason: Reason::Shutdown, .. }
         );
-        let gone = left && entry.peer().is_some();
+        let gone = left && entry.is_live();
         Some(Failure { reason: report(&error), refused: !error.is_retryable(), lasted, gone })
     }
 

@@ -3,6 +3,7 @@
 
 use blaze_codec::Mode;
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
+use tokio::time::Instant;
 
 use crate::connect::{Connector, Failure};
 use crate::listen::Acceptor;
@@ -34,13 +35,28 @@ pub(crate) async fn take_seat(
     endpoint: &Endpoint,
     mode: Mode,
 ) -> Result<Seat, TransportError> {
-    if mode == Mode::Bidirectional {
-        match transport.listen(endpoint).await {
-            Err(TransportError::AddressInUse { .. }) => {}
-            listener => return listener.map(Seat::Hub),
-        }
+    if matches!(endpoint.scheme(), "tcp" | "tls") && endpoint.address().ends_with(":0") {
+        let error = std::io::Error::other("port 0 is another one for each; name a port");
+        return Err(TransportError::io(format!("join {endpoint}"), error));
     }
-    transport.connect(endpoint).await.map(Seat::Spoke)
+    let listening = match mode {
+        Mode::Bidirectional => transport.listen(endpoint).await,
+        _ => Err(TransportError::AddressInUse { endpoint: endpoint.clone(), pid: None }),
+    };
+    let refused = match listening {
+        Ok(listener) => return Ok(Seat::Hub(listener)),
+        Err(error) if error.is_retryable() => return Err(error),
+        Err(error) => error,
+    };
+    // Who can't listen, as at another device's address, may still connect.
+    match transport.connect(endpoint).await {
+        Err(TransportError::NothingListens { .. })
+            if !matches!(refused, TransportError::AddressInUse { .. }) =>
+        {
+            Err(refused)
+        }
+        connection => connection.map(Seat::Spoke),
+    }
 }
 
 impl Member {
@@ -48,19 +64,23 @@ impl Member {
     /// there.
     pub(crate) async fn run(self, first: Result<Seat, TransportError>) {
         self.keep_seat(first).await;
+        // The sessions with those who joined it end with it.
+        self.acceptor.sessions.close();
+        self.acceptor.sessions.wait().await;
         self.connector.end();
     }
 
     async fn keep_seat(&self, first: Result<Seat, TransportError>) {
-        let Connector { transport, endpoint, mode, entry, cancel, .. } = &self.connector;
+        let Connector { shared, transport, endpoint, mode, entry, cancel } = &self.connector;
         let places = self.acceptor.places();
         let (mut failures, mut found) = (0, first);
         loop {
             let failure = match found {
                 Ok(Seat::Hub(listener)) => {
                     entry.state(LinkState::Hub);
+                    let began = Instant::now();
                     self.acceptor.accept(listener, &places).await;
-                    Failure::of_listener()
+                    Failure::of_listener(began.elapsed() >= shared.options.backoff.lasted)
                 }
                 Ok(Seat::Spoke(connection)) => match self.connector.session(connection).await {
                     Some(failure) => failure,

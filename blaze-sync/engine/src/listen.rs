@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use blaze_codec::Mode;
 use blaze_sync_protocol::Side;
-use blaze_transport::{Connection, Endpoint, Listener, Transport};
+use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::driver::{drive, report};
 use crate::node::Shared;
 use crate::status::Direction;
 
-/// How long accepting pauses after an error, such as too many open files.
+/// How long accepting pauses after a shortage, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An endpoint at which a node accepts peers.
@@ -22,6 +24,8 @@ pub(crate) struct Acceptor {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) allowed: Vec<Mode>,
     pub(crate) cancel: CancellationToken,
+    /// The sessions with those who connected.
+    pub(crate) sessions: TaskTracker,
 }
 
 impl Acceptor {
@@ -57,7 +61,12 @@ impl Acceptor {
             };
             match accepted {
                 (Ok(place), Ok(connection)) => self.spawn(connection, endpoint.clone(), place),
-                (_, Err(error)) if error.is_retryable() => tokio::time::sleep(PAUSE).await,
+                // A shortage, which may pass.
+                (_, Err(error @ TransportError::Io { .. })) if error.is_retryable() => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                // One peer's fault, for which no other is to wait.
+                (_, Err(error)) if error.is_retryable() => consume_budget().await,
                 _ => break,
             }
         }
@@ -72,11 +81,12 @@ impl Acceptor {
         let allowed = self.allowed.iter().copied().filter(|mode| connection.peer.allows(*mode));
         let side = Side::Acceptor { allowed: allowed.collect() };
         let compression = self.transport.compression();
-        self.shared.tasks.spawn(async move {
+        let session = async move {
             let error = drive(&shared, connection, side, compression, &entry, &cancel).await;
             entry.end(report(&error));
             drop(place);
-        });
+        };
+        self.shared.tasks.spawn(self.sessions.track_future(session));
     }
 
     /// Tries until it listens again; `None` if it is cancelled meanwhile.

@@ -170,6 +170,7 @@ impl Node {
             transport,
             allowed: allowed.to_vec(),
             cancel: self.shared.cancel.child_token(),
+            sessions: TaskTracker::new(),
         };
         self.shared.tasks.spawn(acceptor.run(listener));
         Ok(reached)
@@ -177,8 +178,9 @@ impl Node {
 
     /// Joins an endpoint at which there needn't be a server: the first node there listens,
     /// the others connect to it, and if it is gone another one takes its place. There are
-    /// never two at once, and writes that one of them took are passed on by whoever has
-    /// them. Only nodes that join with [`Mode::Bidirectional`] listen.
+    /// never two at once, but where the files of a Unix socket are removed under a hub, which
+    /// takes it some seconds to see; writes that one of them took are passed on by whoever
+    /// has them. Only nodes that join with [`Mode::Bidirectional`] listen.
     ///
     /// # Errors
     ///
@@ -204,6 +206,7 @@ impl Node {
             transport: Arc::clone(&transport),
             allowed: vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly],
             cancel: cancel.clone(),
+            sessions: TaskTracker::new(),
         };
         let shared = Arc::clone(&self.shared);
         let connector = Connector { shared, transport, endpoint, mode, entry, cancel };

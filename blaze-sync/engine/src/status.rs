@@ -200,6 +200,12 @@ impl LinkEntry {
         Some(status.peer.as_ref()?.node)
     }
 
+    /// Whether its session has caught up.
+    pub(crate) fn is_live(&self) -> bool {
+        let statuses = self.links.statuses.borrow();
+        statuses.get(&self.id).is_some_and(|status| status.state == LinkState::Live)
+    }
+
     pub(crate) fn update(&self, change: impl FnOnce(&mut LinkStatus)) {
         self.links
             .statuses

@@ -113,6 +113,11 @@ async fn a_link_that_is_closed_leaves_the_seat() {
 async fn what_somebody_has_to_change_first_is_an_error_at_once() {
     let (node, transport) = (node("a"), MemoryTransport::new());
     let elsewhere: Endpoint = "tcp://127.0.0.1:7117".parse().unwrap();
-    let refused = node.join(Arc::new(transport), elsewhere, Mode::Bidirectional).await;
+    let transport = Arc::new(transport);
+    let refused = node.join(transport.clone(), elsewhere, Mode::Bidirectional).await;
     assert!(refused.unwrap_err().to_string().contains("tcp"));
+    let any_port: Endpoint = "tcp://127.0.0.1:0".parse().unwrap();
+    let refused = node.join(transport, any_port, Mode::Bidirectional).await.unwrap_err();
+    let reason = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(reason.contains("name a port"), "{reason}");
 }

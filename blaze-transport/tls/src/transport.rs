@@ -109,8 +109,10 @@ impl TlsTransport {
         if ticket.issuer == own {
             return Err(PairingError::OwnTicket);
         }
-        let peer =
-            TrustedPeer::new(name).with_role(ticket.terms.issuer_role).with_mode(ticket.terms.mode);
+        let peer = TrustedPeer::new(name)
+            .with_role(ticket.terms.issuer_role)
+            // What this side sends, the issuer receives.
+            .with_mode(ticket.terms.mode.reversed());
         self.trust.check(Some(&ticket.issuer), &peer)?;
         let config = config::client(&self.key_pair, Accepts::Only(ticket.issuer), PAIRING_PROTOCOL);
         let (stream, address) = connect_tcp(&ticket.endpoint).await?;
@@ -203,7 +205,15 @@ impl Transport for TlsTransport {
             }
             _ => TransportError::io(format!("listen at {endpoint}"), error),
         };
-        let listener = TcpListener::bind(endpoint.address()).await.map_err(failed)?;
+        // Not all at once: who finds a name's first address taken would listen at the next.
+        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in lookup_host(endpoint.address()).await.map_err(failed)? {
+            result = TcpListener::bind(address).await;
+            if result.is_ok() || !result.as_ref().is_err_and(is_absent) {
+                break;
+            }
+        }
+        let listener = result.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let endpoint = Endpoint::tls(&address.ip().to_string(), address.port())?;
         Ok(Box::new(TlsListener::new(listener, endpoint, self.clone())))

@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 64;
 /// A peer that this node trusts.
 ///
 /// Role and mode are what people agreed on as they paired the nodes. A link with the peer
-/// carries no more than that mode, whichever of the two asks for more.
+/// carries no more than that mode, whichever of the two connects or asks for more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrustedPeer {
@@ -23,7 +23,8 @@ pub struct TrustedPeer {
     pub name: String,
     /// What it was agreed to be.
     pub role: Role,
-    /// What was agreed that a link with it carries, seen from the side that connects.
+    /// What was agreed that a link with it carries, seen from the peer: [`Mode::ReadOnly`] if
+    /// it only receives.
     pub mode: Mode,
 }
 

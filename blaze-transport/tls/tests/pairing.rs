@@ -82,7 +82,8 @@ async fn after_pairing_each_has_the_other_and_both_show_the_same_words() {
     assert_eq!(at_phone.words.split(' ').count(), 8);
     let expected = TrustedPeer::new("phone").with_mode(Mode::ReadOnly);
     assert_eq!(laptop.trust.peer(&phone.key_pair.public()), Some(expected));
-    let expected = TrustedPeer::new("laptop").with_role(Role::Server).with_mode(Mode::ReadOnly);
+    // The phone only receives, so the laptop only sends.
+    let expected = TrustedPeer::new("laptop").with_role(Role::Server).with_mode(Mode::WriteOnly);
     assert_eq!(phone.trust.peer(&laptop.key_pair.public()), Some(expected));
     assert_eq!(at_phone.key, laptop.key_pair.public());
 

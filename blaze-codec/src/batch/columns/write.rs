@@ -10,6 +10,9 @@ use crate::batch::grouped::Grouped;
 use crate::binary::encode_varint;
 use crate::{Change, Operation, RecordKey};
 
+/// After batches of more operations, nothing is kept: one that was large may be the only one.
+const KEPT_OPERATIONS_MAX: usize = 64 * 1024;
+
 /// What batches are gathered in, kept from one to the next.
 #[derive(Debug, Default)]
 pub(in crate::batch) struct Scratch {
@@ -45,6 +48,9 @@ pub(in crate::batch) fn write(
     gathered.append_to(out);
     let missing = bytes_min(operations.len(), values).saturating_sub(out.len() - start);
     out.resize(out.len() + missing, 0);
+    if operations.len() > KEPT_OPERATIONS_MAX {
+        *scratch = Scratch::default();
+    }
 }
 
 /// Appends the keys of operations of one shape.
