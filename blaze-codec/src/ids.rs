@@ -153,6 +153,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Bidirectional, Self::ReadOnly, Self::WriteOnly];
+
     /// Whether the connecting side may send changes.
     pub const fn connector_sends(self) -> bool {
         matches!(self, Self::Bidirectional | Self::WriteOnly)

@@ -16,8 +16,6 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{Database, Error};
 
-const MODES: [Mode; 3] = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
-
 /// What may leave a node for a peer, and what may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -124,7 +122,7 @@ impl Topology {
     ///
     /// [`Error`] if the endpoint isn't one, has no transport, or can't be listened at.
     pub async fn listen(&self, node: NodeKey, endpoint: &str) -> Result<Endpoint, Error> {
-        self.listen_for(node, endpoint, &MODES).await
+        self.listen_for(node, endpoint, &Mode::ALL).await
     }
 
     /// Accepts peers at an endpoint that ask for one of these modes.

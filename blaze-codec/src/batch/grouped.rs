@@ -125,7 +125,7 @@ impl Grouped {
 }
 
 /// The number of an entry among so many; if it is none of them, the next number.
-fn find(
+pub(super) fn find(
     count: usize,
     table: &mut HashTable<u32>,
     hash: impl Fn(&u32) -> u64,

@@ -1,8 +1,12 @@
 //! Writes batches: gathers the tables, then the operations.
 
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
 use super::columns::{self, are_columns};
 use super::dictionary::{Dictionary, Entry};
-use super::grouped::Grouped;
+use super::grouped::{Grouped, find};
 use super::shape::ShapeRef;
 use super::stamp::Stamp;
 use super::{COLUMNS, COLUMNS_DEFINED, ROWS, ROWS_DEFINED};
@@ -12,7 +16,7 @@ use crate::{Change, Name, Operation, RecordKey, Version};
 /// What to reserve for an operation's version, key and values.
 const OPERATION_BYTES_GUESS: usize = 64;
 
-/// So many names of a batch are looked through one by one.
+/// Room for the names of a batch, of which there are seldom more.
 const FEW_NAMES: usize = 32;
 
 /// Encodes batches, one after the other.
@@ -156,23 +160,22 @@ fn write_numbers(entries: &[Entry], out: &mut Vec<u8>) {
 
 fn write_tables(operations: &[Operation], grouped: &Grouped, out: &mut Vec<u8>) {
     let mut names: Vec<&Name> = Vec::with_capacity(FEW_NAMES);
-    let mut numbers = hashbrown::HashMap::new();
+    let (mut table, hasher) = (HashTable::new(), DefaultHashBuilder::default());
     let mut body = Vec::with_capacity(2 * FEW_NAMES);
     for first in grouped.shapes() {
         let shape = ShapeRef::of(&operations[*first as usize]);
         let mut write = |name, body: &mut Vec<u8>| {
-            // Few names are looked through; more are hashed.
-            let found = names.iter().take(FEW_NAMES).position(|known| *known == name);
-            let number = found.unwrap_or_else(|| {
-                let next = names.len();
-                let number =
-                    if next < FEW_NAMES { next } else { *numbers.entry(name).or_insert(next) };
-                if number == next {
-                    names.push(name);
-                }
-                number
-            });
-            encode_varint(number as u64, body);
+            let number = find(
+                names.len(),
+                &mut table,
+                |number| hasher.hash_one(names[*number as usize]),
+                || hasher.hash_one(name),
+                |number| names[number as usize] == name,
+            );
+            if number as usize == names.len() {
+                names.push(name);
+            }
+            encode_varint(number.into(), body);
         };
         body.push(shape.kinds());
         write(shape.collection, &mut body);

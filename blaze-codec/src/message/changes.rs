@@ -86,13 +86,15 @@ impl Range {
     ) -> Vec<Bytes> {
         buffer.clear();
         self.write(CHANGES, encoder, operations, buffer);
-        let unused = buffer.capacity() - buffer.len();
-        let is_large = (HANDED_OVER_BYTES_MIN..=BODY_BYTES_MAX).contains(&buffer.len());
-        // Whoever has the body has all of its buffer.
-        if is_large && unused <= buffer.len() / 4 {
+        if (HANDED_OVER_BYTES_MIN..=BODY_BYTES_MAX).contains(&buffer.len()) {
             // The next is likely to be about as large.
             let next = Vec::with_capacity(buffer.len() + buffer.len() / 8);
-            return vec![std::mem::replace(buffer, next).into()];
+            let mut body = std::mem::replace(buffer, next);
+            // Whoever has the body has all of its buffer.
+            if body.capacity() - body.len() > body.len() / 4 {
+                body.shrink_to_fit();
+            }
+            return vec![body.into()];
         }
         in_frames(buffer)
     }

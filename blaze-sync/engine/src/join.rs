@@ -39,23 +39,19 @@ pub(crate) async fn take_seat(
         let error = std::io::Error::other("port 0 is another one for each; name a port");
         return Err(TransportError::io(format!("join {endpoint}"), error));
     }
-    let listening = match mode {
-        Mode::Bidirectional => transport.listen(endpoint).await,
-        _ => Err(TransportError::AddressInUse { endpoint: endpoint.clone(), pid: None }),
-    };
-    let refused = match listening {
-        Ok(listener) => return Ok(Seat::Hub(listener)),
-        Err(error) if error.is_retryable() => return Err(error),
-        Err(error) => error,
-    };
-    // Who can't listen, as at another device's address, may still connect.
-    match transport.connect(endpoint).await {
-        Err(TransportError::NothingListens { .. })
-            if !matches!(refused, TransportError::AddressInUse { .. }) =>
-        {
-            Err(refused)
+    let mut refused = None;
+    if mode == Mode::Bidirectional {
+        match transport.listen(endpoint).await {
+            Ok(listener) => return Ok(Seat::Hub(listener)),
+            Err(TransportError::AddressInUse { .. }) => {}
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => refused = Some(error),
         }
-        connection => connection.map(Seat::Spoke),
+    }
+    // Who can't listen, as at another device's address, may still connect.
+    match (transport.connect(endpoint).await, refused) {
+        (Err(TransportError::NothingListens { .. }), Some(refused)) => Err(refused),
+        (connection, _) => connection.map(Seat::Spoke),
     }
 }
 
@@ -65,21 +61,19 @@ impl Member {
     pub(crate) async fn run(self, first: Result<Seat, TransportError>) {
         self.keep_seat(first).await;
         // The sessions with those who joined it end with it.
-        self.acceptor.sessions.close();
-        self.acceptor.sessions.wait().await;
+        self.acceptor.end().await;
         self.connector.end();
     }
 
     async fn keep_seat(&self, first: Result<Seat, TransportError>) {
         let Connector { shared, transport, endpoint, mode, entry, cancel } = &self.connector;
-        let places = self.acceptor.places();
         let (mut failures, mut found) = (0, first);
         loop {
             let failure = match found {
                 Ok(Seat::Hub(listener)) => {
                     entry.state(LinkState::Hub);
                     let began = Instant::now();
-                    self.acceptor.accept(listener, &places).await;
+                    self.acceptor.accept(listener).await;
                     Failure::of_listener(began.elapsed() >= shared.options.backoff.lasted)
                 }
                 Ok(Seat::Spoke(connection)) => match self.connector.session(connection).await {

@@ -20,39 +20,53 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// An endpoint at which a node accepts peers.
 pub(crate) struct Acceptor {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) allowed: Vec<Mode>,
-    pub(crate) cancel: CancellationToken,
-    /// The sessions with those who connected.
-    pub(crate) sessions: TaskTracker,
+    shared: Arc<Shared>,
+    transport: Arc<dyn Transport>,
+    allowed: Vec<Mode>,
+    cancel: CancellationToken,
+    /// Room for the peers.
+    places: Arc<Semaphore>,
+    /// The sessions with them.
+    sessions: TaskTracker,
 }
 
 impl Acceptor {
+    /// What accepts peers that ask for one of these modes, until it is cancelled.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        transport: Arc<dyn Transport>,
+        allowed: &[Mode],
+        cancel: CancellationToken,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(shared.options.connections_max));
+        let (allowed, sessions) = (allowed.to_vec(), TaskTracker::new());
+        Self { shared, transport, allowed, cancel, places, sessions }
+    }
+
     /// Accepts until it is cancelled. A listener that fails for good is replaced
     /// by a new one at the same endpoint as soon as that can be had.
     pub(crate) async fn run(self, first: Box<dyn Listener>) {
         let endpoint = first.endpoint().clone();
-        let places = self.places();
         let mut listener = Some(first);
         while let Some(open) = listener.take() {
-            self.accept(open, &places).await;
+            self.accept(open).await;
             listener = self.listen_again(&endpoint).await;
         }
     }
 
-    /// Room for the peers of one endpoint.
-    pub(crate) fn places(&self) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(self.shared.options.connections_max))
+    /// Waits until the sessions have ended, once it is cancelled.
+    pub(crate) async fn end(&self) {
+        self.sessions.close();
+        self.sessions.wait().await;
     }
 
     /// Accepts until it is cancelled or the listener fails for good, and ends the listener.
-    pub(crate) async fn accept(&self, mut listener: Box<dyn Listener>, places: &Arc<Semaphore>) {
+    pub(crate) async fn accept(&self, mut listener: Box<dyn Listener>) {
         let endpoint = listener.endpoint().clone();
         loop {
             // Peers beyond the limit wait in the listener's queue.
             let accepted = async {
-                let place = Arc::clone(places).acquire_owned().await;
+                let place = Arc::clone(&self.places).acquire_owned().await;
                 (place, listener.accept().await)
             };
             let accepted = tokio::select! {

@@ -139,12 +139,7 @@ impl Node {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
         };
-        self.keep_up();
-        let cancel = self.shared.cancel.child_token();
-        let entry = self.shared.links.add(endpoint.clone(), Direction::Outgoing);
-        let link = self.link(entry.id(), &cancel);
-        let shared = Arc::clone(&self.shared);
-        let connector = Connector { shared, transport, endpoint, mode, entry, cancel };
+        let (connector, link) = self.outgoing(transport, endpoint, mode);
         self.shared.tasks.spawn(connector.run(first));
         Ok(link)
     }
@@ -165,13 +160,8 @@ impl Node {
         let listener = transport.listen(endpoint).await?;
         self.keep_up();
         let reached = listener.endpoint().clone();
-        let acceptor = Acceptor {
-            shared: Arc::clone(&self.shared),
-            transport,
-            allowed: allowed.to_vec(),
-            cancel: self.shared.cancel.child_token(),
-            sessions: TaskTracker::new(),
-        };
+        let (shared, cancel) = (Arc::clone(&self.shared), self.shared.cancel.child_token());
+        let acceptor = Acceptor::new(shared, transport, allowed, cancel);
         self.shared.tasks.spawn(acceptor.run(listener));
         Ok(reached)
     }
@@ -197,19 +187,9 @@ impl Node {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
         };
-        self.keep_up();
-        let cancel = self.shared.cancel.child_token();
-        let entry = self.shared.links.add(endpoint.clone(), Direction::Outgoing);
-        let link = self.link(entry.id(), &cancel);
-        let acceptor = Acceptor {
-            shared: Arc::clone(&self.shared),
-            transport: Arc::clone(&transport),
-            allowed: vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly],
-            cancel: cancel.clone(),
-            sessions: TaskTracker::new(),
-        };
-        let shared = Arc::clone(&self.shared);
-        let connector = Connector { shared, transport, endpoint, mode, entry, cancel };
+        let (connector, link) = self.outgoing(transport, endpoint, mode);
+        let (shared, transport) = (Arc::clone(&self.shared), Arc::clone(&connector.transport));
+        let acceptor = Acceptor::new(shared, transport, &Mode::ALL, connector.cancel.clone());
         self.shared.tasks.spawn(Member { connector, acceptor }.run(first));
         Ok(link)
     }
@@ -271,8 +251,18 @@ impl Node {
         Ok(())
     }
 
-    fn link(&self, id: LinkId, cancel: &CancellationToken) -> Link {
-        Link { id, statuses: self.links(), cancel: cancel.clone() }
+    /// A link of this node's that is about to be made.
+    fn outgoing(
+        &self,
+        transport: Arc<dyn Transport>,
+        endpoint: Endpoint,
+        mode: Mode,
+    ) -> (Connector, Link) {
+        self.keep_up();
+        let (shared, cancel) = (Arc::clone(&self.shared), self.shared.cancel.child_token());
+        let entry = shared.links.add(endpoint.clone(), Direction::Outgoing);
+        let link = Link { id: entry.id(), statuses: self.links(), cancel: cancel.clone() };
+        (Connector { shared, transport, endpoint, mode, entry, cancel }, link)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) const SOME_NULL: u8 = 0x80;
 const RECORD: (&str, usize) = (what::RECORD_BYTES, RECORD_BYTES_MAX);
 
 /// How many texts decide whether a column gets a dictionary.
-pub(super) const SAMPLE: usize = 16;
+const SAMPLE: usize = 16;
 
 /// What a batch's columns are read into where they can't be used in place.
 #[derive(Debug, Default)]

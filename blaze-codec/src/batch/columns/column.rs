@@ -2,8 +2,8 @@
 
 use super::bits::pack;
 use super::cells::{
-    ANY, BOOLS, BYTES, DECIMALS, DICTIONARY, FLOATS, INTS, NULLS, SAMPLE, SOME_NULL, TEXTS,
-    TIMESTAMPS, UUIDS, pays,
+    ANY, BOOLS, BYTES, DECIMALS, DICTIONARY, FLOATS, INTS, NULLS, SOME_NULL, TEXTS, TIMESTAMPS,
+    UUIDS, pays,
 };
 use super::floats::decimals;
 use super::ints;
@@ -58,6 +58,7 @@ impl Gathered {
     /// Appends the texts, then the columns, and is empty again.
     pub(super) fn append_to(&mut self, out: &mut Vec<u8>) {
         encode_varint(self.heap.len() as u64, out);
+        out.reserve(self.heap.len() + self.columns.len());
         for bytes in [&mut self.heap, &mut self.columns] {
             out.extend_from_slice(bytes);
             bytes.clear();
@@ -138,7 +139,7 @@ impl Gathered {
             }
             Value::Text(_) => {
                 part.gather(texts, text_of)?;
-                if pays(texts.iter().copied().take(SAMPLE)) {
+                if pays(texts.iter().copied()) {
                     part.head(DICTIONARY, columns);
                     numbering.fill(texts);
                     let (numbers, count) = (numbering.numbers(), numbering.count());

@@ -132,8 +132,7 @@ Examples:
 impl Args {
     pub(crate) async fn run(self) -> Result<()> {
         let Self { database, listen, connect, join, allow, node } = self;
-        let all = vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
-        let allow = if allow.is_empty() { all } else { allow };
+        let allow = if allow.is_empty() { Mode::ALL.to_vec() } else { allow };
         let default_listen = listen.is_empty() && connect.is_empty() && join.is_empty();
         let plan = Plan { listen, default_listen, allow, connect, join, ..node.plan() };
         replicate(&database, plan).await
