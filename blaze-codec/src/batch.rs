@@ -77,26 +77,28 @@ pub fn decode_defined(
     bytes: &[u8],
     definitions: &Definitions,
 ) -> Result<Vec<Operation>, DecodeError> {
-    read(Reader::new(bytes), definitions)
+    Ok(read(Reader::new(bytes), definitions)?.0)
 }
 
-/// Decodes a batch that fills the rest of what is read.
+/// Decodes a batch that fills the rest of what is read, and tells how many values it has.
 pub(crate) fn read(
     reader: Reader<'_>,
     definitions: &Definitions,
-) -> Result<Vec<Operation>, DecodeError> {
+) -> Result<(Vec<Operation>, usize), DecodeError> {
     let (common, reader) = match Layout::read(reader, definitions)? {
         Layout::Columns(tables, reader, start) => {
-            return Ok(Columns::read(reader, start, tables)?.operations());
+            let columns = Columns::read(reader, start, tables)?;
+            return Ok((columns.operations(), columns.values()));
         }
         Layout::Rows(common, reader) => (common, reader),
     };
     let mut cursor = Cursor::new(&common, reader)?;
     let mut operations = Vec::with_capacity(cursor.capacity::<Operation>());
+    let mut values = 0;
     while let Some(head) = cursor.next()? {
-        operations.push(head.decode()?);
+        operations.push(head.decode(&mut values)?);
     }
-    Ok(operations)
+    Ok((operations, values))
 }
 
 /// A batch in one of its layouts: what its operations have in common, and what is behind

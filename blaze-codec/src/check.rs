@@ -77,6 +77,26 @@ impl Operation {
             Change::Delete => Ok(()),
         }
     }
+
+    /// How many values it has: fields, removed ones too, and what lies within arrays and
+    /// maps. [`BATCH_VALUES_MAX`](crate::limits::BATCH_VALUES_MAX) is about these.
+    pub fn value_count(&self) -> usize {
+        match &self.change {
+            Change::Insert(record) => record.values().iter().map(value_count).sum(),
+            Change::Update(fields) => {
+                fields.iter().map(|(_, value)| value.as_ref().map_or(1, value_count)).sum()
+            }
+            Change::Delete => 0,
+        }
+    }
+}
+
+fn value_count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(values) => values.iter().map(value_count).sum(),
+        Value::Map(fields) => fields.values().iter().map(value_count).sum(),
+        _ => 0,
+    }
 }
 
 fn check_update(fields: &[(Name, Option<Value>)]) -> Result<(), ValueError> {

@@ -18,6 +18,17 @@ pub const FIELDS_MAX: usize = 64 * 1024;
 /// A null takes 1 byte encoded and 32 decoded: this bounds what a record of
 /// [`RECORD_BYTES_MAX`] can take in memory.
 pub const VALUES_MAX: usize = 1024 * 1024;
+/// How many operations a batch may have.
+///
+/// A transaction of [`TRANSACTION_BYTES_MAX`] has fewer: none takes less than 100 bytes
+/// there. By columns, a delete takes 1 byte encoded and 160 decoded.
+pub const BATCH_OPERATIONS_MAX: usize = 2 * 1024 * 1024;
+/// How many values the operations of a batch may have together: their fields, removed ones
+/// too, and what lies within arrays and maps.
+///
+/// A transaction of [`TRANSACTION_BYTES_MAX`] has fewer: none takes less than 11 bytes there.
+/// By columns, four nulls take 1 byte encoded, and 160 decoded or more.
+pub const BATCH_VALUES_MAX: usize = 8 * 1024 * 1024;
 /// The largest record or update, in bytes of its encoded values: 16 MiB.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The largest body of a control message, in bytes: 4 KiB.
@@ -39,6 +50,8 @@ pub(crate) mod what {
     pub(crate) const DEPTH: &str = "nesting depth";
     pub(crate) const FIELDS: &str = "number of fields";
     pub(crate) const VALUES: &str = "number of values in a record";
+    pub(crate) const BATCH_OPERATIONS: &str = "number of operations in a batch";
+    pub(crate) const BATCH_VALUES: &str = "number of values in a batch";
     pub(crate) const RECORD_BYTES: &str = "encoded record bytes";
     pub(crate) const KEY_BYTES: &str = "key bytes";
     pub(crate) const CONTROL_BYTES: &str = "control message bytes";

@@ -3,7 +3,9 @@
 
 mod common;
 
-use blaze_codec::limits::{DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX};
+use blaze_codec::limits::{
+    BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX,
+};
 use blaze_codec::view::{BatchRef, ChangeRef};
 use blaze_codec::{
     Change, DecodeError, Name, Operation, Record, RecordKey, Text, Timestamp, Uuid, Value,
@@ -247,4 +249,56 @@ fn the_widest_map_and_record_come_back() {
             }
         }
     }
+}
+
+/// The limit that a batch breaks, if it does, by both ways to read it.
+fn limit_of(operations: &[Operation]) -> Option<(&'static str, u64, u64)> {
+    let mut bytes = Vec::new();
+    batch::encode(operations, &mut bytes);
+    let (decoded, viewed) = (batch::decode(&bytes), BatchRef::new(&bytes));
+    assert_eq!(decoded.as_ref().err(), viewed.as_ref().err());
+    match decoded {
+        // Not by `assert_eq`, which would print all of them.
+        Ok(decoded) => assert!(decoded == operations),
+        Err(DecodeError::Limit { what, found, max }) => return Some((what, found, max)),
+        Err(error) => panic!("{error}"),
+    }
+    None
+}
+
+#[test]
+fn values_of_a_batch_are_limited_whatever_they_take() {
+    const FIELDS: usize = 1_024;
+    let names = (0..FIELDS).map(|number| Name::new(&format!("{number:04}")).unwrap());
+    let nulls = operation(names.map(|name| (name, Value::Null)).collect());
+    let mut columns = vec![nulls; BATCH_VALUES_MAX / FIELDS];
+    assert_eq!(limit_of(&columns), None);
+    columns.push(operation(vec![]));
+    columns.push(operation(vec![(Name::new("f").unwrap(), Value::Null)]));
+    let (found, max) = (BATCH_VALUES_MAX as u64 + 1, BATCH_VALUES_MAX as u64);
+    assert_eq!(limit_of(&columns), Some(("number of values in a batch", found, max)));
+
+    // What lies within arrays counts, too: in rows, and in columns.
+    let field = |name: &str| {
+        let nulls = vec![Value::Null; VALUES_MAX - 1];
+        operation(vec![(Name::new(name).unwrap(), Value::Array(nulls))])
+    };
+    let rows: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "h"].map(field).to_vec();
+    for whole in [rows, vec![field("a"); 8]] {
+        assert_eq!(whole.iter().map(Operation::value_count).sum::<usize>(), BATCH_VALUES_MAX);
+        assert_eq!(limit_of(&whole), None);
+        let more =
+            [&whole[..], &[operation(vec![(Name::new("f").unwrap(), Value::Null)])]].concat();
+        assert_eq!(limit_of(&more), Some(("number of values in a batch", found, max)));
+    }
+}
+
+#[test]
+fn operations_of_a_batch_are_limited() {
+    let delete = Operation { change: Change::Delete, ..operation(vec![]) };
+    let mut all = vec![delete.clone(); BATCH_OPERATIONS_MAX];
+    assert_eq!(limit_of(&all), None);
+    all.push(delete);
+    let (found, max) = (BATCH_OPERATIONS_MAX as u64 + 1, BATCH_OPERATIONS_MAX as u64);
+    assert_eq!(limit_of(&all), Some(("number of operations in a batch", found, max)));
 }

@@ -18,7 +18,7 @@ pub(super) use write::{Scratch, write};
 use self::cells::{Column, Lists};
 use super::shape::{ChangeKind, Shape, Tables};
 use crate::binary::read_value_to;
-use crate::limits::{RECORD_BYTES_MAX, VALUES_MAX};
+use crate::limits::{self, BATCH_VALUES_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::Reader;
 use crate::view::{CHECKED, ValueRef};
 use crate::{Change, DecodeError, Name, Operation, Record, Text, Value, ValueError};
@@ -82,7 +82,13 @@ impl<'a> Columns<'a> {
         reader.finish()?;
         let batch = Self { heads, shapes, fields };
         batch.check_records()?;
+        limits::check(what::BATCH_VALUES, batch.values(), BATCH_VALUES_MAX)?;
         Ok(batch)
+    }
+
+    /// How many values the operations have, those within arrays and maps included.
+    pub(super) const fn values(&self) -> usize {
+        self.heads.values + self.heads.lists.nested
     }
 
     /// Checks the limits of records, one by one only where one could break them.

@@ -5,7 +5,9 @@ use super::columns::are_columns;
 use super::shape::{ChangeKind, FirstUses, KeyKind, Shape};
 use super::stamp::Stamp;
 use crate::binary::{REMOVED, read_value_to};
-use crate::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX, what};
+use crate::limits::{
+    self, BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX, KEY_BYTES_MAX, RECORD_BYTES_MAX, what,
+};
 use crate::reader::{Reader, capacity};
 use crate::view::{KeyRef, ValueRef};
 use crate::{Change, DecodeError, Operation, Record, Uuid};
@@ -44,6 +46,7 @@ impl<'c, 'a> Cursor<'c, 'a> {
     pub(crate) fn new(common: &'c Common<'a>, mut reader: Reader<'a>) -> Result<Self, DecodeError> {
         let at = reader.at();
         let left = reader.count(OPERATION_BYTES_MIN)?;
+        limits::check(what::BATCH_OPERATIONS, left, BATCH_OPERATIONS_MAX)?;
         let (shapes, nodes) = match common {
             Common::Told(tables) => (tables.shapes.len(), tables.nodes.len()),
             Common::Defined(_) => (0, 0),
@@ -123,9 +126,9 @@ impl<'c, 'a> Cursor<'c, 'a> {
 }
 
 impl<'a> Head<'_, 'a> {
-    /// Reads the values into an operation.
-    pub(crate) fn decode(&self) -> Result<Operation, DecodeError> {
-        let mut values = self.values;
+    /// Reads the values into an operation, and adds how many they are.
+    pub(crate) fn decode(&self, all: &mut usize) -> Result<Operation, DecodeError> {
+        let (mut values, mut removed) = (self.values, 0);
         let names = &self.shape.names;
         let count = values.proven(names.len(), 1)?;
         let change = match self.shape.change {
@@ -141,6 +144,7 @@ impl<'a> Head<'_, 'a> {
                 for name in names.iter() {
                     if values.skip_byte(REMOVED) {
                         fields.push((name.clone(), None));
+                        removed += 1;
                         continue;
                     }
                     let put = |value| fields.push((name.clone(), Some(value)));
@@ -151,23 +155,37 @@ impl<'a> Head<'_, 'a> {
             ChangeKind::Delete => Change::Delete,
         };
         values.finish()?;
+        add_values(all, values.values + removed)?;
         let Stamp { version, base } = self.stamp;
         let collection = self.shape.collection.clone();
         Ok(Operation { collection, key: self.key.to_key(), version, base, change })
     }
 
     /// Adds the values in place, none for a removed field.
-    pub(crate) fn views(&self, views: &mut Vec<Option<ValueRef<'a>>>) -> Result<(), DecodeError> {
-        let mut values = self.values;
+    /// Their number goes to `all`, with those within arrays and maps.
+    pub(crate) fn views(
+        &self,
+        views: &mut Vec<Option<ValueRef<'a>>>,
+        all: &mut usize,
+    ) -> Result<(), DecodeError> {
+        let (mut values, mut gone) = (self.values, 0);
         let updates = self.shape.change == ChangeKind::Update;
         let count = values.proven(self.shape.names.len(), 1)?;
         views.reserve(count);
         for _ in 0..count {
             let removed = updates && values.skip_byte(REMOVED);
+            gone += usize::from(removed);
             views.push(if removed { None } else { Some(ValueRef::check(&mut values)?) });
         }
-        values.finish()
+        values.finish()?;
+        add_values(all, values.values + gone)
     }
+}
+
+/// Adds the values of an operation to those of its batch.
+fn add_values(all: &mut usize, values: usize) -> Result<(), DecodeError> {
+    *all += values;
+    limits::check(what::BATCH_VALUES, *all, BATCH_VALUES_MAX)
 }
 
 fn read_key<'a>(reader: &mut Reader<'a>, kind: KeyKind) -> Result<KeyRef<'a>, DecodeError> {

@@ -40,6 +40,9 @@ pub struct Changes {
     pub range: Range,
     /// What changed, to be merged in one commit.
     pub operations: Vec<Operation>,
+    /// How many values that has: fields, removed ones too, and what lies within arrays and
+    /// maps.
+    pub values: usize,
 }
 
 /// What changes are of their sender's feed.
@@ -164,7 +167,8 @@ impl Changes {
     pub fn decode_defined(payload: &[u8], definitions: &Definitions) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let range = Range::decode(&mut reader)?;
-        Ok(Self { range, operations: batch::read(reader, definitions)? })
+        let (operations, values) = batch::read(reader, definitions)?;
+        Ok(Self { range, operations, values })
     }
 }
 

@@ -145,7 +145,7 @@ fn small_changes_are_one_frame() {
     let [body] = &bodies[..] else { panic!("{} frames", bodies.len()) };
     let Ok(Message::Changes(frame)) = Message::decode(body.clone()) else { panic!("no changes") };
     assert!(!frame.more);
-    let changes = Changes { range: Range::new(Seq(4), Seq(6)), operations };
+    let changes = changes(Range::new(Seq(4), Seq(6)), operations);
     assert_eq!(Changes::decode(&frame.payload), Ok(changes));
 }
 
@@ -164,7 +164,7 @@ fn large_changes_are_cut_and_put_together() {
         assert!(Changes::decode(&payload).is_err(), "complete before the last frame");
         payload.extend_from_slice(&frame.payload);
     }
-    let changes = Changes { range: Range::new(Seq(4), Seq(5)), operations };
+    let changes = changes(Range::new(Seq(4), Seq(5)), operations);
     assert_eq!(Changes::decode(&payload), Ok(changes));
 }
 
@@ -189,9 +189,14 @@ fn a_piece_of_a_roll_is_one_frame_or_none() {
         .collect();
     let body = encode_roll(Seq(4), Seq(6), &named).unwrap();
     let Ok(Message::Roll(payload)) = Message::decode(body) else { panic!("no roll") };
-    let roll = Changes { range: Range::new(Seq(4), Seq(6)), operations: named };
+    let roll = changes(Range::new(Seq(4), Seq(6)), named);
     assert_eq!(Changes::decode(&payload), Ok(roll));
     assert_eq!(encode_roll(Seq(4), Seq(6), &operations(50, 64 * 1024)), None);
+}
+
+fn changes(range: Range, operations: Vec<Operation>) -> Changes {
+    let values = operations.iter().map(Operation::value_count).sum();
+    Changes { range, operations, values }
 }
 
 /// A payload of nothing, with this range.
@@ -213,7 +218,7 @@ fn what_is_known_of_a_range_comes_back() {
     ];
     for range in ranges {
         let payload = payload(&range);
-        assert_eq!(Changes::decode(&payload), Ok(Changes { range, operations: vec![] }));
+        assert_eq!(Changes::decode(&payload), Ok(changes(range, vec![])));
         for end in 0..payload.len() {
             assert!(Changes::decode(&payload[..end]).is_err(), "cut to {end} bytes");
         }

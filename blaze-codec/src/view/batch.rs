@@ -111,11 +111,11 @@ impl<'a> Rows<'a> {
     fn read(common: Common<'a>, reader: Reader<'a>) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(&common, reader)?;
         let mut operations = Vec::with_capacity(cursor.capacity::<Row<'_>>());
-        let mut all = Vec::new();
+        let (mut all, mut values) = (Vec::new(), 0);
         while let Some(head) = cursor.next()? {
             let Head { number, key, stamp, .. } = head;
             operations.push(Row { head: RowHead { shape: number, key, stamp }, values: all.len() });
-            head.views(&mut all)?;
+            head.views(&mut all, &mut values)?;
         }
         Ok(Self { common, operations, values: all })
     }

@@ -167,7 +167,7 @@ fn place(place: Checkpoint) -> Json {
 }
 
 fn changes(kind: &str, payload: &[u8], known: &Definitions) -> Result<Json, DecodeError> {
-    let Changes { range, operations } = Changes::decode_defined(payload, known)?;
+    let Changes { range, operations, .. } = Changes::decode_defined(payload, known)?;
     Ok(json!({
         "kind": kind,
         "after": range.after.0,

@@ -8,12 +8,17 @@ use blaze_sync_protocol::Side;
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::{drive, report};
 use crate::node::Shared;
-use crate::status::Direction;
+use crate::status::{Direction, Links};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// How many clients that weren't let in are told of in a second, at most.
+const TOLD_MAX: usize = 8;
 
 /// How long accepting pauses after a shortage, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -63,6 +68,7 @@ impl Acceptor {
     /// Accepts until it is cancelled or the listener fails for good, and ends the listener.
     pub(crate) async fn accept(&self, mut listener: Box<dyn Listener>) {
         let endpoint = listener.endpoint().clone();
+        let mut refusals = Refusals::new(&self.shared.links, &endpoint);
         loop {
             // Peers beyond the limit wait in the listener's queue.
             let accepted = async {
@@ -73,15 +79,22 @@ impl Acceptor {
                 () = self.cancel.cancelled() => break,
                 accepted = accepted => accepted,
             };
-            match accepted {
-                (Ok(place), Ok(connection)) => self.spawn(connection, endpoint.clone(), place),
-                // A shortage, which may pass.
-                (_, Err(error @ TransportError::Io { .. })) if error.is_retryable() => {
-                    tokio::time::sleep(PAUSE).await;
+            let error = match accepted {
+                (Ok(place), Ok(connection)) => {
+                    self.spawn(connection, endpoint.clone(), place);
+                    continue;
                 }
+                (_, Err(error)) => error,
+                // Nobody closes the places.
+                (Err(_), _) => break,
+            };
+            refusals.tell(&error);
+            match error {
+                error if !error.is_retryable() => break,
+                // A shortage, which may pass.
+                TransportError::Io { .. } => tokio::time::sleep(PAUSE).await,
                 // One peer's fault, for which no other is to wait.
-                (_, Err(error)) if error.is_retryable() => consume_budget().await,
-                _ => break,
+                _ => consume_budget().await,
             }
         }
         // Whatever could not be removed is reported to whoever listens next.
@@ -111,10 +124,39 @@ impl Acceptor {
                 () = self.cancel.cancelled() => return None,
                 () = tokio::time::sleep(wait) => {}
             }
-            if let Ok(listener) = self.transport.listen(endpoint).await {
-                return Some(listener);
+            match self.transport.listen(endpoint).await {
+                Ok(listener) => return Some(listener),
+                Err(error) => self.shared.links.refused(endpoint.clone(), report(&error)),
             }
         }
         None
+    }
+}
+
+/// Tells whom a listener didn't let in, and what keeps it from accepting: some of it, for
+/// strangers can connect as often as they like.
+struct Refusals<'a> {
+    links: &'a Links,
+    endpoint: &'a Endpoint,
+    /// When the second began in which so many were told.
+    since: Instant,
+    told: usize,
+    last: String,
+}
+
+impl<'a> Refusals<'a> {
+    fn new(links: &'a Links, endpoint: &'a Endpoint) -> Self {
+        Self { links, endpoint, since: Instant::now(), told: 0, last: String::new() }
+    }
+
+    fn tell(&mut self, error: &TransportError) {
+        if self.since.elapsed() >= SECOND {
+            *self = Self::new(self.links, self.endpoint);
+        }
+        let reason = report(error);
+        if self.told < TOLD_MAX && self.last != reason {
+            self.links.refused(self.endpoint.clone(), reason.clone());
+            (self.told, self.last) = (self.told + 1, reason);
+        }
     }
 }

@@ -199,8 +199,9 @@ impl Node {
         self.shared.links.watch()
     }
 
-    /// The links that end, each with its last status and why. A link that this
-    /// node makes ends only when it is closed.
+    /// The links that end, each with its last status and why, and the clients that a listener
+    /// of this node didn't let in, or why it can't accept. A link that this node makes ends
+    /// only when it is closed. A subscriber that falls behind misses some.
     pub fn ended(&self) -> broadcast::Receiver<LinkStatus> {
         self.shared.links.ended()
     }

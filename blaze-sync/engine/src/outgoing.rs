@@ -1,5 +1,6 @@
 //! The local feed, encoded for a session: from the ring, or from the database.
 
+use blaze_codec::limits::{BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX};
 use blaze_codec::message::{Body, Encoded, Range, TRANSACTION_BYTES_MAX, encode_roll};
 use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
@@ -99,7 +100,9 @@ fn encode(
 ) {
     let frames = range.encode(operations);
     let bytes: usize = frames.iter().map(bytes::Bytes::len).sum();
-    if bytes <= bytes_max || operations.len() < 2 {
+    // One frame has room for fewer than the limits.
+    let fits = bytes <= bytes_max && (frames.len() == 1 || fit_a_batch(operations));
+    if fits || operations.len() < 2 {
         let Range { after, through, .. } = *range;
         let frames = frames.into_iter().map(Body::from).collect();
         let encoded = Encoded { frames, ..Encoded::default() };
@@ -110,6 +113,12 @@ fn encode(
     let part = Range { through: range.after, ..range.clone() };
     encode(&part, first, bytes_max, items);
     encode(range, rest, bytes_max, items);
+}
+
+/// Whether a peer decodes so many, and so many values.
+fn fit_a_batch(operations: &[Operation]) -> bool {
+    operations.len() <= BATCH_OPERATIONS_MAX
+        && operations.iter().map(Operation::value_count).sum::<usize>() <= BATCH_VALUES_MAX
 }
 
 #[cfg(test)]
@@ -134,6 +143,24 @@ mod tests {
         let (last, before) = items.split_last().unwrap();
         assert_eq!((last.after, last.through), (Seq(3), Seq(9)));
         assert!(before.iter().all(|item| (item.after, item.through) == (Seq(3), Seq(3))));
+    }
+
+    #[test]
+    fn a_piece_of_more_values_than_a_batch_has_room_for_is_halved() {
+        let many = vec![blaze_codec::Value::from(1 << 20); BATCH_VALUES_MAX / 12];
+        let operation = |key| Operation {
+            collection: "notes".parse().unwrap(),
+            key: RecordKey::Int(key),
+            version: Version::ZERO,
+            base: Version::ZERO,
+            change: Change::Insert(record! { "many" => many.clone() }),
+        };
+        for (count, pieces) in [(11, 1), (12, 2)] {
+            let operations: Vec<_> = (0..count).map(operation).collect();
+            let mut items = Vec::new();
+            encode(&Range::new(Seq(3), Seq(9)), &operations, TRANSACTION_BYTES_MAX, &mut items);
+            assert_eq!(items.len(), pieces, "{count} records");
+        }
     }
 
     #[test]

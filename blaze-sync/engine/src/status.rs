@@ -159,21 +159,34 @@ impl Links {
         settled.into_iter().collect()
     }
 
-    /// Adds a link that is being connected.
-    pub(crate) fn add(self: &Arc<Self>, endpoint: Endpoint, direction: Direction) -> LinkEntry {
-        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
-        let status = LinkStatus {
-            id,
+    /// Tells of a client that never became a link, or of what keeps a listener from accepting.
+    pub(crate) fn refused(&self, endpoint: Endpoint, reason: String) {
+        let state = LinkState::Closed { reason: reason.into() };
+        let status = self.status(endpoint, Direction::Incoming, state);
+        // Nobody may be listening.
+        let _ = self.ended.send(status);
+    }
+
+    /// A link of which nothing is known.
+    fn status(&self, endpoint: Endpoint, direction: Direction, state: LinkState) -> LinkStatus {
+        LinkStatus {
+            id: LinkId(self.next.fetch_add(1, Ordering::Relaxed)),
             endpoint,
             direction,
-            state: LinkState::Connecting,
+            state,
             peer: None,
             acked: None,
             received: None,
             settled: None,
             went_back: None,
             missed_tombstones: false,
-        };
+        }
+    }
+
+    /// Adds a link that is being connected.
+    pub(crate) fn add(self: &Arc<Self>, endpoint: Endpoint, direction: Direction) -> LinkEntry {
+        let status = self.status(endpoint, direction, LinkState::Connecting);
+        let id = status.id;
         self.statuses.send_modify(|statuses| {
             statuses.insert(id, status);
         });

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use blaze_codec::message::{CompressionSet, Hello, Message, Resume, Start};
 use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
 use blaze_db_adapter_memory::MemoryOptions;
-use blaze_sync_engine::CREDIT_BYTES_MAX;
+use blaze_sync_engine::{CREDIT_BYTES_MAX, LinkState};
 use blaze_transport::{
-    Connection, Endpoint, FrameReceiver, FrameSender, Listener, Transport, TransportError,
+    Connection, Endpoint, FrameReceiver, FrameSender, Listener, PeerInfo, Transport, TransportError,
 };
 use blaze_transport_memory::MemoryTransport;
 use bytes::Bytes;
@@ -221,4 +221,72 @@ async fn a_connection_that_breaks_again_and_again_loses_nothing() {
     reach(&b, 80).await;
     assert!(transport.attempts.load(Ordering::Relaxed) > 1, "no connection was cut");
     assert_eq!(records(&a).await, records(&b).await);
+}
+
+/// Lets one client in after it has refused a number of them.
+#[derive(Debug, Clone)]
+struct Picky {
+    inner: MemoryTransport,
+    strangers: u32,
+}
+
+#[derive(Debug)]
+struct PickyListener {
+    inner: Box<dyn Listener>,
+    strangers: u32,
+}
+
+#[async_trait]
+impl Transport for Picky {
+    fn scheme(&self) -> &'static str {
+        self.inner.scheme()
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+        self.inner.connect(endpoint).await
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        let inner = self.inner.listen(endpoint).await?;
+        Ok(Box::new(PickyListener { inner, strangers: self.strangers }))
+    }
+}
+
+#[async_trait]
+impl Listener for PickyListener {
+    async fn accept(&mut self) -> Result<Connection, TransportError> {
+        let Some(left) = self.strangers.checked_sub(1) else { return self.inner.accept().await };
+        self.strangers = left;
+        Err(TransportError::ClientRefused {
+            endpoint: self.inner.endpoint().clone(),
+            client: Box::new(PeerInfo::new(format!("stranger {left}"))),
+            allowed: "nobody".to_owned(),
+        })
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        self.inner.endpoint()
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), TransportError> {
+        self.inner.close().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_let_in_is_told_of_but_not_without_end() {
+    let inner = MemoryTransport::new();
+    let (a, b) = (node("a"), node("b"));
+    let mut ended = a.ended();
+    let picky = Picky { inner: inner.clone(), strangers: 100 };
+    a.listen(Arc::new(picky), &endpoint("a"), &MODES).await.unwrap();
+    let mut link = connect(&b, inner, "a", Mode::Bidirectional).await;
+    live(&mut link).await;
+    let told = std::iter::from_fn(|| ended.try_recv().ok()).map(|status| match status.state {
+        LinkState::Closed { reason } => reason.to_string(),
+        state => panic!("{state:?}"),
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 8, "of a hundred within a second: {told:?}");
+    assert!(told[0].contains("stranger 99, allowed is nobody"), "{}", told[0]);
 }

@@ -4,31 +4,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use blaze_codec::batch::Definitions;
-use blaze_codec::message::{
-    Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, Start, TRANSACTION_BYTES_MAX,
-};
+use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, Start};
 use blaze_codec::{Change, Checkpoint, History, HlcClock, NodeId, Operation, Seq};
+use bytes::Bytes;
 
+use self::group::{Group, LOAD_MAX, STAGED_BYTES_MAX, load_of};
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
 use crate::roots::Roots;
 use crate::{Batch, SessionError};
 
-/// The most bytes of pieces that are put together: a transaction that a peer
-/// forwards may take more bytes than where it was written.
-const STAGED_BYTES_MAX: usize = 2 * TRANSACTION_BYTES_MAX;
+mod group;
 
-/// Operations of several transactions that are merged in one commit at most.
-/// So few that what follows arrives, and is granted again, while they are merged.
-const GROUP_OPERATIONS_MAX: usize = 8 * 1024;
-
-/// The most bytes of changes, as encoded, that are kept back because something is left out
-/// of them. What takes more is merged in several steps, between which a reader sees half
-/// transactions.
-const CATCH_UP_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// The most operations of them: what a database takes in one transaction.
-const CATCH_UP_OPERATIONS_MAX: usize = 1024 * 1024;
+const AFTER_ROLL: &str = "changes come after a start, and after the roll that it asks for";
 
 /// What this side receives of the peer's feed.
 #[derive(Debug)]
@@ -57,48 +45,31 @@ pub(crate) struct Inbound {
     roll: Option<(Seq, Seq)>,
     /// Pieces of the roll that aren't merged yet.
     rolling: usize,
+    /// What isn't decoded, as enough of what is waits to be merged. A few bytes can stand for
+    /// many values.
+    arrived: VecDeque<Arrived>,
     pending: VecDeque<Group>,
     merging: Option<Group>,
+    /// What these two take in memory; see [`load_of`].
+    load: usize,
     /// What the peer has told of its dictionary.
     definitions: Definitions,
 }
 
-/// Whole transactions, to be merged in one commit.
+/// A payload that is here as a whole and isn't decoded yet.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
-struct Group {
-    through: Seq,
-    /// Whether it ends with a part of what the next seq changed.
-    partial: bool,
-    /// What the frames cost.
+struct Arrived {
+    payload: Bytes,
+    /// What its frame costs; nothing if it came in pieces, which were counted before.
     bytes: u64,
-    /// How large the payloads are.
+    /// How large it is.
     encoded: u64,
-    /// Whether it came in pieces; then it is merged alone.
+    /// Whether it came in pieces.
     large: bool,
-    /// Whether it is a piece of a roll; those are merged by themselves, too.
+    /// Whether it is one of the roll.
     roll: bool,
-    roots: Roots,
-    /// Whether records that changed again later are left out.
-    left_out: bool,
-    operations: Vec<Operation>,
-}
-
-impl Group {
-    /// A piece of a roll, when everything up to a seq has arrived.
-    fn roll(through: Seq) -> Self {
-        Self {
-            through,
-            partial: true,
-            bytes: 0,
-            encoded: 0,
-            large: false,
-            roll: true,
-            roots: Roots::default(),
-            left_out: false,
-            operations: Vec::new(),
-        }
-    }
+    /// When it arrived, on the wall clock.
+    wall_ms: u64,
 }
 
 impl Inbound {
@@ -118,8 +89,10 @@ impl Inbound {
             started: false,
             roll: None,
             rolling: 0,
+            arrived: VecDeque::new(),
             pending: VecDeque::new(),
             merging: None,
+            load: 0,
             definitions: Definitions::default(),
         }
     }
@@ -158,30 +131,14 @@ impl Inbound {
     /// Takes a frame of the roll of `bytes` in all.
     pub(crate) fn roll(
         &mut self,
-        payload: &[u8],
+        payload: Bytes,
         bytes: u64,
         wall_ms: u64,
     ) -> Result<(), SessionError> {
         self.spend(bytes)?;
-        let Changes { range: Range { after, through, .. }, operations } = Changes::decode(payload)?;
-        let rule = "a roll comes where it is asked for, in order and to its end";
-        let (arrived, end) = self.roll.ok_or(SessionError::Violation { rule })?;
-        if after != arrived || through > end || (through == after && operations.is_empty()) {
-            return Err(SessionError::Violation { rule });
-        }
-        check(&operations, wall_ms)?;
-        let names = |operation: &Operation| match &operation.change {
-            Change::Update(fields) => fields.iter().all(|(_, value)| value.is_none()),
-            _ => false,
-        };
-        if !operations.iter().all(names) {
-            return Err(SessionError::Violation { rule: "a roll names records and changes none" });
-        }
-        self.roll = (through < end).then_some((through, end));
-        self.rolling += 1;
-        let through = self.received;
-        self.pending.push_back(Group { bytes, operations, ..Group::roll(through) });
-        Ok(())
+        let (large, roll) = (false, true);
+        self.arrived.push_back(Arrived { payload, bytes, encoded: 0, large, roll, wall_ms });
+        self.decode_arrived().map(drop)
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), SessionError> {
@@ -198,13 +155,12 @@ impl Inbound {
     /// feeds of others.
     pub(crate) fn frame(
         &mut self,
-        frame: &ChangesFrame,
+        frame: ChangesFrame,
         bytes: u64,
         wall_ms: u64,
     ) -> Result<Vec<Checkpoint>, SessionError> {
-        if !self.started || self.roll.is_some() {
-            let rule = "changes come after a start, and after the roll that it asks for";
-            return Err(SessionError::Violation { rule });
+        if !self.started {
+            return Err(SessionError::Violation { rule: AFTER_ROLL });
         }
         self.spend(bytes)?;
         if frame.more && bytes != BODY_BYTES_MAX as u64 {
@@ -212,18 +168,43 @@ impl Inbound {
                 rule: "all pieces but the last fill their frame",
             });
         }
+        let mut arrived = Arrived {
+            payload: frame.payload,
+            bytes,
+            encoded: bytes,
+            large: false,
+            roll: false,
+            wall_ms,
+        };
         if frame.more || !self.staged.is_empty() {
-            self.stage(&frame.payload)?;
+            self.stage(&arrived.payload)?;
             self.staged_cost += bytes;
             if frame.more {
                 return Ok(Vec::new());
             }
             let payload = std::mem::take(&mut self.staged);
-            let changes = Changes::decode_defined(&payload, &self.definitions)?;
-            return self.changes(changes, (0, payload.len() as u64), true, wall_ms);
+            let encoded = payload.len() as u64;
+            arrived =
+                Arrived { payload: payload.into(), bytes: 0, encoded, large: true, ..arrived };
         }
-        let changes = Changes::decode_defined(&frame.payload, &self.definitions)?;
-        self.changes(changes, (bytes, bytes), false, wall_ms)
+        self.arrived.push_back(arrived);
+        self.decode_arrived()
+    }
+
+    /// Decodes what arrived, as long as little of what is decoded waits to be merged;
+    /// returns up to where the peer has the feeds of others.
+    pub(crate) fn decode_arrived(&mut self) -> Result<Vec<Checkpoint>, SessionError> {
+        let mut reached = Vec::new();
+        while (self.load < LOAD_MAX || self.keeps_back())
+            && let Some(arrived) = self.arrived.pop_front()
+        {
+            if arrived.roll {
+                self.roll_piece(&arrived)?;
+            } else {
+                reached.append(&mut self.changes(&arrived)?);
+            }
+        }
+        Ok(reached)
     }
 
     /// Takes definitions of what changes need.
@@ -239,14 +220,46 @@ impl Inbound {
         Ok(())
     }
 
-    fn changes(
-        &mut self,
-        changes: Changes,
-        (mut bytes, encoded): (u64, u64),
-        large: bool,
-        wall_ms: u64,
-    ) -> Result<Vec<Checkpoint>, SessionError> {
-        let Changes { range: Range { after, through, left_out, roots }, operations } = changes;
+    fn roll_piece(&mut self, arrived: &Arrived) -> Result<(), SessionError> {
+        let Changes { range: Range { after, through, .. }, operations, values } =
+            Changes::decode(&arrived.payload)?;
+        let rule = "a roll comes where it is asked for, in order and to its end";
+        let (reached, end) = self.roll.ok_or(SessionError::Violation { rule })?;
+        if after != reached || through > end || (through == after && operations.is_empty()) {
+            return Err(SessionError::Violation { rule });
+        }
+        check(&operations, arrived.wall_ms)?;
+        let names = |operation: &Operation| match &operation.change {
+            Change::Update(fields) => fields.iter().all(|(_, value)| value.is_none()),
+            _ => false,
+        };
+        if !operations.iter().all(names) {
+            return Err(SessionError::Violation { rule: "a roll names records and changes none" });
+        }
+        self.roll = (through < end).then_some((through, end));
+        self.rolling += 1;
+        self.wait_to_merge(Group {
+            through: self.received,
+            partial: true,
+            bytes: arrived.bytes,
+            encoded: arrived.encoded,
+            load: load_of(operations.len(), values),
+            large: false,
+            roll: true,
+            roots: Roots::default(),
+            left_out: false,
+            operations,
+        });
+        Ok(())
+    }
+
+    fn changes(&mut self, arrived: &Arrived) -> Result<Vec<Checkpoint>, SessionError> {
+        if self.roll.is_some() {
+            return Err(SessionError::Violation { rule: AFTER_ROLL });
+        }
+        let Arrived { encoded, large, wall_ms, .. } = *arrived;
+        let Changes { range: Range { after, through, left_out, roots }, operations, values } =
+            Changes::decode_defined(&arrived.payload, &self.definitions)?;
         #[cfg(feature = "canary")]
         let (after, operations) = canaries(after.min(self.received), after, large, operations);
         if after > self.received || through < self.received {
@@ -257,46 +270,41 @@ impl Inbound {
         let was_merged = through <= self.held && !partial;
         let operations = if was_merged { Vec::new() } else { operations };
         self.received = through;
-        let joins = |group: &&mut Group| {
-            let count = group.operations.len() + operations.len();
-            let fits = if group.left_out {
-                group.encoded + encoded <= CATCH_UP_BYTES_MAX && count <= CATCH_UP_OPERATIONS_MAX
-            } else {
-                !large && !group.large && !left_out && count <= GROUP_OPERATIONS_MAX
-            };
-            // A part that is kept back with what is whole doesn't show before the rest.
-            fits && !group.roll && (group.left_out || group.partial || !partial)
-        };
+        let mut bytes = arrived.bytes;
         if left_out {
             // The rest doesn't come without it.
             self.staged_cost += std::mem::take(&mut bytes);
         }
         let place = self.history.place(through);
         let written = if roots.is_empty() { std::slice::from_ref(&place) } else { &roots };
-        let written = written.iter().filter(|_| !operations.is_empty());
-        if let Some(group) = self.pending.back_mut().filter(joins) {
-            written.for_each(|root| group.roots.add(*root));
-            (group.through, group.left_out) = (through, left_out);
-            group.partial &= partial;
-            (group.bytes, group.encoded) = (group.bytes + bytes, group.encoded + encoded);
-            group.large |= large;
-            group.operations.extend(operations);
-        } else {
-            let mut of_group = Roots::default();
-            written.for_each(|root| of_group.add(*root));
-            self.pending.push_back(Group {
-                through,
-                partial,
-                bytes,
-                encoded,
-                large,
-                roll: false,
-                roots: of_group,
-                left_out,
-                operations,
-            });
+        let written = if operations.is_empty() { &[] } else { written };
+        self.wait_to_merge(Group {
+            through,
+            partial,
+            bytes,
+            encoded,
+            load: load_of(operations.len(), values),
+            large,
+            roll: false,
+            roots: Roots::default(),
+            left_out,
+            operations,
+        });
+        if let Some(group) = self.pending.back_mut() {
+            for root in written {
+                group.roots.add(*root);
+            }
         }
         Ok(roots)
+    }
+
+    /// Puts a group behind those that wait to be merged, or with the last of them.
+    fn wait_to_merge(&mut self, group: Group) {
+        self.load += group.load;
+        match self.pending.back_mut().filter(|last| last.has_room_for(&group)) {
+            Some(last) => last.join(group),
+            None => self.pending.push_back(group),
+        }
     }
 
     /// The next batch to merge: everything that arrived while the last one was
@@ -330,15 +338,16 @@ impl Inbound {
         if canary::is(Canary::LeftOutMergedApart) {
             return false;
         }
-        let only = self.pending.front().filter(|_| self.pending.len() == 1);
-        only.is_some_and(|group| group.left_out && group.encoded < CATCH_UP_BYTES_MAX)
+        self.pending.len() == 1 && self.pending.front().is_some_and(Group::waits_for_more)
     }
 
-    /// The batch is merged and durable; returns the place that was reached.
+    /// The batch is merged and durable; returns the place that was reached. Then there is
+    /// room to [decode](Self::decode_arrived) more.
     pub(crate) fn merged_batch(&mut self) -> Option<Seq> {
         let group = self.merging.take()?;
         self.merged = group.through;
         self.spent += group.bytes;
+        self.load -= group.load;
         self.rolling -= usize::from(group.roll);
         Some(self.merged)
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use blaze_codec::message::{CONTROL_BYTES_MAX, CompressionSet, Message, expand};
-use blaze_codec::{Mode, Seq};
+use blaze_codec::{Checkpoint, Mode, Seq};
 use bytes::Bytes;
 
 use crate::inbound::Inbound;
@@ -208,8 +208,11 @@ impl Session {
             }
             Input::Merged { head } => {
                 self.head(head);
-                let merged = self.inbound.as_mut().and_then(Inbound::merged_batch);
+                let Some(inbound) = &mut self.inbound else { return Ok(()) };
+                let merged = inbound.merged_batch();
                 self.outputs.extend(merged.map(|seq| Output::Event(Event::Received(seq))));
+                let roots = inbound.decode_arrived()?;
+                self.learn(&roots);
                 Ok(())
             }
             Input::StorageFailed { reason, retryable } => {
@@ -234,6 +237,13 @@ impl Session {
         self.config.local.head = self.config.local.head.max(head);
         if let Some(outbound) = &mut self.outbound {
             outbound.head(head);
+        }
+    }
+
+    /// The peer has the feeds of others up to these places.
+    fn learn(&mut self, roots: &[Checkpoint]) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.learn(roots);
         }
     }
 
@@ -286,10 +296,8 @@ impl Session {
             (_, Message::Changes(frame)) => {
                 let rule = "changes come only where the mode allows them, once asked for";
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                let roots = inbound.frame(&frame, bytes, now.wall_ms)?;
-                if let Some(outbound) = &mut self.outbound {
-                    outbound.learn(&roots);
-                }
+                let roots = inbound.frame(frame, bytes, now.wall_ms)?;
+                self.learn(&roots);
                 Ok(())
             }
             (_, Message::Start(start)) => {
@@ -300,7 +308,7 @@ impl Session {
             (_, Message::Roll(payload)) => {
                 let rule = "a roll comes only where it is asked for";
                 let inbound = self.inbound.as_mut().ok_or(SessionError::Violation { rule })?;
-                inbound.roll(&payload, bytes, now.wall_ms)
+                inbound.roll(payload, bytes, now.wall_ms)
             }
             (_, Message::Definitions(payload)) => {
                 let rule = "definitions come only with changes";

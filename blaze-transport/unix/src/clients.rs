@@ -1,31 +1,40 @@
-//! Whose clients a listener lets in.
+//! Whose clients a listener lets in, and what their links may carry.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeMap, fmt};
 
-/// The users and groups whose processes may connect.
+use blaze_codec::Mode;
+use blaze_transport::PeerInfo;
+
+/// The users and groups whose processes may connect, with what a link carries at most, seen
+/// from them; nothing was agreed with some.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
-    uids: BTreeSet<u32>,
-    gids: BTreeSet<u32>,
+    uids: BTreeMap<u32, Option<Mode>>,
+    gids: BTreeMap<u32, Option<Mode>>,
 }
 
 impl Clients {
     /// One user and nobody else.
     pub(crate) fn of_user(uid: u32) -> Self {
-        Self { uids: [uid].into(), gids: BTreeSet::new() }
+        Self { uids: [(uid, None)].into(), gids: BTreeMap::new() }
     }
 
-    pub(crate) fn allow_user(&mut self, uid: u32) {
-        self.uids.insert(uid);
+    pub(crate) fn allow_user(&mut self, uid: u32, mode: Option<Mode>) {
+        self.uids.insert(uid, mode);
     }
 
-    pub(crate) fn allow_group(&mut self, gid: u32) {
-        self.gids.insert(gid);
+    pub(crate) fn allow_group(&mut self, gid: u32, mode: Option<Mode>) {
+        self.gids.insert(gid, mode);
     }
 
-    /// Whether a process of this user and effective group is let in.
-    pub(crate) fn admit(&self, uid: u32, gid: u32) -> bool {
-        self.uids.contains(&uid) || self.gids.contains(&gid)
+    /// What is known of a process of this user and effective group, with what a link with it
+    /// may carry, if it is let in. Of a user who is listed, the group doesn't matter.
+    pub(crate) fn admit(&self, uid: u32, gid: u32, info: PeerInfo) -> Result<PeerInfo, PeerInfo> {
+        match self.uids.get(&uid).or_else(|| self.gids.get(&gid)) {
+            None => Err(info),
+            Some(None) => Ok(info),
+            Some(Some(mode)) => Ok(info.with_mode(*mode)),
+        }
     }
 
     /// The mode of the socket's file. Whoever may write to it can connect: its owner alone, or,
@@ -38,29 +47,45 @@ impl Clients {
 
 impl fmt::Display for Clients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uids = self.uids.iter().map(|uid| format!("uid {uid}"));
-        let gids = self.gids.iter().map(|gid| format!("gid {gid}"));
+        let uids = self.uids.keys().map(|uid| format!("uid {uid}"));
+        let gids = self.gids.keys().map(|gid| format!("gid {gid}"));
         f.write_str(&uids.chain(gids).collect::<Vec<_>>().join(" or "))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Clients;
+    use super::*;
+
+    /// The modes that a process of these is allowed; `None` if it isn't let in.
+    fn modes(clients: &Clients, uid: u32, gid: u32) -> Option<Vec<Mode>> {
+        let peer = clients.admit(uid, gid, PeerInfo::new("peer")).ok()?;
+        Some(Mode::ALL.into_iter().filter(|mode| peer.allows(*mode)).collect())
+    }
 
     #[test]
     fn only_listed_users_and_groups_are_let_in() {
         let mut clients = Clients::of_user(1000);
-        assert!(clients.admit(1000, 7));
-        assert!(!clients.admit(0, 0), "not even root, unless it is listed");
-        assert!(!clients.admit(7, 1000), "a group isn't a user");
+        assert_eq!(modes(&clients, 1000, 7).unwrap(), Mode::ALL);
+        assert_eq!(modes(&clients, 0, 0), None, "not even root, unless it is listed");
+        assert_eq!(modes(&clients, 7, 1000), None, "a group isn't a user");
         assert_eq!((clients.socket_mode(), clients.to_string().as_str()), (0o600, "uid 1000"));
 
-        clients.allow_group(50);
-        clients.allow_user(1001);
-        assert!(clients.admit(1001, 7) && clients.admit(7, 50));
-        assert!(!clients.admit(50, 7));
+        clients.allow_group(50, None);
+        clients.allow_user(1001, None);
+        assert!(modes(&clients, 1001, 7).is_some() && modes(&clients, 7, 50).is_some());
+        assert_eq!(modes(&clients, 50, 7), None);
         assert_eq!(clients.socket_mode(), 0o666);
         assert_eq!(clients.to_string(), "uid 1000 or uid 1001 or gid 50");
+    }
+
+    #[test]
+    fn a_user_gets_its_own_mode_whatever_its_group_gets() {
+        let mut clients = Clients::of_user(1000);
+        clients.allow_group(50, Some(Mode::WriteOnly));
+        clients.allow_user(1001, Some(Mode::ReadOnly));
+        assert_eq!(modes(&clients, 1001, 50).unwrap(), [Mode::ReadOnly]);
+        assert_eq!(modes(&clients, 1002, 50).unwrap(), [Mode::WriteOnly]);
+        assert_eq!(modes(&clients, 1000, 50).unwrap(), Mode::ALL);
     }
 }

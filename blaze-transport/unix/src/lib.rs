@@ -48,6 +48,7 @@ mod tests;
 use std::io;
 
 use async_trait::async_trait;
+use blaze_codec::Mode;
 use blaze_transport::{
     Connection, Endpoint, FrameLimits, Listener, PeerInfo, Transport, TransportError, framed,
 };
@@ -150,7 +151,14 @@ impl UnixTransport {
     /// users reach the socket at all is up to the modes of the directories that lead to it,
     /// such as 0711; none of them may be writable by others.
     pub fn with_allowed_user(mut self, uid: u32) -> Self {
-        self.clients.allow_user(uid);
+        self.clients.allow_user(uid, None);
+        self
+    }
+
+    /// The same with what their links carry at most, seen from them: clients of a user with
+    /// [`Mode::ReadOnly`] only receive. It may be given of this process's own user, too.
+    pub fn with_allowed_user_in(mut self, uid: u32, mode: Mode) -> Self {
+        self.clients.allow_user(uid, Some(mode));
         self
     }
 
@@ -158,7 +166,14 @@ impl UnixTransport {
     /// of a user. It counts the group that a process runs as (its effective gid), not those that
     /// its user is in besides. Default: none.
     pub fn with_allowed_group(mut self, gid: u32) -> Self {
-        self.clients.allow_group(gid);
+        self.clients.allow_group(gid, None);
+        self
+    }
+
+    /// The same with what their links carry at most, seen from them. What was said of a user
+    /// goes before what was said of its group.
+    pub fn with_allowed_group_in(mut self, gid: u32, mode: Mode) -> Self {
+        self.clients.allow_group(gid, Some(mode));
         self
     }
 

@@ -105,14 +105,15 @@ impl Listener for UnixSocketListener {
     async fn accept(&mut self) -> Result<Connection, TransportError> {
         let stream = self.next().await?;
         let peer = credentials::of(&stream)?;
-        if !self.transport.clients.admit(peer.uid, peer.gid) {
-            return Err(TransportError::ClientRefused {
+        let clients = &self.transport.clients;
+        match clients.admit(peer.uid, peer.gid, peer.info) {
+            Ok(peer) => Ok(self.transport.connection(stream, peer)),
+            Err(refused) => Err(TransportError::ClientRefused {
                 endpoint: self.endpoint.clone(),
-                client: Box::new(peer.info),
-                allowed: self.transport.clients.to_string(),
-            });
+                client: Box::new(refused),
+                allowed: clients.to_string(),
+            }),
         }
-        Ok(self.transport.connection(stream, peer.info))
     }
 
     fn endpoint(&self) -> &Endpoint {

@@ -43,6 +43,8 @@ pub(super) struct Lists<'a> {
     pub(super) blobs: Vec<&'a [u8]>,
     /// Where the value of a row is that may be null, counted from 1.
     pub(super) places: Vec<u32>,
+    /// How many values lie within arrays and maps.
+    pub(super) nested: usize,
     /// The texts of the columns that are still to be read.
     pub(super) heap: &'a str,
 }
@@ -172,6 +174,7 @@ impl<'a> Column<'a> {
             let value = before.up_to(reader);
             self.bytes_max = self.bytes_max.max(value.len());
             self.values_max = self.values_max.max(reader.values);
+            lists.nested += reader.values.saturating_sub(1);
             lists.blobs.push(value);
         }
         reader.values = 0;

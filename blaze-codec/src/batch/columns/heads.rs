@@ -7,7 +7,7 @@ use super::ints::Ints;
 use super::stamps::{Stamps, width_of_places};
 use super::{are_columns, bytes_min};
 use crate::batch::shape::{FirstUses, KeyKind, Shape, Tables};
-use crate::limits::{KEY_BYTES_MAX, what};
+use crate::limits::{self, BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX, KEY_BYTES_MAX, what};
 use crate::reader::{Reader, utf8};
 use crate::view::KeyRef;
 use crate::{DecodeError, Uuid, Version};
@@ -24,6 +24,8 @@ pub(crate) struct Heads<'a> {
     of: Packed<'a>,
     /// How many operations each shape has.
     pub(super) rows: Vec<u32>,
+    /// How many fields all have.
+    pub(super) values: usize,
     stamps: Stamps<'a>,
     /// Those of each shape.
     keys: Vec<Keys<'a>>,
@@ -76,6 +78,7 @@ impl<'a> Heads<'a> {
             return Err(DecodeError::Limit { what: "number of operations", found: told, max });
         };
         let all = count as usize;
+        limits::check(what::BATCH_OPERATIONS, all, BATCH_OPERATIONS_MAX)?;
         if all == 0 || !are_columns(all, tables.shapes.len()) {
             return Reader::malformed("layout of so few operations", at);
         }
@@ -83,17 +86,19 @@ impl<'a> Heads<'a> {
         let rows = rows_of(&of, count, tables.shapes.len(), at)?;
         let values = rows.iter().zip(&tables.shapes);
         let values = values.map(|(rows, shape)| (*rows as usize).saturating_mul(shape.names.len()));
-        let min = bytes_min(all, values.fold(0, usize::saturating_add));
+        let values = values.fold(0, usize::saturating_add);
+        let min = bytes_min(all, values);
         if min > whole {
             return Err(DecodeError::Truncated { at, needed: min - whole });
         }
+        limits::check(what::BATCH_VALUES, values, BATCH_VALUES_MAX)?;
         let mut lists = Lists::default();
         let stamps = Stamps::read(reader, all, &tables.nodes, &mut lists)?;
         let mut keys = Vec::with_capacity(tables.shapes.len());
         for (shape, rows) in tables.shapes.iter().zip(&rows) {
             keys.push(Keys::read(reader, shape.key, *rows as usize, &mut lists)?);
         }
-        Ok((Self { tables, count, of, rows, stamps, keys, lists }, min))
+        Ok((Self { tables, count, of, rows, values, stamps, keys, lists }, min))
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -80,7 +80,7 @@ pub(super) fn payload(payload: &[u8], known: &mut Known) {
     let definitions = known.definitions();
     let decoded =
         batch::DECODE.hold(payload.len(), || Changes::decode_defined(payload, definitions));
-    let Ok(Changes { range, operations }) = decoded else { return };
+    let Ok(Changes { range, operations, .. }) = decoded else { return };
     assert!(range.after <= range.through, "{range:?}");
     let (head, encoded) = payload.split_at(RANGE_BYTES + ROOT_BYTES * range.roots.len());
     let pieces = range.encode(&[]).into_iter().map(|body| match Message::decode(body) {
