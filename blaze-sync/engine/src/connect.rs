@@ -1,12 +1,12 @@
 //! A link that this node makes, and makes again for as long as it stands.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use blaze_codec::Mode;
 use blaze_codec::message::Reason;
 use blaze_sync_protocol::{SessionError, Side};
 use blaze_transport::{Connection, Endpoint, Transport, TransportError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ pub(crate) struct Connector {
     pub(crate) mode: Mode,
     pub(crate) entry: LinkEntry,
     pub(crate) cancel: CancellationToken,
+    /// Ends a wait.
+    pub(crate) retry: Arc<Notify>,
 }
 
 /// How an attempt ended.
@@ -110,14 +112,19 @@ impl Connector {
 
     /// Waits before the next attempt; false if the link is cancelled meanwhile.
     pub(crate) async fn wait(&self, failure: Failure, failures: u32) -> bool {
-        let wait = self.shared.options.backoff.wait(failures, fastrand::f64());
-        // What somebody has to change first is not changed within milliseconds.
-        let floor = if failure.refused { Duration::from_secs(1) } else { Duration::ZERO };
-        let wait = wait.max(floor);
+        let (backoff, random) = (&self.shared.options.backoff, fastrand::f64());
         let Failure { reason, refused, .. } = failure;
+        let wait = if refused {
+            backoff.wait_refused(failures, random)
+        } else {
+            backoff.wait(failures, random)
+        };
+        // Whoever sees that it waits is heard.
+        let retried = self.retry.notified();
         self.entry.state(LinkState::Waiting { wait, reason: reason.into(), refused });
         tokio::select! {
             () = self.cancel.cancelled() => false,
+            () = retried => true,
             () = tokio::time::sleep(wait) => true,
         }
     }

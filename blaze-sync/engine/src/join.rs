@@ -66,7 +66,7 @@ impl Member {
     }
 
     async fn keep_seat(&self, first: Result<Seat, TransportError>) {
-        let Connector { shared, transport, endpoint, mode, entry, cancel } = &self.connector;
+        let Connector { shared, transport, endpoint, mode, entry, cancel, .. } = &self.connector;
         let (mut failures, mut found) = (0, first);
         loop {
             let failure = match found {

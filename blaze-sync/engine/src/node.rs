@@ -10,7 +10,7 @@ use blaze_codec::{Checkpoint, Mode, NodeId, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
 use blaze_sync_protocol::{Limits, Peer, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -262,8 +262,14 @@ impl Node {
         self.keep_up();
         let (shared, cancel) = (Arc::clone(&self.shared), self.shared.cancel.child_token());
         let entry = shared.links.add(endpoint.clone(), Direction::Outgoing);
-        let link = Link { id: entry.id(), statuses: self.links(), cancel: cancel.clone() };
-        (Connector { shared, transport, endpoint, mode, entry, cancel }, link)
+        let retry = Arc::new(Notify::new());
+        let link = Link {
+            id: entry.id(),
+            statuses: self.links(),
+            cancel: cancel.clone(),
+            retry: Arc::clone(&retry),
+        };
+        (Connector { shared, transport, endpoint, mode, entry, cancel, retry }, link)
     }
 }
 

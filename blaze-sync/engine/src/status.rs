@@ -8,7 +8,7 @@ use std::time::Duration;
 use blaze_codec::{NodeId, Seq};
 use blaze_sync_protocol::{Event, Peer};
 use blaze_transport::Endpoint;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Names a link of a node, for as long as the node lives.
@@ -296,6 +296,7 @@ pub struct Link {
     pub(crate) id: LinkId,
     pub(crate) statuses: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) retry: Arc<Notify>,
 }
 
 impl Link {
@@ -320,6 +321,12 @@ impl Link {
             |statuses: &BTreeMap<LinkId, LinkStatus>| statuses.get(&id).is_none_or(&mut condition);
         let statuses = self.statuses.wait_for(fulfilled).await.ok()?;
         statuses.get(&id).cloned()
+    }
+
+    /// Makes the next attempt at once, if the link waits for it: the network is back, or
+    /// what was refused is allowed now. What the waits have grown to stays.
+    pub fn retry(&self) {
+        self.retry.notify_waiters();
     }
 
     /// Ends it with a goodbye, and waits until it has ended.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use blaze_codec::Mode;
 use blaze_db_adapter_memory::MemoryOptions;
-use blaze_sync_engine::{LinkState, Node, NodeOptions};
+use blaze_sync_engine::{Backoff, LinkState, Node, NodeOptions};
 use blaze_transport_memory::MemoryTransport;
 use common::{
     DEADLINE, MODES, connect, endpoint, listen, live, node, pair, put, reach, with_database,
@@ -53,6 +53,25 @@ async fn a_listener_that_comes_later_and_goes_and_returns_is_found() {
     let again = Node::new(Arc::clone(a.database()), "a", NodeOptions::default());
     listen(&again, &transport, "a").await;
     reach(&again, 2).await;
+}
+
+#[tokio::test]
+async fn a_link_that_waits_for_long_tries_again_when_it_is_asked_to() {
+    let transport = MemoryTransport::new();
+    let a = node("a");
+    let hours = std::time::Duration::from_secs(1_000 * 60 * 60);
+    let backoff = Backoff { first: hours, max: hours, ..Backoff::default() };
+    let options = NodeOptions { backoff, ..NodeOptions::default() };
+    let b = Node::new(Arc::clone(node("b").database()), "b", options);
+    let mut link = connect(&b, transport.clone(), "a", Mode::Bidirectional).await;
+    link.wait_for(|status| matches!(status.state, LinkState::Waiting { .. })).await.unwrap();
+    listen(&a, &transport, "a").await;
+    link.retry();
+    live(&mut link).await;
+    // Whoever doesn't wait isn't disturbed.
+    link.retry();
+    put(&b, 1, 1).await;
+    reach(&a, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,6 +117,7 @@ impl App {
         let backoff = Backoff {
             first: Duration::from_millis(10),
             max: Duration::from_millis(200),
+            refused_max: Duration::from_millis(200),
             ..Backoff::default()
         };
         let mut options = NodeOptions { backoff, ..NodeOptions::default() };
