@@ -168,6 +168,12 @@ pub trait FrameReceiver: Send + fmt::Debug {
     /// Nothing more can be received.
     async fn recv(&mut self) -> Result<Option<Bytes>, TransportError>;
 
+    /// How many bytes have arrived, those of a frame that isn't whole yet included: a large
+    /// one over a slow link is no silence. The default implementation knows of none.
+    fn received_bytes(&self) -> u64 {
+        0
+    }
+
     /// A frame that has already arrived, without waiting and without I/O.
     ///
     /// `None` says only that a frame may have to be waited for with [`recv`](Self::recv). The

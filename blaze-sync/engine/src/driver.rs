@@ -33,6 +33,11 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// largest credit, so that two sides that both only send never wait for each other.
 const UNFLUSHED_BYTES_MAX: u64 = 2 * CREDIT_BYTES_MAX;
 
+/// How often it is looked whether a frame that isn't whole yet goes on.
+const LOOK: Duration = Duration::from_secs(5);
+/// Bytes a second that are no silence: a frame of 1 MiB may take 17 minutes.
+const SLOWEST_BYTES: u64 = 1024;
+
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send>>;
 
 /// Runs a session until it ends, and tells why it did.
@@ -86,6 +91,9 @@ struct Driver<'a> {
     roll: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
+    /// What had been received when that was looked at last.
+    received_bytes: u64,
+    looked: Instant,
 }
 
 impl<'a> Driver<'a> {
@@ -121,6 +129,8 @@ impl<'a> Driver<'a> {
             roll: None,
             merge: None,
             unflushed_bytes: 0,
+            received_bytes: 0,
+            looked: Instant::now(),
         }
     }
 
@@ -233,7 +243,7 @@ impl<'a> Driver<'a> {
                 }
             }
             () = sleep.as_mut() => {
-                let result = self.handle(Input::Timeout);
+                let result = self.timeout(receiver.received_bytes());
                 sleep.reset(self.deadline());
                 result
             }
@@ -241,6 +251,19 @@ impl<'a> Driver<'a> {
             () = cancel.cancelled() => Ok(()),
             Ok(()) = self.renewals.changed() => self.handle(Input::Renewed),
         }
+    }
+
+    fn timeout(&mut self, received_bytes: u64) -> Result<(), SessionError> {
+        let elapsed = self.looked.elapsed();
+        if elapsed >= LOOK {
+            let expected = SLOWEST_BYTES.saturating_mul(elapsed.as_secs());
+            let goes_on = received_bytes - self.received_bytes >= expected;
+            (self.received_bytes, self.looked) = (received_bytes, Instant::now());
+            if goes_on {
+                self.handle(Input::Progress)?;
+            }
+        }
+        self.handle(Input::Timeout)
     }
 
     fn flushed(&mut self, flushed: Result<(), TransportError>) -> Result<(), SessionError> {

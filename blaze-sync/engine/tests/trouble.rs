@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use blaze_codec::message::{CompressionSet, Hello, Message, Resume, Start};
-use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
+use blaze_codec::{Incarnation, Mode, Name, NodeId, Role, Seq, record};
+use blaze_db_adapter::{Write, WriteKind};
 use blaze_db_adapter_memory::MemoryOptions;
 use blaze_sync_engine::{CREDIT_BYTES_MAX, LinkState};
 use blaze_transport::{
-    Connection, Endpoint, FrameReceiver, FrameSender, Listener, PeerInfo, Transport, TransportError,
+    Connection, Endpoint, FrameLimits, FrameReceiver, FrameSender, Listener, PeerInfo, Transport,
+    TransportError, framed,
 };
 use blaze_transport_memory::MemoryTransport;
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use common::{
     DEADLINE, MODES, connect, endpoint, listen, live, node, put, put_large, reach, records,
     with_database,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 
 /// A session whose other side never says anything more.
 async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connection {
@@ -289,4 +292,92 @@ async fn who_is_not_let_in_is_told_of_but_not_without_end() {
     let told: Vec<_> = told.collect();
     assert_eq!(told.len(), 8, "of a hundred within a second: {told:?}");
     assert!(told[0].contains("stranger 99, allowed is nobody"), "{}", told[0]);
+}
+
+/// Gives out one connection.
+#[derive(Debug)]
+struct Once(std::sync::Mutex<Option<Connection>>);
+
+#[derive(Debug)]
+struct OnceListener(Option<Connection>, Endpoint);
+
+#[async_trait]
+impl Transport for Once {
+    fn scheme(&self) -> &'static str {
+        "mem"
+    }
+
+    async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+        let connection = self.0.lock().unwrap().take();
+        connection.ok_or(TransportError::NothingListens { endpoint: endpoint.clone() })
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        let connection = self.0.lock().unwrap().take();
+        Ok(Box::new(OnceListener(connection, endpoint.clone())))
+    }
+}
+
+#[async_trait]
+impl Listener for OnceListener {
+    async fn accept(&mut self) -> Result<Connection, TransportError> {
+        match self.0.take() {
+            Some(connection) => Ok(connection),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.1
+    }
+}
+
+/// Two ends of a byte stream, on which so many bytes a second go from the first to the second.
+fn slow(bytes_a_second: u64) -> (Connection, Connection) {
+    const BUFFER: usize = 1024;
+    let connection = |stream: DuplexStream| {
+        let (read, write) = split(stream);
+        let (sender, receiver) = framed(read, write, FrameLimits::default());
+        Connection::new(sender, receiver, PeerInfo::new("slow"))
+    };
+    let ((near, first), (second, far)) = (duplex(BUFFER), duplex(BUFFER));
+    let (mut from_first, mut to_first) = split(first);
+    let (mut from_second, mut to_second) = split(second);
+    tokio::spawn(async move { tokio::io::copy(&mut from_second, &mut to_first).await });
+    tokio::spawn(async move {
+        let mut bytes = [0; BUFFER];
+        while let Ok(read @ 1..) = from_first.read(&mut bytes).await {
+            let ms = 1_000 * read as u64 / bytes_a_second;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            if to_second.write_all(&bytes[..read]).await.is_err() {
+                return;
+            }
+        }
+    });
+    (connection(near), connection(far))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_frame_over_a_slow_link_is_no_silence_unless_it_is_too_slow() {
+    for (bytes_a_second, arrives) in [(4_096, true), (512, false)] {
+        let (a, b) = (node("a"), node("b"));
+        let text = "x".repeat(400_000);
+        let collection = Name::new("notes").unwrap();
+        let kind = WriteKind::Insert(record! { "text" => text });
+        b.database().commit(vec![Write { collection, key: 1.into(), kind }]).await.unwrap();
+        let (near, far) = slow(bytes_a_second);
+        let mut ended = a.ended();
+        let once = |connection| Arc::new(Once(std::sync::Mutex::new(Some(connection))));
+        a.listen(once(far), &endpoint("a"), &MODES).await.unwrap();
+        b.connect(once(near), endpoint("a"), Mode::Bidirectional).await.unwrap();
+        let head = a.database().feed().watch();
+        let came = async { head.clone().wait_for(|head| *head > Seq::ZERO).await.map(drop) };
+        tokio::select! {
+            came = came => assert!(arrives && came.is_ok(), "{bytes_a_second} a second are enough"),
+            status = ended.recv() => {
+                let LinkState::Closed { reason } = status.unwrap().state else { unreachable!() };
+                assert!(!arrives && reason.contains("nothing heard"), "{reason}");
+            }
+        }
+    }
 }

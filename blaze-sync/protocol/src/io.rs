@@ -23,6 +23,8 @@ pub struct Moment {
 pub enum Input {
     /// A frame arrived.
     Frame(Bytes),
+    /// A part of a frame arrived, as much as a slow link brings.
+    Progress,
     /// The connection ended; the reason is for people.
     Disconnected(String),
     /// The answer to [`Output::LoadCheckpoints`]. [`Input::Head`] comes before it, with the

@@ -177,6 +177,13 @@ impl Session {
     fn handle(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
         match input {
             Input::Frame(body) => self.frame(now, body),
+            Input::Progress => {
+                // A hello is small, and has its deadline.
+                if self.phase == Phase::Live {
+                    self.heard_ms = now.mono_ms;
+                }
+                Ok(())
+            }
             Input::Disconnected(reason) => Err(SessionError::Disconnected { reason }),
             Input::Checkpoints { places, former, step } => {
                 self.resume(&places, former, step, now);

@@ -21,6 +21,7 @@ pub struct FramedReceiver<R> {
     stream: R,
     codec: FrameCodec,
     buffer: BytesMut,
+    received_bytes: u64,
     state: State,
 }
 
@@ -37,6 +38,7 @@ impl<R> FramedReceiver<R> {
             stream,
             codec: FrameCodec::new().body_bytes_max(limits.frame_bytes_max()),
             buffer: BytesMut::new(),
+            received_bytes: 0,
             state: State::Open,
         }
     }
@@ -102,12 +104,19 @@ impl<R: AsyncRead + Send + Unpin> FrameReceiver for FramedReceiver<R> {
                     reason: "the stream ends within a frame",
                     source: None,
                 },
-                Ok(_) => continue,
+                Ok(bytes) => {
+                    self.received_bytes += bytes as u64;
+                    continue;
+                }
                 Err(error) => stream_error("receive a frame", error),
             };
             self.state = State::Failed;
             return Err(error);
         }
+    }
+
+    fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>, TransportError> {
