@@ -171,7 +171,9 @@ impl TlsTransport {
         let Some(agreed) = self.trust.peer(&key) else {
             return Err(HandshakeError::PeerUntrusted { fingerprint: key.fingerprint() });
         };
-        let peer = PeerInfo::new(format!("{} at {address}", agreed.name)).with_mode(agreed.mode);
+        let peer = PeerInfo::new(format!("{} at {address}", agreed.name))
+            .with_mode(agreed.mode)
+            .with_role(agreed.role);
         let (read_half, write_half) = tokio::io::split(session.into_stream());
         let read_half = Guarded::new(read_half, &self.trust, key, agreed.clone());
         let write_half = Guarded::new(write_half, &self.trust, key, agreed);
