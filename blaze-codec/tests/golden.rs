@@ -424,6 +424,7 @@ fn messages() {
         ("goodbye: storage", Reason::Storage),
         ("goodbye: busy", Reason::Busy),
         ("goodbye: self link", Reason::SelfLink),
+        ("goodbye: role", Reason::Role),
     ];
     let goodbye = |reason| Message::Goodbye(Goodbye { reason, message: "bye".into() });
     let changes = |range: Range| Message::decode(range.encode(&example()).remove(0)).unwrap();

@@ -22,7 +22,8 @@ async fn changes_cross_until_the_peer_is_revoked() {
     let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let (at_laptop, at_phone) = (TrustStore::in_memory(), TrustStore::in_memory());
     at_laptop.trust(phone_key.public(), TrustedPeer::new("phone")).unwrap();
-    at_phone.trust(laptop_key.public(), TrustedPeer::new("laptop")).unwrap();
+    let server = TrustedPeer::new("laptop").with_role(Role::Server);
+    at_phone.trust(laptop_key.public(), server).unwrap();
     let (laptop, phone) = (topology(&laptop_key, &at_laptop), topology(&phone_key, &at_phone));
     let (ours, theirs) = (Database::in_memory(), Database::in_memory());
     let serves = laptop.register(ours.clone(), "laptop", Role::Server).await.unwrap();
@@ -81,11 +82,40 @@ async fn asks_for_more(at_phone: TrustedPeer) -> String {
 
 #[tokio::test]
 async fn a_link_carries_what_was_agreed_and_no_more() {
-    let agreed = TrustedPeer::new("laptop").with_mode(Mode::WriteOnly);
-    let at_once = asks_for_more(agreed).await;
+    let laptop = TrustedPeer::new("laptop").with_role(Role::Server);
+    let at_once = asks_for_more(laptop.clone().with_mode(Mode::WriteOnly)).await;
     assert_eq!(at_once, "a bidirectional link is not allowed here");
-    let by_the_laptop = asks_for_more(TrustedPeer::new("laptop")).await;
+    let by_the_laptop = asks_for_more(laptop).await;
     assert!(by_the_laptop.starts_with("the peer ended the session"), "{by_the_laptop}");
+}
+
+#[tokio::test]
+async fn a_peer_comes_in_the_role_that_was_agreed_or_not_at_all() {
+    let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (at_laptop, at_phone) = (TrustStore::in_memory(), TrustStore::in_memory());
+    at_laptop.trust(phone_key.public(), TrustedPeer::new("phone")).unwrap();
+    at_phone.trust(laptop_key.public(), TrustedPeer::new("laptop")).unwrap();
+    let (laptop, phone) = (topology(&laptop_key, &at_laptop), topology(&phone_key, &at_phone));
+    let ours = Database::in_memory();
+    let serves = laptop.register(ours.clone(), "laptop", Role::Client).await.unwrap();
+    let mut ended = laptop.ended(serves).unwrap();
+    let endpoint = laptop.listen(serves, "tls://127.0.0.1:0").await.unwrap().to_string();
+    let theirs = Database::in_memory();
+    theirs.collection("notes").insert(record! { "title" => "from above" }).await.unwrap();
+    let follows = phone.register(theirs, "phone", Role::Server).await.unwrap();
+    let mut link = phone.connect(follows, &endpoint, Mode::Bidirectional).await.unwrap();
+    let refused =
+        |status: &LinkStatus| matches!(status.state, LinkState::Waiting { refused: true, .. });
+    let status = within(link.wait_for(refused)).await.unwrap();
+    let LinkState::Waiting { reason, .. } = status.state else { unreachable!() };
+    assert!(reason.contains("you come as a server, and were agreed to be a client"), "{reason}");
+    let LinkState::Closed { reason } = within(ended.recv()).await.unwrap().state else {
+        panic!("a link that ended is closed")
+    };
+    assert!(reason.starts_with("the peer comes as a server"), "{reason}");
+    assert_eq!(ours.head().0, 0, "nothing came from the phone");
+    phone.close().await;
+    laptop.close().await;
 }
 
 /// What was agreed is the peer's, and doesn't turn around with the link.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use blaze_codec::Mode;
+use blaze_codec::{Mode, Role};
 
 /// Who a peer is, as far as its transport vouches for that: what rights are bound to.
 ///
@@ -35,12 +35,20 @@ pub struct PeerInfo {
     gid: Option<u32>,
     pid: Option<u32>,
     mode: Option<Mode>,
+    role: Option<Role>,
 }
 
 impl PeerInfo {
     /// A peer of which only a description for people is known, such as `127.0.0.1:52114`.
     pub fn new(description: impl Into<String>) -> Self {
-        Self { description: description.into(), principal: None, gid: None, pid: None, mode: None }
+        Self {
+            description: description.into(),
+            principal: None,
+            gid: None,
+            pid: None,
+            mode: None,
+            role: None,
+        }
     }
 
     /// Adds the user, as the [principal](Self::principal), and the group that the kernel names.
@@ -64,12 +72,24 @@ impl PeerInfo {
         self
     }
 
+    /// Adds the role that was agreed with this peer, in which alone it's let in. Default: none
+    /// was agreed.
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
     /// Whether a link of this mode, seen from the peer, carries no more than what was agreed
     /// with it.
     pub fn allows(&self, mode: Mode) -> bool {
         let Some(agreed) = self.mode else { return true };
         agreed.connector_sends() >= mode.connector_sends()
             && agreed.acceptor_sends() >= mode.acceptor_sends()
+    }
+
+    /// The role that was agreed with the peer, if one was.
+    pub fn role(&self) -> Option<Role> {
+        self.role
     }
 
     /// Whom this is, for logs and messages.

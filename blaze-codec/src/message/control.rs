@@ -113,4 +113,6 @@ pub enum Reason {
     Busy,
     /// Both sides are one open database.
     SelfLink,
+    /// The other side has another role than was agreed with it.
+    Role,
 }

@@ -61,7 +61,7 @@ fn every_reason_comes_back() {
     for number in 0_u8.. {
         let body = [GOODBYE, 0, number, 0];
         let Ok(message) = Message::decode(body.to_vec().into()) else {
-            assert_eq!(number, Reason::SelfLink as u8 + 1, "reasons are numbered without a gap");
+            assert_eq!(number, Reason::Role as u8 + 1, "reasons are numbered without a gap");
             return;
         };
         assert_eq!(message.encode()[..], body);

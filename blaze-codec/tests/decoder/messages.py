@@ -83,7 +83,7 @@ class Message(Reader):
     def goodbye(self):
         reason = self.one_of(
             "shutdown", "protocol version", "database", "mode", "same node", "clock drift",
-            "violation", "timeout", "storage", "busy", "self link",
+            "violation", "timeout", "storage", "busy", "self link", "role",
         )  # fmt: skip
         return {"reason": reason, "message": self.text(self.count(1))}
 

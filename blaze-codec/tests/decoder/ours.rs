@@ -191,6 +191,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Storage => "storage",
         Reason::Busy => "busy",
         Reason::SelfLink => "self link",
+        Reason::Role => "role",
         _ => "unknown to this test",
     }
 }

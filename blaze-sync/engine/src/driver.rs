@@ -49,7 +49,7 @@ pub(crate) async fn drive(
     entry: &LinkEntry,
     cancel: &CancellationToken,
 ) -> SessionError {
-    let Connection { sender, receiver, .. } = connection;
+    let Connection { sender, receiver, peer, .. } = connection;
     // Before the identity is read: who changes it tells after that.
     let renewals = shared.renewals.subscribe();
     let history = tokio::select! {
@@ -65,7 +65,15 @@ pub(crate) async fn drive(
         }
     };
     let connects = matches!(side, Side::Connector { .. });
-    let mut driver = Driver::new(shared, history, renewals, sender, side, compression, entry);
+    // Before its value is read: what is committed after that is told by it.
+    let head = shared.database.feed().watch();
+    let Identity { node, former, database, role, .. } = shared.database.identity();
+    let (name, head_now) = (shared.name.clone(), *head.borrow());
+    let local = LocalNode { node, former, history, database, name, role, head: head_now };
+    let (versions, reads) = (SessionConfig::VERSIONS, CompressionSet::BUILT);
+    let (agreed_role, limits) = (peer.role(), shared.options.limits);
+    let config = SessionConfig { local, side, agreed_role, limits, versions, compression, reads };
+    let mut driver = Driver::new(shared, config, head, renewals, sender, entry);
     let error = driver.run(receiver, cancel).await;
     upkeep::end(shared, entry.peer()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
@@ -99,20 +107,12 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(
         shared: &'a Arc<Shared>,
-        history: History,
+        config: SessionConfig,
+        head: watch::Receiver<Seq>,
         renewals: watch::Receiver<u64>,
         sender: Box<dyn FrameSender>,
-        side: Side,
-        compression: Compression,
         entry: &'a LinkEntry,
     ) -> Self {
-        let head = shared.database.feed().watch();
-        let Identity { node, former, database, role, .. } = shared.database.identity();
-        let (name, head_now) = (shared.name.clone(), *head.borrow());
-        let local = LocalNode { node, former, history, database, name, role, head: head_now };
-        let (versions, reads) = (SessionConfig::VERSIONS, CompressionSet::BUILT);
-        let limits = shared.options.limits;
-        let config = SessionConfig { local, side, limits, versions, compression, reads };
         let now = Moment { mono_ms: 0, wall_ms: shared.options.clock.now_ms() };
         Self {
             shared,

@@ -54,6 +54,9 @@ pub struct SessionConfig {
     pub local: LocalNode,
     /// Which side it is.
     pub side: Side,
+    /// The role that was agreed with the peer, which is refused in any other; `None` if none
+    /// was agreed.
+    pub agreed_role: Option<Role>,
     /// Bounds of time and memory.
     pub limits: Limits,
     /// The oldest and the newest protocol version that it speaks. Default:

@@ -1,7 +1,7 @@
 //! Why a session ended.
 
 use blaze_codec::message::{Goodbye, Reason};
-use blaze_codec::{ClockDrift, DecodeError};
+use blaze_codec::{ClockDrift, DecodeError, Role};
 
 /// Why a session ended. Nothing that was acknowledged is lost by it; the next
 /// session resumes at the checkpoints.
@@ -79,6 +79,16 @@ pub enum SessionError {
         /// The mode that was asked for.
         mode: String,
     },
+    /// The peer has another role than was agreed with it.
+    #[error(
+        "the peer comes as a {theirs}, and was agreed to be a {agreed}; change its role back, or agree on another"
+    )]
+    Role {
+        /// The role that it has.
+        theirs: Role,
+        /// The one that was agreed.
+        agreed: Role,
+    },
     /// An operation lies too far in the future.
     #[error(transparent)]
     ClockDrift(#[from] ClockDrift),
@@ -117,13 +127,18 @@ impl SessionError {
             | Self::Violation { .. } => true,
             Self::PeerLeft { reason, .. } => !matches!(
                 reason,
-                Reason::ProtocolVersion | Reason::Database | Reason::Mode | Reason::SelfLink
+                Reason::ProtocolVersion
+                    | Reason::Database
+                    | Reason::Mode
+                    | Reason::SelfLink
+                    | Reason::Role
             ),
             Self::Closed
             | Self::ProtocolVersion { .. }
             | Self::Database { .. }
             | Self::SelfLink
-            | Self::Mode { .. } => false,
+            | Self::Mode { .. }
+            | Self::Role { .. } => false,
         }
     }
 
@@ -138,6 +153,7 @@ impl SessionError {
             Self::SameNode { .. } | Self::Copied { .. } => Reason::SameNode,
             Self::SelfLink => Reason::SelfLink,
             Self::Mode { .. } => Reason::Mode,
+            Self::Role { .. } => Reason::Role,
             Self::ClockDrift(_) => Reason::ClockDrift,
             Self::Decode(_) | Self::Violation { .. } => Reason::Violation,
             Self::Storage { .. } => Reason::Storage,
@@ -165,6 +181,9 @@ impl SessionError {
             }
             Self::SelfLink => self.to_string(),
             Self::Mode { mode } => format!("a {mode} link is not allowed by the other side"),
+            Self::Role { theirs, agreed } => format!(
+                "you come as a {theirs}, and were agreed to be a {agreed}; change your role back, or agree on another"
+            ),
             Self::ClockDrift(drift) => format!(
                 "your clock is ahead: {} ms there, {} ms here, at most {} ms apart are allowed; set both clocks, nothing is lost until then",
                 drift.theirs_ms, drift.ours_ms, drift.allowed_ms

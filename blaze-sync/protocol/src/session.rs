@@ -36,6 +36,7 @@ mod opening;
 /// let config = |byte, side| SessionConfig {
 ///     local: local(byte),
 ///     side,
+///     agreed_role: None,
 ///     limits: Limits::default(),
 ///     versions: SessionConfig::VERSIONS,
 ///     compression: Compression::Lz4,

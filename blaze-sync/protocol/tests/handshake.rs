@@ -3,7 +3,7 @@
 mod common;
 
 use blaze_codec::message::{Ack, Message, Reason, Resume};
-use blaze_codec::{Mode, NodeId, Seq};
+use blaze_codec::{Mode, NodeId, Role, Seq};
 use blaze_sync_protocol::{Input, SessionConfig, SessionError, Side};
 use common::{End, Replica, acceptor, at, connector, exchange, hello};
 
@@ -60,6 +60,46 @@ fn a_mode_that_is_not_allowed_is_refused() {
     let mut b = End::new(Replica::new(2), Side::Acceptor { allowed: vec![Mode::ReadOnly] });
     let error = exchange(at(1), &mut a, &mut b).unwrap_err();
     assert_eq!(error, SessionError::Mode { mode: "write-only".into() });
+}
+
+#[test]
+fn a_peer_in_another_role_than_was_agreed_is_refused_on_either_side() {
+    let side = Side::Connector { mode: Mode::Bidirectional };
+    for (has, agreed) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
+        for connects in [true, false] {
+            let comes = |config: &mut SessionConfig| config.local.role = has;
+            let refuses = |config: &mut SessionConfig| config.agreed_role = Some(agreed);
+            let (mut a, mut b) = if connects {
+                let a = End::with(Replica::filled(1, 1), side.clone(), comes);
+                (a, End::with(Replica::filled(2, 1), Side::acceptor(), refuses))
+            } else {
+                let a = End::with(Replica::filled(1, 1), side.clone(), refuses);
+                (a, End::with(Replica::filled(2, 1), Side::acceptor(), comes))
+            };
+            let error = exchange(at(1), &mut a, &mut b).unwrap_err();
+            assert_eq!(error, SessionError::Role { theirs: has, agreed });
+            assert!(!error.is_retryable());
+            let (refused, refusing) = if connects { (&mut a, &mut b) } else { (&mut b, &mut a) };
+            // An acceptor that refuses hasn't said who it is.
+            assert_eq!(refusing.sent.len(), 1);
+            let goodbye = refusing.sent.pop_back().unwrap();
+            let error = refused.input(at(1), Input::Frame(goodbye)).unwrap_err();
+            assert!(matches!(error, SessionError::PeerLeft { reason: Reason::Role, .. }));
+            let told = format!("you come as a {has}, and were agreed to be a {agreed}");
+            assert!(!error.is_retryable() && error.to_string().contains(&told), "{error}");
+            assert_eq!(a.changes_sent + b.changes_sent, 0);
+        }
+    }
+}
+
+#[test]
+fn a_peer_in_the_role_that_was_agreed_is_let_in() {
+    let side = Side::Connector { mode: Mode::Bidirectional };
+    let agreed = |config: &mut SessionConfig| config.agreed_role = Some(Role::Client);
+    let mut a = End::with(Replica::filled(1, 1), side, agreed);
+    let mut b = End::with(Replica::filled(2, 1), Side::acceptor(), agreed);
+    exchange(at(1), &mut a, &mut b).unwrap();
+    assert_eq!(a.replica.seen, b.replica.seen);
 }
 
 #[test]

@@ -39,7 +39,10 @@ impl World {
         };
         let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
         let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
-        let config = SessionConfig { local, side: kind, limits, versions, compression, reads };
+        // Roles change as they like here.
+        let agreed_role = None;
+        let config =
+            SessionConfig { local, side: kind, agreed_role, limits, versions, compression, reads };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),

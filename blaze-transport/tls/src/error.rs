@@ -87,6 +87,13 @@ pub enum HandshakeError {
         wrong_max: u8,
     },
 
+    /// This side refused: it can't tell which tickets there are.
+    #[error("this side refused: {reason}")]
+    Tickets {
+        /// What is wrong with where they are kept.
+        reason: String,
+    },
+
     /// The client knew the ticket, but the pairing wasn't brought to its end.
     #[error("the pairing broke off; issue another ticket")]
     PairingBroke,

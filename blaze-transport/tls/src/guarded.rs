@@ -20,7 +20,7 @@ pub(crate) struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(stream: S, trust: &TrustStore, key: PublicKey, agreed: TrustedPeer) -> Self {
+    pub(crate) fn new(stream: S, trust: &TrustStore, key: PublicKey, agreed: &TrustedPeer) -> Self {
         let name = agreed.name.clone();
         Self { stream, withdrawn: Some(Box::pin(trust.changed_from(key, agreed))), name }
     }

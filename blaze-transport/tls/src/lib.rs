@@ -34,6 +34,7 @@ mod config;
 mod error;
 mod guarded;
 mod handshake;
+mod hex;
 mod key_pair;
 mod listener;
 mod metered;

@@ -76,6 +76,43 @@ pub(crate) fn read(
     }
 }
 
+/// What tells one content of a file from another, without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp(Option<[i128; 5]>);
+
+impl Stamp {
+    /// That of whatever is at the path now; of nothing, if nothing can be found there.
+    pub(crate) fn of(path: &Path) -> Self {
+        let Ok(file) = fs::symlink_metadata(path) else { return Self(None) };
+        let time = |seconds: i64, nanos: i64| i128::from(seconds) << 32 | i128::from(nanos);
+        // Each change replaces the file, but people may write into it.
+        Self(Some([
+            file.ino().into(),
+            file.len().into(),
+            file.mode().into(),
+            time(file.mtime(), file.mtime_nsec()),
+            time(file.ctime(), file.ctime_nsec()),
+        ]))
+    }
+}
+
+/// Locks a file beside the one that is to be changed, as that one is replaced by each change. It's
+/// never removed: two who lock by one name must lock one file.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = open(beside(path, ".lock"), flags, Mode::RUSR | Mode::WUSR)?;
+    let file = File::from(file);
+    file.lock()?;
+    Ok(file)
+}
+
+/// The path with something behind its name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
 /// Writes a file that didn't exist. It has its name only when it's whole and on disk, so that who
 /// finds it finds all of it.
 pub(crate) fn create(path: &Path, parts: &[&str]) -> io::Result<()> {
@@ -108,9 +145,7 @@ fn write_new(path: &Path, parts: &[&str]) -> io::Result<()> {
 fn temporary(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:016x}", u64::from_ne_bytes(random)));
-    Ok(path.with_file_name(name))
+    Ok(beside(path, &format!(".{:016x}", u64::from_ne_bytes(random))))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{sha256::sha256, words};
+use crate::{hex, sha256::sha256, words};
 
 /// What stands before an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410, section 4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0];
@@ -59,7 +59,7 @@ impl fmt::Debug for PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -68,9 +68,7 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, PublicKeyError> {
         let error = || PublicKeyError { text: text.to_owned() };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(error()) };
-        let bytes: Option<Vec<u8>> = pairs.iter().map(|pair| from_hex(*pair)).collect();
-        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or_else(error)
+        hex::decode(text).map(Self).ok_or_else(error)
     }
 }
 
@@ -87,15 +85,15 @@ impl Fingerprint {
         words::words(&self.0)
     }
 
+    /// The first two of its words, joined by a hyphen: a name for a key that has no other. It's
+    /// for telling peers apart, and too short to compare keys by.
+    pub fn short(&self) -> String {
+        self.words().splitn(3, ' ').take(2).collect::<Vec<_>>().join("-")
+    }
+
     /// All of it, as 64 hexadecimal digits.
     pub fn hex(&self) -> String {
-        struct Hex<'a>(&'a [u8]);
-        impl fmt::Display for Hex<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, self.0)
-            }
-        }
-        Hex(&self.0).to_string()
+        hex::encode(&self.0)
     }
 }
 
@@ -109,15 +107,6 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())
     }
-}
-
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
-fn from_hex([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]
@@ -153,5 +142,6 @@ mod tests {
         );
         assert_eq!(fingerprint.words().split(' ').count(), 8);
         assert_eq!(fingerprint.to_string(), fingerprint.words());
+        assert_eq!(fingerprint.short().replace('-', " "), fingerprint.words()[..11]);
     }
 }

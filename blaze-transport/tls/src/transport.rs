@@ -10,6 +10,7 @@ use blaze_transport::{
 };
 use rustls::{ClientConfig, ServerConfig};
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream, lookup_host},
     time::timeout,
 };
@@ -54,8 +55,8 @@ impl TlsTransport {
             client: config::client(key_pair, accepts.clone(), SESSION_PROTOCOL),
             server: config::server(key_pair, accepts, SESSION_PROTOCOL),
             pairing_server: config::server(key_pair, Accepts::Anybodys, PAIRING_PROTOCOL),
+            tickets: Tickets::of(&trust),
             trust,
-            tickets: Tickets::default(),
             limits: FrameLimits::default(),
             compression: Compression::Lz4,
             handshake_timeout: HANDSHAKE_TIMEOUT,
@@ -76,13 +77,14 @@ impl TlsTransport {
 
     /// Issues a ticket, by which the node that redeems it becomes `peer` here: its name, its
     /// role and what a link with it carries. Whoever redeems it connects to `endpoint`, where this
-    /// transport, or a clone of it, must listen and accept. It lasts 10 minutes, until it's
-    /// redeemed, or until five proofs were wrong; 16 at most at a time.
+    /// transport, or a clone of it, must listen and accept, or one of another process that has
+    /// the same key and the same trust store in a file. It lasts 10 minutes, until it's redeemed,
+    /// or until five proofs were wrong; 16 at most at a time.
     ///
     /// # Errors
     ///
-    /// [`PairingError`] if the endpoint is another transport's, the name can't be a peer's, or
-    /// there are too many tickets.
+    /// [`PairingError`] if the endpoint is another transport's, the name can't be a peer's,
+    /// there are too many tickets, or they can't be kept.
     pub fn issue_ticket(
         &self,
         endpoint: Endpoint,
@@ -90,12 +92,36 @@ impl TlsTransport {
         peer: TrustedPeer,
     ) -> Result<IssuedTicket, PairingError> {
         endpoint.expect_scheme(SCHEME)?;
-        self.trust.check(None, &peer)?;
+        if !peer.is_unnamed() {
+            self.trust.check(None, &peer)?;
+        }
         self.tickets.issue(self.key_pair.public(), endpoint, own_role, peer)
     }
 
+    /// Whether another process of this node listens at an endpoint, so that it's there that a
+    /// ticket for it can be redeemed; false if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// [`PairingError::OtherListener`] if somebody else does, and [`PairingError::Transport`] if
+    /// it can't be told.
+    pub async fn is_own_listener(&self, endpoint: &Endpoint) -> Result<bool, PairingError> {
+        let (stream, _) = match connect_tcp(endpoint).await {
+            Err(TransportError::NothingListens { .. }) => return Ok(false),
+            connected => connected?,
+        };
+        let own = Accepts::Only(self.key_pair.public());
+        let config = config::client(&self.key_pair, own, PAIRING_PROTOCOL);
+        let session = Box::pin(self.in_time(handshake::connect(&config, stream))).await;
+        let other = |_| PairingError::OtherListener { endpoint: endpoint.clone() };
+        let mut session = session.map_err(other)?;
+        // A clean end: it asked for nothing, and nobody needs to hear of it.
+        let _ = session.stream.shutdown().await;
+        Ok(true)
+    }
+
     /// Redeems another node's ticket: from then on, the two trust each other, and this node calls
-    /// the other one `name`.
+    /// the other one `name`, and knows where it listens.
     ///
     /// Nothing is sent before the other side has proved to own the key in the ticket. Then both
     /// prove that they know its secret, bound to this one connection.
@@ -112,7 +138,8 @@ impl TlsTransport {
         let peer = TrustedPeer::new(name)
             .with_role(ticket.terms.issuer_role)
             // What this side sends, the issuer receives.
-            .with_mode(ticket.terms.mode.reversed());
+            .with_mode(ticket.terms.mode.reversed())
+            .with_endpoint(ticket.endpoint.clone());
         self.trust.check(Some(&ticket.issuer), &peer)?;
         let config = config::client(&self.key_pair, Accepts::Only(ticket.issuer), PAIRING_PROTOCOL);
         let (stream, address) = connect_tcp(&ticket.endpoint).await?;
@@ -145,6 +172,7 @@ impl TlsTransport {
     ) -> Result<Option<Connection>, TransportError> {
         let accepted = async {
             prepare(&stream)?;
+            self.trust.look();
             let hello = Hello::receive(stream).await?;
             if !hello.asks_for(PAIRING_PROTOCOL) {
                 return hello.accept(&self.server).await.map(Some);
@@ -171,10 +199,12 @@ impl TlsTransport {
         let Some(agreed) = self.trust.peer(&key) else {
             return Err(HandshakeError::PeerUntrusted { fingerprint: key.fingerprint() });
         };
-        let peer = PeerInfo::new(format!("{} at {address}", agreed.name)).with_mode(agreed.mode);
+        let peer = PeerInfo::new(format!("{} at {address}", agreed.name))
+            .with_mode(agreed.mode)
+            .with_role(agreed.role);
         let (read_half, write_half) = tokio::io::split(session.into_stream());
-        let read_half = Guarded::new(read_half, &self.trust, key, agreed.clone());
-        let write_half = Guarded::new(write_half, &self.trust, key, agreed);
+        let read_half = Guarded::new(read_half, &self.trust, key, &agreed);
+        let write_half = Guarded::new(write_half, &self.trust, key, &agreed);
         let (sender, receiver) = framed(read_half, write_half, self.limits);
         Ok(Connection::new(sender, receiver, peer))
     }
@@ -192,6 +222,7 @@ impl Transport for TlsTransport {
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let (stream, address) = connect_tcp(endpoint).await?;
+        self.trust.look();
         let secured = self.in_time(handshake::connect(&self.client, stream)).await;
         let connection = secured.and_then(|secured| self.connection(secured, address));
         connection.map_err(|error| error.connecting(format!("{endpoint} ({address})")))

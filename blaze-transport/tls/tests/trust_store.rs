@@ -1,11 +1,21 @@
 //! Whom a node trusts is kept, and nobody else says who that is.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, thread};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    pin::pin,
+    task::{Context, Waker},
+    thread,
+    time::Duration,
+};
 
 use blaze_codec::{Mode, Role};
+use blaze_transport::Endpoint;
 use blaze_transport_tls::{KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
 use proptest::prelude::*;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -24,6 +34,7 @@ fn what_is_trusted_is_kept_until_it_is_revoked() {
     let (phone, tablet) = (key(), key());
     store.trust(phone, TrustedPeer::new("my phone")).unwrap();
     let peer = TrustedPeer::new("tablet").with_role(Role::Server).with_mode(Mode::WriteOnly);
+    let peer = peer.with_endpoint(Endpoint::tls("tablet.lan", 7117).unwrap());
     store.trust(tablet, peer.clone()).unwrap();
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
 
@@ -37,6 +48,64 @@ fn what_is_trusted_is_kept_until_it_is_revoked() {
     store.reload().unwrap();
     assert_eq!(store.peer(&tablet), None);
     assert_eq!(TrustStore::open(&path).unwrap().peers().len(), 1);
+}
+
+#[test]
+fn an_address_is_kept_with_its_peer() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    let endpoint = Endpoint::tls("::1", 7117).unwrap();
+    store.trust(phone, TrustedPeer::new("phone").with_endpoint(endpoint.clone())).unwrap();
+    store.trust(phone, TrustedPeer::new("phone").with_role(Role::Server)).unwrap();
+    let found = TrustStore::open(&path).unwrap().peer(&phone).unwrap();
+    assert_eq!((found.role, found.endpoint), (Role::Server, Some(endpoint)));
+
+    let other = TrustedPeer::new("tablet").with_endpoint(Endpoint::tcp("::1", 7117).unwrap());
+    let error = store.trust(key(), other).unwrap_err();
+    assert!(matches!(error, TrustError::EndpointInvalid { .. }), "{error}");
+}
+
+#[test]
+fn a_peer_is_renamed_to_a_name_that_is_free() {
+    let (_folder, path) = folder();
+    for store in [TrustStore::in_memory(), TrustStore::open(path).unwrap()] {
+        let (phone, tablet) = (key(), key());
+        store.trust(phone, TrustedPeer::new("phone").with_mode(Mode::ReadOnly)).unwrap();
+        store.trust(tablet, TrustedPeer::new("tablet")).unwrap();
+        assert!(store.rename(&phone, "old phone").unwrap());
+        let expected = TrustedPeer::new("old phone").with_mode(Mode::ReadOnly);
+        assert_eq!(store.peer(&phone), Some(expected));
+        let taken = store.rename(&tablet, "old phone").unwrap_err();
+        assert!(matches!(taken, TrustError::NameTaken { .. }), "{taken}");
+        let invalid = store.rename(&tablet, "").unwrap_err();
+        assert!(matches!(invalid, TrustError::NameInvalid { .. }), "{invalid}");
+        assert!(!store.rename(&key(), "nobody").unwrap(), "who isn't trusted has no name");
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_changed_is_seen_and_told_once() {
+    let within = Duration::from_secs(30);
+    let (_folder, path) = folder();
+    let (here, there) = (TrustStore::open(&path).unwrap(), TrustStore::open(&path).unwrap());
+    let phone = key();
+    there.trust(phone, TrustedPeer::new("phone")).unwrap();
+    timeout(within, here.changed()).await.unwrap().unwrap();
+    assert!(here.peer(&phone).is_some());
+    there.revoke(&phone).unwrap();
+    timeout(within, here.changed()).await.unwrap().unwrap();
+    assert_eq!(here.peer(&phone), None);
+
+    // What can't be read changes nothing, and is told once for each change of the file.
+    there.trust(phone, TrustedPeer::new("phone")).unwrap();
+    timeout(within, here.changed()).await.unwrap().unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let error = timeout(within, here.changed()).await.unwrap().unwrap_err();
+    assert!(matches!(error, TrustError::TooOpen { .. }), "{error}");
+    assert!(here.peer(&phone).is_some());
+    let again = pin!(here.changed());
+    assert!(again.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
 #[test]
@@ -81,7 +150,8 @@ fn what_is_no_store_names_the_line_and_is_left() {
         (format!("{header}\n\n"), "line 2"),
         (text.replace("client", "owner"), "line 2: its role"),
         (text.replace("bidirectional", "all"), "line 2: its mode"),
-        (text.replace(" phone", ""), "line 2: it must be KEY ROLE MODE NAME"),
+        (text.replace(" - ", " tcp://localhost:1 "), "line 2: its address"),
+        (text.replace(" phone", ""), "line 2: it must be KEY ROLE MODE ADDRESS NAME"),
         (text.replace("phone", ""), "line 2: its name"),
         (text.replace(&phone.to_string()[..2], "zz"), "line 2: its key"),
         (twice, "line 3: its key is another peer's"),

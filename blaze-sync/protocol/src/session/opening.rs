@@ -47,6 +47,9 @@ impl Session {
         if !allowed {
             return Err(SessionError::Mode { mode: hello.mode.to_string() });
         }
+        if let Some(agreed) = self.config.agreed_role.filter(|agreed| *agreed != hello.role) {
+            return Err(SessionError::Role { theirs: hello.role, agreed });
+        }
         if matches!(self.config.side, Side::Acceptor { .. }) {
             self.say_hello(hello.mode, now);
         }

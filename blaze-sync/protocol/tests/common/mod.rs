@@ -159,6 +159,7 @@ pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
     SessionConfig {
         local,
         side,
+        agreed_role: None,
         limits: Limits::default(),
         versions: SessionConfig::VERSIONS,
         compression: Compression::None,

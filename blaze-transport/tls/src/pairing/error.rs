@@ -1,8 +1,8 @@
 //! Why two nodes weren't paired.
 
-use std::io;
+use std::{io, path::PathBuf};
 
-use blaze_transport::TransportError;
+use blaze_transport::{Endpoint, TransportError};
 
 use crate::TrustError;
 
@@ -42,6 +42,29 @@ pub enum PairingError {
     /// ticket may trust the other one already, which then may pair again, or is to be revoked.
     #[error("the connection broke before the pairing was confirmed; issue another ticket")]
     Unconfirmed(#[source] io::Error),
+
+    /// Somebody redeemed the ticket, but the process that served it didn't bring it to its end.
+    #[error("the ticket was redeemed, but the pairing failed: {reason}; issue another ticket")]
+    Failed {
+        /// What that process said.
+        reason: String,
+    },
+
+    /// The file of tickets can't be used. It was left as it is.
+    #[error("{} can not be used for tickets: {problem}; remove it", .path.display())]
+    TicketFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// Something else than this node listens where the ticket is to be redeemed.
+    #[error("something else than this node listens at {endpoint}; choose another port")]
+    OtherListener {
+        /// Where.
+        endpoint: Endpoint,
+    },
 
     /// As many tickets can be redeemed already as may be.
     #[error("{open_max} tickets wait to be redeemed already; wait until some were or expire")]

@@ -17,7 +17,7 @@ use super::{
     Paired, PairingError, Ticket, Tickets,
     proof::{self, Binding, PROOF_BYTES},
     ticket::{ID_BYTES, TicketId},
-    tickets::OpenTicket,
+    tickets::Claim,
 };
 use crate::{HandshakeError, PublicKey, TrustStore, TrustedPeer, handshake::Secured};
 
@@ -33,11 +33,15 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let binding = Binding::of(&session, own).map_err(io::Error::other)?;
     let mut id = TicketId::default();
-    session.stream.read_exact(&mut id).await?;
+    // Whoever leaves without a word only asked who listens here.
+    if session.stream.read(&mut id[..1]).await? == 0 {
+        return Ok(());
+    }
+    session.stream.read_exact(&mut id[1..]).await?;
     let mut proof = [0; PROOF_BYTES];
     session.stream.read_exact(&mut proof).await?;
-    let ticket = match tickets.take(id, &proof, &binding) {
-        Ok(ticket) => ticket,
+    let claim = match tickets.take(id, &proof, &binding) {
+        Ok(claim) => claim,
         Err(error) => {
             // The same for whatever reason, so that a stranger learns nothing by it.
             session.stream.write_u8(NO).await?;
@@ -45,39 +49,36 @@ pub(crate) async fn serve(
             return Err(io::Error::other(error));
         }
     };
-    match confirm(&mut session, &ticket, &binding, trust).await {
-        Ok(paired) => {
-            ticket.end(Ok(paired));
-            Ok(())
-        }
-        Err(error) => {
-            ticket.end(Err(error));
-            Err(io::Error::other(HandshakeError::PairingBroke))
-        }
-    }
+    let outcome = confirm(&mut session, &claim, &binding, trust).await;
+    claim.end(&outcome);
+    outcome.map(drop).map_err(|_| io::Error::other(HandshakeError::PairingBroke))
 }
 
 /// Proves the issuer's side, and trusts the joiner once it has seen that.
 async fn confirm(
     session: &mut Secured,
-    ticket: &OpenTicket,
+    claim: &Claim,
     binding: &Binding,
     trust: &TrustStore,
 ) -> Result<Paired, PairingError> {
     let seen = async {
-        let proof = ticket.verifier.prove(binding);
+        let proof = claim.verifier.prove(binding);
         session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
         session.stream.flush().await?;
         expect_yes(session).await
     };
     seen.await.map_err(PairingError::Unconfirmed)?;
-    trust.trust(session.key, ticket.peer.clone())?;
+    let mut peer = claim.peer.clone();
+    if peer.is_unnamed() {
+        peer.name = session.key.fingerprint().short();
+    }
+    trust.trust(session.key, peer.clone())?;
     let told = async {
         session.stream.write_u8(YES).await?;
         session.stream.shutdown().await
     };
     told.await.map_err(PairingError::Unconfirmed)?;
-    Ok(Paired { key: session.key, peer: ticket.peer.clone(), words: binding.words() })
+    Ok(Paired { key: session.key, peer, words: binding.words() })
 }
 
 /// The side that redeems the ticket. The server's key is the ticket's.

@@ -11,6 +11,7 @@ use crate::{handshake::Secured, public_key::PublicKey, sha256::sha256, words::wo
 
 pub(crate) const SECRET_BYTES: usize = 16;
 pub(crate) const PROOF_BYTES: usize = 32;
+const VERIFIER_BYTES: usize = 64;
 
 /// A ticket's secret: 128 random bits.
 pub(crate) type Secret = Zeroizing<[u8; SECRET_BYTES]>;
@@ -42,11 +43,12 @@ impl Binding {
 }
 
 /// What the issuer keeps of a ticket's secret.
+#[derive(Clone)]
 pub(crate) struct Verifier {
     /// The hash of what the joiner proves with.
     joiner_hash: [u8; 32],
     /// What the issuer proves with.
-    issuer_key: hmac::Key,
+    issuer_key: Zeroizing<[u8; 32]>,
 }
 
 impl Verifier {
@@ -64,7 +66,22 @@ impl Verifier {
 
     /// The issuer's own proof.
     pub(crate) fn prove(&self, binding: &Binding) -> Proof {
-        bytes(&hmac::sign(&self.issuer_key, &binding.0))
+        mac(&*self.issuer_key, &binding.0)
+    }
+
+    /// Both, for where it's kept.
+    pub(crate) fn to_bytes(&self) -> Zeroizing<[u8; VERIFIER_BYTES]> {
+        let mut bytes = Zeroizing::new([0; VERIFIER_BYTES]);
+        let (hash, key) = bytes.split_at_mut(self.joiner_hash.len());
+        hash.copy_from_slice(&self.joiner_hash);
+        key.copy_from_slice(&*self.issuer_key);
+        bytes
+    }
+
+    /// Takes [`to_bytes`](Self::to_bytes) back.
+    pub(crate) fn from_bytes(bytes: &[u8; VERIFIER_BYTES]) -> Self {
+        let half = |begin| std::array::from_fn(|index| bytes[begin + index]);
+        Self { joiner_hash: half(0), issuer_key: Zeroizing::new(half(VERIFIER_BYTES / 2)) }
     }
 }
 
@@ -76,16 +93,15 @@ pub(crate) fn prove(secret: &Secret, binding: &Binding) -> Proof {
 
 /// Whether the proof is the issuer's, made for this session.
 pub(crate) fn is_issuers(secret: &Secret, proof: &Proof, binding: &Binding) -> bool {
-    hmac::verify(&issuer_key(secret), &binding.0, proof).is_ok()
+    mac(&*issuer_key(secret), &binding.0).ct_eq(proof).into()
 }
 
 fn joiner_key(secret: &Secret) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac(&**secret, JOINER))
 }
 
-fn issuer_key(secret: &Secret) -> hmac::Key {
-    let key = Zeroizing::new(mac(&**secret, ISSUER));
-    hmac::Key::new(hmac::HMAC_SHA256, &*key)
+fn issuer_key(secret: &Secret) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(mac(&**secret, ISSUER))
 }
 
 /// What hides the joiner's key in its proof: another one for each session.
@@ -94,10 +110,7 @@ fn mask(joiner_hash: &[u8; 32], binding: &Binding) -> [u8; 32] {
 }
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    bytes(&hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message))
-}
-
-fn bytes(tag: &hmac::Tag) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
     tag.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
 }
 
@@ -114,6 +127,7 @@ mod tests {
         let (secret, other) = (Secret::new([1; 16]), Secret::new([2; 16]));
         let (here, there) = (Binding([3; 32]), Binding([4; 32]));
         let verifier = Verifier::new(&secret);
+        let verifier = Verifier::from_bytes(&verifier.to_bytes());
         let proof = prove(&secret, &here);
         assert!(verifier.accepts(&proof, &here));
         assert!(!verifier.accepts(&proof, &there), "of another session");

@@ -117,8 +117,8 @@ async fn a_proof_of_another_session_is_refused() {
 #[tokio::test]
 async fn five_wrong_proofs_burn_a_ticket() {
     let mut laptop = Issuer::new().await;
-    let issued = laptop.issue();
-    let other = laptop.issue();
+    let mut issued = laptop.issue();
+    let mut other = laptop.issue();
     let attacker = Attacker::new(&laptop);
     for attempt in 1..=6_u8 {
         let attack = async {
@@ -210,7 +210,7 @@ async fn nothing_is_sent_to_a_listener_with_another_key() {
     let ticket = Ticket {
         endpoint: format!("tls://{}", gate.local_addr().unwrap()).parse().unwrap(),
         secret: issued.ticket.secret.clone(),
-        ..issued.ticket
+        ..issued.ticket.clone()
     };
     let victim = TlsTransport::new(&KeyPair::generate().unwrap(), TrustStore::in_memory());
     let answering = async {

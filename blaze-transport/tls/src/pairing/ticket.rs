@@ -30,6 +30,7 @@ const JOINER_IS_SERVER: u8 = 2;
 /// and line breaks don't matter. Whoever reads it may use it: send it where only the other person
 /// sees it, and take it from standard input or a prompt, as other users can see a program's
 /// arguments.
+#[derive(Clone)]
 pub struct Ticket {
     pub(crate) id: TicketId,
     pub(crate) secret: Secret,
@@ -86,6 +87,16 @@ impl Ticket {
         text.push_str(PREFIX);
         text.push_str(&encoded);
         text
+    }
+
+    /// The key of the node that issued it.
+    pub fn issuer(&self) -> PublicKey {
+        self.issuer
+    }
+
+    /// What the node that issued it is.
+    pub fn issuer_role(&self) -> Role {
+        self.terms.issuer_role
     }
 
     /// What people compare of the key of the node that issued it.

@@ -1,25 +1,29 @@
-//! The tickets of a node that can be redeemed.
+//! The tickets of a node that can be redeemed, at whichever process of its listens.
 
-use std::{
-    fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod file;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, time::Duration};
 
 use blaze_codec::Role;
 use blaze_transport::Endpoint;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
 };
 
+use self::store::{Outcome, State, Stored};
 use super::{
     Paired, PairingError, Ticket,
     proof::{Binding, Proof, Secret, Verifier},
     ticket::{Terms, TicketId},
 };
-use crate::{HandshakeError, PublicKey, TrustedPeer};
+use crate::{HandshakeError, PublicKey, TrustedPeer, own_file::Stamp};
+
+pub(crate) use store::Tickets;
 
 /// How long a ticket can be redeemed.
 const LASTS: Duration = Duration::from_secs(10 * 60);
@@ -27,40 +31,16 @@ const LASTS: Duration = Duration::from_secs(10 * 60);
 const WRONG_MAX: u8 = 5;
 /// The most tickets that can be redeemed at a time.
 const OPEN_MAX: usize = 16;
+/// How often it's looked at whether another process has served a ticket.
+const LOOK: Duration = Duration::from_millis(200);
 
-/// The tickets of a node that can be redeemed. Clones share them.
-#[derive(Clone, Default)]
-pub(crate) struct Tickets(Arc<Mutex<Vec<OpenTicket>>>);
-
-/// A ticket that can be redeemed, without its secret.
-pub(crate) struct OpenTicket {
-    id: TicketId,
-    pub(crate) verifier: Verifier,
-    /// What its redeemer will be.
-    pub(crate) peer: TrustedPeer,
-    expires: Instant,
-    wrong: u8,
-    outcome: oneshot::Sender<Result<Paired, PairingError>>,
-}
-
-impl OpenTicket {
-    /// Tells whoever waits for it how it ended.
-    pub(crate) fn end(self, outcome: Result<Paired, PairingError>) {
-        // Nobody may wait any more, and then nobody wants to know.
-        let _ = self.outcome.send(outcome);
-    }
-
-    fn is_open(&self) -> bool {
-        self.expires > Instant::now() && !self.outcome.is_closed()
-    }
-}
-
-/// A ticket that was issued and can be redeemed until this is dropped.
+/// A ticket that was issued and can be redeemed until this is dropped. Where it's kept in a file
+/// and its process is killed, it can be until it expires.
 #[derive(Debug)]
 pub struct IssuedTicket {
     pub(super) ticket: Ticket,
+    tickets: Tickets,
     expires: Instant,
-    outcome: oneshot::Receiver<Result<Paired, PairingError>>,
 }
 
 impl IssuedTicket {
@@ -69,19 +49,93 @@ impl IssuedTicket {
         &self.ticket
     }
 
-    /// Waits until it's redeemed; meanwhile, somebody must accept at the listener.
+    /// For how long it can still be redeemed.
+    pub fn remaining(&self) -> Duration {
+        self.expires.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits until it's redeemed; meanwhile, somebody must accept at the listener: this process,
+    /// or another one that has the same trust store in a file.
+    ///
+    /// Cancel-safe: the ticket stays as it is until this is dropped.
     ///
     /// # Errors
     ///
-    /// [`PairingError`] if nobody did in time, or somebody tried without knowing it.
-    pub async fn redeemed(self) -> Result<Paired, PairingError> {
-        match timeout_at(self.expires, self.outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            // Given up in the middle, with the listener or at the handshake's deadline.
-            Ok(Err(_)) if self.expires > Instant::now() => {
-                Err(PairingError::Unconfirmed(io::ErrorKind::TimedOut.into()))
+    /// [`PairingError`] if nobody did in time, somebody tried without knowing it, or whoever
+    /// did was lost halfway.
+    pub async fn redeemed(&mut self) -> Result<Paired, PairingError> {
+        let mut changes = self.tickets.changes();
+        loop {
+            // Before it's looked at: what is changed in between is looked at once more.
+            let stamp = self.tickets.stamp();
+            if let Some(outcome) = self.tickets.outcome(self.ticket.id)? {
+                return outcome.into_result();
             }
-            _ => Err(PairingError::Expired { lasted_s: LASTS.as_secs() }),
+            tokio::select! {
+                () = self.changed(stamp, &mut changes) => {}
+                () = sleep_until(self.expires) => {
+                    // It may have been redeemed at the last moment.
+                    let outcome = self.tickets.outcome(self.ticket.id)?;
+                    return outcome.unwrap_or(Outcome::Expired).into_result();
+                }
+            }
+        }
+    }
+
+    /// Waits until the ticket may have changed.
+    async fn changed(&self, before: Stamp, changes: &mut watch::Receiver<()>) {
+        // Another process can't tell this one of it.
+        let elsewhere = async {
+            while before == self.tickets.stamp() {
+                sleep(if self.tickets.is_shared() { LOOK } else { LASTS }).await;
+            }
+        };
+        tokio::select! {
+            // The sender lives as long as the tickets do.
+            _ = changes.changed() => {}
+            () = elsewhere => {}
+        }
+    }
+}
+
+impl Drop for IssuedTicket {
+    fn drop(&mut self) {
+        // If it can't be taken back now it expires.
+        let _ = self.tickets.withdraw(self.ticket.id);
+    }
+}
+
+/// A ticket that somebody has proved to know, and that nobody else can use any more.
+pub(crate) struct Claim {
+    tickets: Tickets,
+    id: TicketId,
+    pub(crate) verifier: Verifier,
+    /// What its redeemer will be.
+    pub(crate) peer: TrustedPeer,
+    is_ended: bool,
+}
+
+impl Claim {
+    /// Tells whoever waits for it how it ended.
+    pub(crate) fn end(mut self, outcome: &Result<Paired, PairingError>) {
+        self.is_ended = true;
+        self.tell(match outcome {
+            Ok(paired) => Outcome::Paired(paired.clone()),
+            Err(error) => Outcome::Failed(report(error)),
+        });
+    }
+
+    fn tell(&self, outcome: Outcome) {
+        // Nobody may wait any more, and who waits in vain learns that when the ticket expires.
+        let _ = self.tickets.end(self.id, outcome);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Given up in the middle, with the listener or at the handshake's deadline.
+        if !self.is_ended {
+            self.tell(Outcome::Failed("the other side did not finish it in time".into()));
         }
     }
 }
@@ -94,56 +148,88 @@ impl Tickets {
         own_role: Role,
         peer: TrustedPeer,
     ) -> Result<IssuedTicket, PairingError> {
-        let mut open = self.open();
-        if open.len() >= OPEN_MAX {
-            return Err(PairingError::TooManyTickets { open_max: OPEN_MAX });
-        }
         let (mut id, mut secret) = (TicketId::default(), Secret::default());
         let random = SystemRandom::new();
         let filled = random.fill(&mut id).and_then(|()| random.fill(&mut *secret));
         filled.map_err(|_| PairingError::NoRandomness)?;
         let terms = Terms { issuer_role: own_role, joiner_role: peer.role, mode: peer.mode };
-        let (sender, outcome) = oneshot::channel();
-        let expires = Instant::now() + LASTS;
         let verifier = Verifier::new(&secret);
-        open.push(OpenTicket { id, verifier, peer, expires, wrong: 0, outcome: sender });
+        self.update(|tickets, now_ms| {
+            if tickets.iter().filter(|ticket| ticket.is_open()).count() >= OPEN_MAX {
+                return Err(PairingError::TooManyTickets { open_max: OPEN_MAX });
+            }
+            let state = State::Open { wrong: 0, verifier, peer };
+            let lasts_ms = u64::try_from(LASTS.as_millis()).unwrap_or(u64::MAX);
+            tickets.push(Stored { id, expires_ms: now_ms.saturating_add(lasts_ms), state });
+            Ok(())
+        })??;
         let ticket = Ticket { id, secret, issuer, endpoint, terms };
-        Ok(IssuedTicket { ticket, expires, outcome })
+        Ok(IssuedTicket { ticket, tickets: self.clone(), expires: Instant::now() + LASTS })
     }
 
-    /// Takes the ticket away if the proof is right, so that it's used once.
+    /// Takes the ticket if the proof is right, so that it's used once, whichever process is asked.
     pub(crate) fn take(
         &self,
         id: TicketId,
         proof: &Proof,
         binding: &Binding,
-    ) -> Result<OpenTicket, HandshakeError> {
-        let mut open = self.open();
-        let Some(place) = open.iter().position(|ticket| ticket.id == id) else {
-            return Err(HandshakeError::TicketUnknown);
-        };
-        if open[place].verifier.accepts(proof, binding) {
-            return Ok(open.swap_remove(place));
-        }
-        open[place].wrong += 1;
-        let wrong = open[place].wrong;
-        if wrong == WRONG_MAX {
-            open.swap_remove(place).end(Err(PairingError::Burned { wrong_max: WRONG_MAX }));
-        }
-        Err(HandshakeError::WrongProof { wrong, wrong_max: WRONG_MAX })
+    ) -> Result<Claim, HandshakeError> {
+        let taken = self.update(|tickets, _| {
+            let ticket = tickets.iter_mut().find(|ticket| ticket.id == id);
+            let ticket = ticket.ok_or(HandshakeError::TicketUnknown)?;
+            let State::Open { wrong, verifier, .. } = &mut ticket.state else {
+                return Err(HandshakeError::TicketUnknown);
+            };
+            if !verifier.accepts(proof, binding) {
+                *wrong += 1;
+                let wrong = *wrong;
+                if wrong >= WRONG_MAX {
+                    ticket.state = State::Ended(Outcome::Burned);
+                }
+                return Err(HandshakeError::WrongProof { wrong, wrong_max: WRONG_MAX });
+            }
+            match std::mem::replace(&mut ticket.state, State::Taken) {
+                State::Open { verifier, peer, .. } => Ok((verifier, peer)),
+                _ => unreachable!("it was open"),
+            }
+        });
+        let taken = taken.map_err(|error| HandshakeError::Tickets { reason: report(&error) })?;
+        let (verifier, peer) = taken?;
+        Ok(Claim { tickets: self.clone(), id, verifier, peer, is_ended: false })
     }
 
-    /// Those that haven't expired and that somebody still waits for.
-    fn open(&self) -> MutexGuard<'_, Vec<OpenTicket>> {
-        // Whoever panicked left each ticket whole.
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(OpenTicket::is_open);
-        open
+    /// How the ticket ended, if it did. One that is gone has expired.
+    fn outcome(&self, id: TicketId) -> Result<Option<Outcome>, PairingError> {
+        let tickets = self.read()?;
+        Ok(match tickets.into_iter().find(|ticket| ticket.id == id).map(|ticket| ticket.state) {
+            Some(State::Open { .. } | State::Taken) => None,
+            Some(State::Ended(outcome)) => Some(outcome),
+            None => Some(Outcome::Expired),
+        })
+    }
+
+    fn end(&self, id: TicketId, outcome: Outcome) -> Result<(), PairingError> {
+        self.update(|tickets, _| {
+            if let Some(ticket) = tickets.iter_mut().find(|ticket| ticket.id == id) {
+                ticket.state = State::Ended(outcome);
+            }
+        })
+    }
+
+    fn withdraw(&self, id: TicketId) -> Result<(), PairingError> {
+        self.update(|tickets, _| tickets.retain(|ticket| ticket.id != id))
     }
 }
 
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tickets").field("open", &self.open().len()).finish()
+        let open = self.read().map(|tickets| tickets.iter().filter(|it| it.is_open()).count());
+        f.debug_struct("Tickets").field("open", &open.ok()).finish()
     }
+}
+
+/// An error and its causes, in one line.
+fn report(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

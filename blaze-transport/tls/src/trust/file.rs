@@ -1,24 +1,28 @@
 //! The file of a trust store: a line a peer.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
 use blaze_codec::{Mode, Role};
-use rustix::fs::{Mode as FileMode, OFlags, open};
+use blaze_transport::Endpoint;
 
 use super::{Peers, TrustError, TrustedPeer, check_name};
 use crate::{
     PublicKey,
     own_file::{self, ReadError},
+    transport::SCHEME,
 };
 
 /// The first line: what the file is, and the version of its form.
 const HEADER: &str = "blaze-trusted-peers-1";
 /// Some thousands of peers.
 const FILE_BYTES_MAX: u32 = 1024 * 1024;
+/// What a line has.
+const FORM: &str = "it must be KEY ROLE MODE ADDRESS NAME";
+/// What stands in the place of an address that isn't known.
+const NO_ENDPOINT: &str = "-";
 /// Whoever may write the file says whom this node trusts.
 const FORBIDDEN: u32 = 0o022;
 
@@ -56,7 +60,7 @@ pub(super) fn update<T>(
     change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
 ) -> Result<(Peers, T), TrustError> {
     let failed = |source| TrustError::Io { action: "write", path: path.into(), source };
-    let _lock = lock(path).map_err(failed)?;
+    let _lock = own_file::lock(path).map_err(failed)?;
     let mut peers = read(path)?;
     let before = peers.clone();
     let changed = change(&mut peers)?;
@@ -67,19 +71,12 @@ pub(super) fn update<T>(
     Ok((peers, changed))
 }
 
-/// Locks a file beside the store, as the store itself is replaced by each change. It's never
-/// removed: two who lock by one name must lock one file.
-fn lock(path: &Path) -> io::Result<File> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = open(path.with_file_name(name), flags, FileMode::RUSR | FileMode::WUSR)?;
-    let file = File::from(file);
-    file.lock()?;
-    Ok(file)
+fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
+    format!("{key} {}\n", terms(peer))
 }
 
-fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
+/// What was agreed with a peer, as a part of a line: its name comes last, as that may have spaces.
+pub(crate) fn terms(peer: &TrustedPeer) -> String {
     let role = match peer.role {
         Role::Server => "server",
         Role::Client => "client",
@@ -89,13 +86,22 @@ fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
         Mode::ReadOnly => "read-only",
         Mode::WriteOnly => "write-only",
     };
-    format!("{key} {role} {mode} {}\n", peer.name)
+    let endpoint = peer.endpoint.as_ref().map(Endpoint::to_string);
+    format!("{role} {mode} {} {}", endpoint.as_deref().unwrap_or(NO_ENDPOINT), peer.name)
 }
 
 fn parse(line: &str) -> Result<(PublicKey, TrustedPeer), &'static str> {
-    let mut parts = line.splitn(4, ' ');
-    let mut part = || parts.next().ok_or("it must be KEY ROLE MODE NAME");
-    let key = part()?.parse().map_err(|_| "its key is not 64 hexadecimal digits")?;
+    let (key, terms) = line.split_once(' ').ok_or(FORM)?;
+    let key = key.parse().map_err(|_| "its key is not 64 hexadecimal digits")?;
+    let peer = parse_terms(terms)?;
+    check_name(&peer.name).map_err(|_| "its name can be none")?;
+    Ok((key, peer))
+}
+
+/// Takes [`terms`] back.
+pub(crate) fn parse_terms(terms: &str) -> Result<TrustedPeer, &'static str> {
+    let mut parts = terms.splitn(4, ' ');
+    let mut part = || parts.next().ok_or(FORM);
     let role = match part()? {
         "server" => Role::Server,
         "client" => Role::Client,
@@ -107,9 +113,16 @@ fn parse(line: &str) -> Result<(PublicKey, TrustedPeer), &'static str> {
         "write-only" => Mode::WriteOnly,
         _ => return Err("its mode is none of bidirectional, read-only and write-only"),
     };
+    let endpoint = match part()? {
+        NO_ENDPOINT => None,
+        text => {
+            let endpoint = text.parse::<Endpoint>().ok();
+            let endpoint = endpoint.filter(|endpoint| endpoint.scheme() == SCHEME);
+            Some(endpoint.ok_or("its address is neither tls://HOST:PORT nor -")?)
+        }
+    };
     let peer = TrustedPeer::new(part()?).with_role(role).with_mode(mode);
-    check_name(&peer.name).map_err(|_| "its name can be none")?;
-    Ok((key, peer))
+    Ok(TrustedPeer { endpoint, ..peer })
 }
 
 fn read_error(path: &Path, error: ReadError) -> TrustError {

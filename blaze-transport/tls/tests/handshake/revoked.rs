@@ -55,6 +55,7 @@ async fn a_session_ends_when_something_else_is_agreed() {
     let key = phone.key_pair.public();
     laptop.trust.trust(key, TrustedPeer::new("phone")).unwrap();
     laptop.trusts(&laptop, "another");
+    laptop.trust.rename(&key, "mobile").unwrap();
     at_laptop.sender.feed("the same was agreed".into()).unwrap();
     at_laptop.sender.flush().await.unwrap();
     laptop.trust.trust(key, TrustedPeer::new("phone").with_mode(Mode::ReadOnly)).unwrap();

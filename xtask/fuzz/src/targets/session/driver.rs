@@ -109,7 +109,9 @@ impl Driver {
                 head,
             };
             let (limits, versions) = (Limits::default(), SessionConfig::VERSIONS);
-            let config = SessionConfig { local, side, limits, versions, compression, reads };
+            let agreed_role = None;
+            let config =
+                SessionConfig { local, side, agreed_role, limits, versions, compression, reads };
             Session::new(config, now)
         });
         let mut driver = Self {
