@@ -52,6 +52,27 @@ pub struct Greeting {
 /// It takes no part in the exchange. It asks for no changes, so that it is registered nowhere and
 /// no tombstone is kept for it; the server's users see a link that comes and goes.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use blaze_codec::Mode;
+/// use blaze_db_adapter_memory::MemoryDatabase;
+/// use blaze_sync_engine::{Node, NodeOptions, probe};
+/// use blaze_transport_memory::MemoryTransport;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (transport, endpoint) = (MemoryTransport::new(), "mem:office".parse()?);
+/// let office = Node::new(Arc::new(MemoryDatabase::new()), "office", NodeOptions::default());
+/// office.listen(Arc::new(transport.clone()), &endpoint, &Mode::ALL).await?;
+///
+/// let greeting = probe(&transport, &endpoint, "main").await?.greeting?;
+/// assert_eq!(greeting.peer.name, "office");
+/// assert!(office.database().peers().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`TransportError`] if no connection can be had. What goes wrong after that is in
