@@ -3,7 +3,6 @@
 mod common;
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::process;
@@ -176,7 +175,7 @@ fn a_socket_or_a_directory_of_another_user_is_told() {
 #[test]
 fn a_port_at_which_nothing_listens() {
     let bench = Bench::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, free) = fake::silent_port();
     let (text, remedy) = bench.doctor(&[&format!("tcp://{free}")]).fault("port");
     assert_eq!(text, format!("nothing listens at port {} of this device", free.port()));
     assert_eq!(remedy, format!("start the server: blaze serve FILE --listen tcp://{free}"));
@@ -231,7 +230,7 @@ fn an_address_beyond_this_device_is_told() {
             "192.0.2.1",
             "192.0.2.1 is no address of this device, so that nobody can listen at it here",
         ),
-        ("0.0.0.0", "0.0.0.0 is an address of this device, but others reach it there"),
+        ("0.0.0.0", "0.0.0.0 stands for all addresses of this device"),
         ("example.org", "example.org is a name, which could stand for any address"),
     ];
     for (host, expected) in cases {

@@ -121,12 +121,18 @@ fn a_node_without_a_key_is_told_to_pair() {
 }
 
 #[test]
-fn a_port_without_tls_or_anybody_is_told() {
+fn a_port_without_tls_or_anybody_and_a_host_that_is_none_are_told() {
     let (bench, _) = bench();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, free) = fake::silent_port();
     let (text, remedy) = bench.doctor(&["db", &format!("tls://{free}")]).fault("port");
     assert_eq!(text, format!("nothing listens at port {} of 127.0.0.1", free.port()));
     assert!(remedy.contains("look at the firewall between"), "{remedy}");
+
+    // No resolver is asked for a name that can be none.
+    let endpoint = format!("tls://{}.invalid:1", "x".repeat(64));
+    let (text, remedy) = bench.doctor(&["db", &endpoint]).fault("port");
+    assert!(text.starts_with(&format!("cannot connect to {endpoint}: ")), "{text}");
+    assert!(remedy.contains("getent hosts x"), "{remedy}");
 
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tls://{}", plain.local_addr().unwrap());

@@ -1,11 +1,13 @@
 //! A server that answers a hello in a way of its own.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use blaze_codec::frame::{HEADER_BYTES, header};
 use blaze_codec::message::{Hello, Message};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 
 /// Serves one client at a port of its own, of which this is the endpoint: reads the hello, and
 /// writes what this makes of it.
@@ -20,6 +22,14 @@ pub fn serve(answer: impl FnOnce(Hello) -> Vec<u8> + Send + 'static) -> String {
         let _ = client.read_to_end(&mut Vec::new());
     });
     endpoint
+}
+
+/// A port that is taken, so that nobody else takes it, and at which nobody listens.
+pub fn silent_port() -> (OwnedFd, SocketAddr) {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = getsockname(&socket).unwrap().try_into().unwrap();
+    (socket, address)
 }
 
 /// A message as it lies on the wire.

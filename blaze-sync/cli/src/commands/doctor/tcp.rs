@@ -19,7 +19,7 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
     let (in_use, pid) = (in_use(&subject, port, holder.as_ref()), holder.and_then(|it| it.pid));
     match session::check(&TcpTransport::plaintext_loopback(), endpoint, asked, pid).await {
         Ok((_, findings)) => [vec![in_use], findings].concat(),
-        Err(error @ TransportError::NotLoopback { .. }) => vec![beyond(&subject, host, &error)],
+        Err(TransportError::NotLoopback { .. }) => vec![beyond(&subject, host, port)],
         Err(TransportError::NothingListens { .. }) => vec![Finding::fault(
             CHECK,
             &subject,
@@ -60,21 +60,22 @@ fn others(host: &str, port: u16) -> String {
     })
 }
 
-fn beyond(subject: &str, host: &str, error: &TransportError) -> Finding {
-    let place = match host.parse().map(is_own) {
-        Ok(true) => "an address of this device, but others reach it there",
-        Ok(false) => "no address of this device, so that nobody can listen at it here",
-        Err(_) => "a name, which could stand for any address",
+fn beyond(subject: &str, host: &str, port: u16) -> Finding {
+    let place = match host.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => "stands for all addresses of this device",
+        Ok(ip) if is_own(ip) => "is an address at which others reach this device",
+        Ok(_) => "is no address of this device, so that nobody can listen at it here",
+        Err(_) => "is a name, which could stand for any address",
     };
-    let text = format!("{error}: {host} is {place}");
-    let (_, port) = subject.rsplit_once(':').unwrap_or_default();
-    let remedy = format!(
-        "on one device use tcp://127.0.0.1:{port} or a unix: socket, between devices \
-         tls://{host}:{port}"
-    );
-    // The message says what to do as well, in general.
-    let text = text.replace("; use 127.0.0.1, [::1] or localhost, or tls://HOST:PORT", "");
-    Finding::fault(CHECK, subject, text, remedy)
+    Finding::fault(
+        CHECK,
+        subject,
+        format!("plaintext TCP is limited to loopback, and {host} {place}"),
+        format!(
+            "on one device use tcp://127.0.0.1:{port} or a unix: socket, between devices \
+             tls://{host}:{port}"
+        ),
+    )
 }
 
 /// Whether this device has the address. A datagram socket sends nothing when it is bound.

@@ -36,6 +36,12 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
             format!("nothing listens at port {port} of {host}"),
             format!("{}; if it runs, look at the firewall between", asked.server(&subject)),
         )],
+        Err(error @ TransportError::Io { .. }) => vec![Finding::fault(
+            "port",
+            &subject,
+            with_causes(&error),
+            format!("check the name and the network: getent hosts {host}, ping {host}"),
+        )],
         Err(error) => vec![refused(&subject, &error, asked.file.is_some())],
     };
     in_use.into_iter().chain(found).collect()
