@@ -32,7 +32,7 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
 
 /// Who listens at a port of this device where a host's clients reach it.
 pub(super) fn holder(host: &str, port: u16) -> Option<PortHolder> {
-    process::port_holders(port).into_iter().find(|holder| is_reached(holder.ip, host))
+    process::port_holder(port, |ip| is_reached(ip, host))
 }
 
 /// Tells who has a port that somebody listens at.
@@ -53,10 +53,9 @@ fn who(holder: Option<&PortHolder>, port: u16) -> String {
 
 /// Who listens at the port, but at another address.
 fn others(host: &str, port: u16) -> String {
-    let holders = process::port_holders(port);
-    let other = holders.iter().find(|holder| !is_reached(holder.ip, host));
+    let other = process::port_holder(port, |ip| !is_reached(ip, host));
     other.map_or_else(String::new, |other| {
-        format!(", though {} does at {}", who(Some(other), port), other.ip)
+        format!(", though {} does at {}", who(Some(&other), port), other.ip)
     })
 }
 
