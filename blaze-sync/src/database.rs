@@ -159,6 +159,13 @@ impl OpenDatabase {
         Self { options: self.options.read_only(read_only) }
     }
 
+    /// Only reads, and neither makes nor changes a file beside the database, for
+    /// whoever only wants to know how it is. A log without its index is refused, and
+    /// nobody may begin to write the file meanwhile. Default: false.
+    pub fn without_trace(self, without_trace: bool) -> Self {
+        Self { options: self.options.without_trace(without_trace) }
+    }
+
     /// Refuses to let the file grow beyond so many bytes. Default: no limit.
     pub fn size_bytes_max(self, bytes: u64) -> Self {
         Self { options: self.options.size_bytes_max(bytes) }

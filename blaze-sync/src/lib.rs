@@ -45,6 +45,7 @@ mod error;
 mod topology;
 mod transaction;
 
+pub use blaze_codec::message::Reason;
 pub use blaze_codec::{
     Change, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Seq, Text, Timestamp, Uuid, Value,
     Version, blazedb, record,
@@ -55,11 +56,13 @@ pub use blaze_db_adapter::{
     WriteKind, Written,
 };
 pub use blaze_sync_engine::{
-    Acknowledged, Backoff, Direction, Limits, Link, LinkId, LinkState, LinkStatus, NodeOptions,
-    Peer, SessionError, WentBack,
+    Acknowledged, Backoff, CLOCK_AHEAD_MS_MAX, Direction, Greeting, Limits, Link, LinkId,
+    LinkState, LinkStatus, NodeOptions, Peer, Probed, SessionError, WentBack, probe,
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
-pub use blaze_transport::{Compression, Endpoint, EndpointError, Transport, TransportError};
+pub use blaze_transport::{
+    Compression, Endpoint, EndpointError, PeerInfo, Transport, TransportError,
+};
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;
 #[cfg(feature = "tls")]
@@ -68,7 +71,10 @@ pub use blaze_transport_tls::{
     PublicKey, PublicKeyError, Ticket, TicketError, TlsTransport, TrustError, TrustStore,
     TrustedPeer,
 };
-pub use blaze_transport_unix::{InheritedListeners, UnixTransport, default_endpoint};
+pub use blaze_transport_unix::{
+    InheritedListeners, SocketPlace, UnixTransport, default_endpoint, default_socket_directory,
+    inspect_socket, inspect_socket_directory,
+};
 pub use collection::{Collection, ToRecord};
 pub use database::{Database, OpenDatabase};
 pub use error::Error;

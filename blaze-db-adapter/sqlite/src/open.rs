@@ -37,6 +37,9 @@ pub(crate) enum Access {
     /// Reads where SQLite can make no files of its own. Only for a file without a
     /// log, which nobody writes.
     ReadSealed,
+    /// Reads by the index that is there, and makes none. Only for a file with a log
+    /// and its index.
+    ReadBeside,
     Write,
 }
 
@@ -89,8 +92,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
         _ => None,
     };
     let pages_max = options.size_bytes_max.map(|bytes| (bytes / PAGE_BYTES).max(1));
-    let sealed = options.read_only && is_sealed(&path);
-    let reading = if sealed { Access::ReadSealed } else { Access::Read };
+    let reading = reading(options, &path)?;
     let drawn = Incarnation(u64::from_ne_bytes(create::random()?));
     let opener = Opener { key, durability: options.durability, pages_max, reading, claim, drawn };
     if lock.is_some() {
@@ -249,7 +251,12 @@ pub(crate) fn connect(
     let conn = match access {
         Access::Read => Connection::open_with_flags(path, readable)?,
         Access::ReadSealed => {
-            Connection::open_with_flags(sealed_uri(path), readable | OpenFlags::SQLITE_OPEN_URI)?
+            let uri = uri(path, "immutable=1");
+            Connection::open_with_flags(uri, readable | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        Access::ReadBeside => {
+            let uri = uri(path, "readonly_shm=1");
+            Connection::open_with_flags(uri, readable | OpenFlags::SQLITE_OPEN_URI)?
         }
         Access::Write => {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?
@@ -349,6 +356,34 @@ fn in_folder(path: &Path) -> Result<PathBuf, DatabaseError> {
     Ok(resolved.join(name))
 }
 
+/// How to read the file at `path`.
+fn reading(options: &SqliteOptions, path: &Path) -> Result<Access, DatabaseError> {
+    if options.without_trace {
+        return without_trace(path);
+    }
+    let sealed = options.read_only && is_sealed(path);
+    Ok(if sealed { Access::ReadSealed } else { Access::Read })
+}
+
+/// How to read so that SQLite makes no files: beside who has the database open, or was
+/// killed with it open, or as a file that nobody writes.
+fn without_trace(path: &Path) -> Result<Access, DatabaseError> {
+    let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
+    let log_bytes = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
+    if log.exists() && index.exists() {
+        return Ok(Access::ReadBeside);
+    }
+    if log_bytes == 0 {
+        return Ok(Access::ReadSealed);
+    }
+    let reason = format!(
+        "{} has {log_bytes} bytes that can't be read without making {}; open it without promising to leave no trace",
+        log.display(),
+        index.display()
+    );
+    Err(setting("the log", reason))
+}
+
 /// Whether SQLite could make no files beside the database, and needs none, as
 /// there is no log to be read.
 fn is_sealed(path: &Path) -> bool {
@@ -358,8 +393,9 @@ fn is_sealed(path: &Path) -> bool {
     locked && !create::beside(path, "-wal").exists()
 }
 
-/// The name that tells SQLite that nobody writes the file.
-fn sealed_uri(path: &Path) -> String {
+/// The name that tells SQLite how to open the file: `immutable=1` that nobody writes
+/// it, `readonly_shm=1` that its log's index is neither made nor changed.
+fn uri(path: &Path, how: &str) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -368,7 +404,7 @@ fn sealed_uri(path: &Path) -> String {
             byte => write!(uri, "%{byte:02x}").expect("strings don't fail"),
         }
     }
-    uri + "?immutable=1"
+    uri + "?" + how
 }
 
 /// Whether a password is given if, and only if, the file needs one.

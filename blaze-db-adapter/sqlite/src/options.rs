@@ -19,6 +19,7 @@ pub struct SqliteOptions {
     pub(crate) role: Role,
     pub(crate) clock: WallClock,
     pub(crate) read_only: bool,
+    pub(crate) without_trace: bool,
     pub(crate) size_bytes_max: Option<u64>,
 }
 
@@ -34,6 +35,7 @@ impl SqliteOptions {
             role: Role::default(),
             clock: WallClock::system(),
             read_only: false,
+            without_trace: false,
             size_bytes_max: None,
         }
     }
@@ -87,6 +89,17 @@ impl SqliteOptions {
         Self { read_only, ..self }
     }
 
+    /// Only reads, as with [`read_only`](Self::read_only), and neither makes nor changes
+    /// a file beside the database either, for whoever only wants to know how it is.
+    /// Default: `false`.
+    ///
+    /// A log without its index, as a copy of a database that was open may have it, is
+    /// refused with [`DatabaseError::Setting`]. While the database is open nobody may
+    /// begin to write it: what is read afterwards could be half of a change.
+    pub fn without_trace(self, without_trace: bool) -> Self {
+        Self { without_trace, read_only: self.read_only || without_trace, ..self }
+    }
+
     /// Refuses commits that would make the file larger than this, with
     /// [`DatabaseError::Full`]. Counted in pages of 4 KiB; the log beside the file
     /// is not counted. Default: no limit but the disk's.
@@ -126,6 +139,7 @@ impl fmt::Debug for SqliteOptions {
             .field("durability", &self.durability)
             .field("database", &self.database)
             .field("read_only", &self.read_only)
+            .field("without_trace", &self.without_trace)
             .field("size_bytes_max", &self.size_bytes_max)
             .finish_non_exhaustive()
     }

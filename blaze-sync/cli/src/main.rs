@@ -23,6 +23,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has enough of it, as `head` does.
         Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
+        // It was told with all else that was found.
+        Err(error) if error.is::<commands::FaultFound>() => ExitCode::FAILURE,
         Err(error) => {
             output::error(&error);
             ExitCode::FAILURE

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use blaze_codec::message::{Compression, CompressionSet};
-use blaze_codec::{Checkpoint, History, NodeId, Seq};
+use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
     Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, Output, Session,
@@ -28,7 +28,7 @@ use crate::{outgoing, upkeep};
 /// carried out again.
 const FRAMES_MAX: usize = 256;
 /// How long a goodbye may take, and the merge before it.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that may wait to be sent before nothing more is received: more than the
 /// largest credit, so that two sides that both only send never wait for each other.
 const UNFLUSHED_BYTES_MAX: u64 = 2 * CREDIT_BYTES_MAX;
@@ -159,7 +159,7 @@ impl<'a> Driver<'a> {
         }
         self.finish_merge().await;
         // What is left to send is the goodbye; a peer that is gone can't take it.
-        let goodbye = self.say_goodbye(receiver.as_mut());
+        let goodbye = say_goodbye(&mut self.session, &mut *self.sender, &mut *receiver);
         let _ = timeout(GOODBYE, goodbye).await;
         result.err().unwrap_or(SessionError::Closed)
     }
@@ -430,19 +430,6 @@ impl<'a> Driver<'a> {
         }));
     }
 
-    /// Sends what is left, half-closes, and reads until the peer does: closing
-    /// with unread input would reset the connection and lose the goodbye.
-    async fn say_goodbye(&mut self, receiver: &mut dyn FrameReceiver) {
-        while let Some(output) = self.session.poll_output() {
-            if let Output::Send(frame) = output {
-                let _ = self.sender.feed(frame);
-            }
-        }
-        let finish = self.sender.finish();
-        let drain = async { while let Ok(Some(_)) = receiver.recv().await {} };
-        let _ = tokio::join!(finish, drain);
-    }
-
     fn now(&self) -> Moment {
         let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Moment { mono_ms, wall_ms: self.shared.options.clock.now_ms() }
@@ -455,6 +442,22 @@ impl<'a> Driver<'a> {
         let due = self.started.checked_add(Duration::from_millis(mono_ms));
         due.map_or(tomorrow, |due| due.min(tomorrow))
     }
+}
+
+/// Sends what is left, half-closes, and reads until the peer does: closing with unread
+/// input would reset the connection and lose the goodbye.
+pub(crate) async fn say_goodbye(
+    session: &mut Session,
+    sender: &mut dyn FrameSender,
+    receiver: &mut dyn FrameReceiver,
+) {
+    while let Some(output) = session.poll_output() {
+        if let Output::Send(frame) = output {
+            let _ = sender.feed(frame);
+        }
+    }
+    let drain = async { while let Ok(Some(_)) = receiver.recv().await {} };
+    let _ = tokio::join!(sender.finish(), drain);
 }
 
 fn merge(shared: &Arc<Shared>, batch: Batch) -> Pending<Merged> {

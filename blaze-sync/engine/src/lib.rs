@@ -11,10 +11,12 @@ mod join;
 mod listen;
 mod node;
 pub mod outgoing;
+mod probe;
 mod status;
 mod upkeep;
 
 pub use backoff::Backoff;
 pub use blaze_sync_protocol::{CREDIT_BYTES_MAX, Limits, Peer, SessionError};
 pub use node::{Node, NodeOptions, RENEWAL_WAIT};
+pub use probe::{CLOCK_AHEAD_MS_MAX, Greeting, Probed, probe};
 pub use status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, WentBack};

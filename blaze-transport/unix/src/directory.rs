@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 use crate::{SCHEME, path_error, safety::Owners};
 
 /// What the environment must say for a default directory to be known.
-const VARIABLES: &str =
+pub(crate) const VARIABLES: &str =
     if cfg!(target_os = "macos") { "HOME" } else { "XDG_RUNTIME_DIR, XDG_STATE_HOME or HOME" };
 
 /// The endpoint at which an app of this user is found under a name, such as `notes`.

@@ -36,6 +36,7 @@ mod connect;
 mod credentials;
 mod directory;
 mod inherited;
+mod inspect;
 mod listener;
 mod lock;
 mod path;
@@ -60,6 +61,9 @@ use safety::Owners;
 
 pub use directory::default_endpoint;
 pub use inherited::InheritedListeners;
+pub use inspect::{
+    SocketPlace, default_socket_directory, inspect_socket, inspect_socket_directory,
+};
 
 /// The scheme of sockets that have a path.
 const SCHEME: &str = "unix";

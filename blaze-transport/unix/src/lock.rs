@@ -67,6 +67,14 @@ impl Drop for ListenLock {
     }
 }
 
+/// The pid in the lock file at `path`, of its holder or of the last one; `None` if there is no such
+/// file, or it says nothing.
+pub(crate) fn noted_pid(path: &Path) -> Option<u32> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::from(open(path, flags, Mode::empty()).ok()?);
+    read_pid(&mut file.metadata().ok()?.is_file().then_some(file)?)
+}
+
 /// Opens what is at the path only if it is a regular file of our own.
 fn open_lock(path: &Path) -> io::Result<File> {
     // A pipe at the path must not block, and a symbolic link must not lead elsewhere.

@@ -4,7 +4,7 @@ use blaze_db_adapter::Durability;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::{Access, Opened, connect, open, sealed_uri};
+use super::{Access, Opened, connect, open, uri};
 use crate::SqliteOptions;
 
 fn opened(durability: Durability, password: Option<&str>) -> (tempfile::TempDir, Opened) {
@@ -64,7 +64,7 @@ fn a_sealed_connection_makes_no_files() {
     let writer = made.opener.writer().unwrap();
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).unwrap();
     drop((writer, made));
-    assert!(sealed_uri(&path).ends_with("/a%20%3f%23%2541%c3%a9.db?immutable=1"));
+    assert!(uri(&path, "immutable=1").ends_with("/a%20%3f%23%2541%c3%a9.db?immutable=1"));
     let conn = connect(&path, None, Access::ReadSealed).unwrap();
     crate::schema::check(&conn).unwrap().unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap();

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod delete;
+mod doctor;
 mod export;
 mod forget;
 mod get;
@@ -17,6 +18,7 @@ mod watch;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::doctor::FaultFound;
 use crate::args::Color;
 
 /// Keeps embedded databases in sync: inside one app, between apps, between devices
@@ -32,8 +34,8 @@ Every app has its own database, one file, with records in named collections. Two
 share data don't open one file: each opens its own, and `serve` in one and `connect` in the other \
 keep the two equal.
 
-A database is written by one process at a time. Commands that only read (get, list, export, watch, status) \
-work beside it.",
+A database is written by one process at a time. Commands that only read (get, list, export, watch, status, \
+doctor) work beside it.",
     after_long_help = "\
 Examples:
   blaze put notes.blaze notes hello title='Hello, world' stars=3
@@ -41,6 +43,7 @@ Examples:
   blaze serve notes.blaze                      # in one terminal
   blaze connect copy.blaze                     # in another: copy.blaze fills, and follows
   blaze import shop.blaze articles articles.csv --key sku
+  blaze doctor                                 # what is wrong, and what to do
   blaze demo                                   # two apps, two encrypted databases, one crash
 
 Passwords:
@@ -77,6 +80,7 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Connect(serve::ConnectArgs),
     Status(status::Args),
+    Doctor(doctor::Args),
     Forget(forget::Args),
     Topology(topology::Args),
     /// Shows it all: two apps, two encrypted databases, one socket, one crash
@@ -100,6 +104,7 @@ impl Command {
             Self::Serve(args) => args.run().await,
             Self::Connect(args) => args.run().await,
             Self::Status(args) => args.run().await,
+            Self::Doctor(args) => args.run().await,
             Self::Forget(args) => args.run().await,
             Self::Topology(args) => args.run(),
             Self::Demo(args) => crate::demo::run(args).await,

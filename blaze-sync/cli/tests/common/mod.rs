@@ -7,6 +7,8 @@
 )]
 
 mod app;
+pub mod doctor;
+pub mod fake;
 pub mod hostile;
 
 use std::ffi::OsStr;
