@@ -46,8 +46,8 @@ pub struct Greeting {
     pub clock_error_ms: u64,
 }
 
-/// Asks who listens at an endpoint: says hello as a peer that wants to receive `database`, hears
-/// the answer, and says goodbye.
+/// Asks who listens at an endpoint: says hello as a peer of this role that wants to receive
+/// `database`, hears the answer, and says goodbye.
 ///
 /// It takes no part in the exchange. It asks for no changes, so that it is registered nowhere and
 /// no tombstone is kept for it; the server's users see a link that comes and goes.
@@ -55,7 +55,7 @@ pub struct Greeting {
 /// ```
 /// use std::sync::Arc;
 ///
-/// use blaze_codec::Mode;
+/// use blaze_codec::{Mode, Role};
 /// use blaze_db_adapter_memory::MemoryDatabase;
 /// use blaze_sync_engine::{Node, NodeOptions, probe};
 /// use blaze_transport_memory::MemoryTransport;
@@ -66,7 +66,7 @@ pub struct Greeting {
 /// let office = Node::new(Arc::new(MemoryDatabase::new()), "office", NodeOptions::default());
 /// office.listen(Arc::new(transport.clone()), &endpoint, &Mode::ALL).await?;
 ///
-/// let greeting = probe(&transport, &endpoint, "main").await?.greeting?;
+/// let greeting = probe(&transport, &endpoint, "main", Role::Client).await?.greeting?;
 /// assert_eq!(greeting.peer.name, "office");
 /// assert!(office.database().peers().await?.is_empty());
 /// # Ok(())
@@ -81,9 +81,10 @@ pub async fn probe(
     transport: &dyn Transport,
     endpoint: &Endpoint,
     database: &str,
+    role: Role,
 ) -> Result<Probed, TransportError> {
-    let config = config(database)?;
     let Connection { sender, receiver, peer: process, .. } = transport.connect(endpoint).await?;
+    let config = SessionConfig { agreed_role: process.role(), ..config(database, role)? };
     let mut probe = Probe::new(config, sender, receiver);
     let greeting = probe.greet().await;
     // A server that doesn't take the goodbye hears the end of the connection.
@@ -93,14 +94,14 @@ pub async fn probe(
 
 /// A node that nobody knows, and that wants to receive: a server registers a peer that it is to
 /// receive from at its hello, any other when that asks for changes.
-fn config(database: &str) -> Result<SessionConfig, TransportError> {
+fn config(database: &str, role: Role) -> Result<SessionConfig, TransportError> {
     let local = LocalNode {
         node: NodeId::from_bytes(random()?),
         former: Vec::new(),
         history: Incarnation(u64::from_ne_bytes(random()?)).into(),
         database: database.to_owned(),
         name: NAME.to_owned(),
-        role: Role::Client,
+        role,
         head: Seq::ZERO,
     };
     Ok(SessionConfig {

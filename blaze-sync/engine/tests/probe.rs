@@ -28,7 +28,7 @@ async fn answered(answer: impl FnOnce(Hello) -> Option<Bytes>) -> Result<Greetin
         while let Ok(Some(_)) = receiver.recv().await {}
         let _ = sender.finish().await;
     };
-    let (probed, ()) = tokio::join!(probe(&transport, &endpoint, "main"), serve);
+    let (probed, ()) = tokio::join!(probe(&transport, &endpoint, "main", Role::Client), serve);
     probed.unwrap().greeting
 }
 
@@ -38,7 +38,7 @@ async fn a_server_says_who_it_is_and_registers_nobody() {
     common::listen(&server, &transport, "s").await;
     let mut links = server.links();
     let mut ended = server.ended();
-    let probed = probe(&transport, &endpoint("s"), "main").await.unwrap();
+    let probed = probe(&transport, &endpoint("s"), "main", Role::Client).await.unwrap();
     assert_eq!(probed.process.pid(), Some(std::process::id()));
     let greeting = probed.greeting.unwrap();
     assert_eq!((&*greeting.peer.name, greeting.peer.protocol), ("server", 1));
@@ -59,7 +59,7 @@ async fn a_server_that_refuses_says_why_and_registers_nobody() {
     let shared = Arc::new(transport.clone());
     server.listen(shared, &endpoint("closed"), &write_only).await.unwrap();
     let refused = async |at: &str, database: &str| {
-        let probed = probe(&transport, &endpoint(at), database).await.unwrap();
+        let probed = probe(&transport, &endpoint(at), database, Role::Client).await.unwrap();
         match probed.greeting {
             Err(SessionError::PeerLeft { reason, .. }) => reason,
             other => panic!("{other:?}"),
@@ -70,7 +70,7 @@ async fn a_server_that_refuses_says_why_and_registers_nobody() {
     assert!(MODES.contains(&Mode::ReadOnly));
     assert!(server.database().peers().await.unwrap().is_empty());
 
-    let error = probe(&transport, &endpoint("nowhere"), "main").await.unwrap_err();
+    let error = probe(&transport, &endpoint("nowhere"), "main", Role::Client).await.unwrap_err();
     assert!(matches!(error, TransportError::NothingListens { .. }), "{error}");
 }
 

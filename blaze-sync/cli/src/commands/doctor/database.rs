@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use blaze_sync::{Database, DatabaseError, Error};
+use blaze_sync::{Database, DatabaseError, Error, Identity};
 use rustix::process::{Pid, test_kill_process};
 
 use super::finding::{Finding, parted, with_causes};
@@ -20,8 +20,8 @@ const CHECK: &str = "database";
 /// What is known of a file.
 pub(super) struct Looked {
     pub(super) findings: Vec<Finding>,
-    /// The database's name, if the file can be opened.
-    pub(super) name: Option<String>,
+    /// What the database is, if the file can be opened.
+    pub(super) identity: Option<Identity>,
 }
 
 /// Looks at a database file.
@@ -41,8 +41,8 @@ pub(super) async fn check(path: &Path, access: &AccessArgs) -> Result<Looked> {
     }
     let file = file(path);
     let shown = file.as_deref().unwrap_or(path);
-    let (finding, name) = match opened {
-        Ok(db) => (told(shown, &db, password.is_some()).await, Some(db.identity().database)),
+    let (finding, identity) = match opened {
+        Ok(db) => (told(shown, &db, password.is_some()).await, Some(db.identity())),
         Err(error) => (fault(shown, &error, password.as_ref()), None),
     };
     let mut findings = vec![finding];
@@ -50,7 +50,7 @@ pub(super) async fn check(path: &Path, access: &AccessArgs) -> Result<Looked> {
         findings.push(writer(file));
         findings.extend(room::check(file));
     }
-    Ok(Looked { findings, name })
+    Ok(Looked { findings, identity })
 }
 
 /// The file's one name, beside which its lock and its log lie.

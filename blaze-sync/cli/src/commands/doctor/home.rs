@@ -45,7 +45,7 @@ async fn socket(path: &Path) -> Vec<Finding> {
         // Named after its database.
         Ok(endpoint) => {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            unix::check(&endpoint, &Asked { name, is_certain: false, file: None }, true).await
+            unix::check(&endpoint, &Asked::guessed(name), true).await
         }
         Err(error) => {
             vec![transport::fault(CHECK, &path.display().to_string(), &error.into())]

@@ -20,7 +20,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use blaze_sync::{Endpoint, EndpointError};
+use blaze_sync::{Endpoint, EndpointError, Role};
 
 use self::finding::{Finding, Status, parted};
 use crate::args::AccessArgs;
@@ -84,6 +84,8 @@ pub(crate) struct FaultFound;
 #[derive(Debug, Clone)]
 struct Asked {
     name: String,
+    /// The role of the file that is to sync.
+    role: Role,
     /// Whether it is what a file says, or the user, rather than a guess.
     is_certain: bool,
     /// The file that is to sync, if one is given.
@@ -91,6 +93,11 @@ struct Asked {
 }
 
 impl Asked {
+    /// One that nobody has named.
+    fn guessed(name: String) -> Self {
+        Self { name, role: Role::default(), is_certain: false, file: None }
+    }
+
     /// How to have somebody listen at an endpoint.
     fn server(&self, endpoint: &str) -> String {
         let file = self.file.as_ref().map_or("FILE".to_owned(), |file| file.display().to_string());
@@ -136,16 +143,19 @@ impl Args {
             })
         };
         let mut findings = Vec::new();
-        let mut name = self.access.database.clone();
+        let (mut name, mut role) = (self.access.database.clone(), Role::default());
         for path in files() {
             let looked = database::check(path, &self.access).await?;
             findings.extend(looked.findings);
-            name = name.or(looked.name);
+            if let Some(identity) = looked.identity {
+                name = name.or(Some(identity.database));
+                role = identity.role;
+            }
         }
         for target in &targets {
             findings.extend(match target {
                 Target::Endpoint(endpoint) => {
-                    endpoint_check(endpoint, name.as_deref(), files().next()).await
+                    endpoint_check(endpoint, (name.as_deref(), role), files().next()).await
                 }
                 Target::NoEndpoint(text, error) => vec![no_endpoint(text, error)],
                 Target::File(_) => Vec::new(),
@@ -157,11 +167,12 @@ impl Args {
 
 async fn endpoint_check(
     endpoint: &Endpoint,
-    name: Option<&str>,
+    (name, role): (Option<&str>, Role),
     database: Option<&Path>,
 ) -> Vec<Finding> {
     let asked = Asked {
         name: name.map_or_else(|| guessed_name(endpoint), str::to_owned),
+        role,
         is_certain: name.is_some(),
         file: database.map(Path::to_owned),
     };

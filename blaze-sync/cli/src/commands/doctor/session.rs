@@ -22,7 +22,8 @@ pub(super) async fn check(
     asked: &Asked,
     known_pid: Option<u32>,
 ) -> Result<(PeerInfo, Vec<Finding>), TransportError> {
-    let Probed { process, greeting, .. } = probe(transport, endpoint, &asked.name).await?;
+    let Probed { process, greeting, .. } =
+        probe(transport, endpoint, &asked.name, asked.role).await?;
     let subject = endpoint.to_string();
     let findings = match greeting {
         Ok(greeting) => vec![greeted(&subject, &greeting), clock::offset(&subject, &greeting)],
@@ -66,6 +67,11 @@ fn refused(subject: &str, error: &SessionError, asked: &Asked, pid: Option<u32>)
                  start it anew; if it isn't, choose another endpoint than {subject}"
             ),
         ),
+        SessionError::Role { .. } => fault(
+            error.to_string(),
+            "pair the two anew with the roles that they have, or change the server's role back"
+                .to_owned(),
+        ),
         other => fault(
             format!("{who} listens, but doesn't speak Blaze: {other}"),
             format!("{end}, or choose another endpoint than {subject}"),
@@ -93,6 +99,12 @@ fn left(subject: &str, reason: Reason, message: &str, asked: &Asked) -> Finding 
             CHECK,
             subject,
             "it speaks Blaze, and lets nobody receive who doesn't send, so it says no more",
+        ),
+        Reason::Role => Finding::fault(
+            CHECK,
+            subject,
+            format!("the server refuses this node's role: {message}"),
+            "pair the two anew with the roles that they have, or change the role back",
         ),
         Reason::ProtocolVersion => Finding::fault(
             CHECK,
