@@ -1,5 +1,6 @@
 //! The tasks, one a file.
 
+mod attack;
 mod bench;
 mod ci;
 mod fuzz;
@@ -25,6 +26,7 @@ pub(crate) enum Task {
     Sim(sim::Sim),
     Fuzz(fuzz::Fuzz),
     Torture(torture::Torture),
+    Attack(attack::Attack),
 }
 
 impl Task {
@@ -36,6 +38,7 @@ impl Task {
             Self::Sim(sim) => sim.run(workspace),
             Self::Fuzz(fuzz) => fuzz.run(workspace),
             Self::Torture(torture) => torture.run(workspace),
+            Self::Attack(attack) => attack.run(workspace),
         }
     }
 }

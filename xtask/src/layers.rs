@@ -194,6 +194,13 @@ const RULES: &[Rule] = &[
         why: "it tests what users have: the facade, and the adapter whose files it cuts off",
     },
     Rule {
+        package: "blaze-attack",
+        sees: FACADE,
+        directly: Some(&["blaze-codec", "blaze-sync"]),
+        never: &[],
+        why: "an attacker has the format and no other help; honest peers have what users have",
+    },
+    Rule {
         package: "xtask",
         sees: &[],
         directly: None,

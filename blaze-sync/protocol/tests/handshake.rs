@@ -2,7 +2,7 @@
 
 mod common;
 
-use blaze_codec::message::{Ack, Message, Reason, Resume};
+use blaze_codec::message::{Ack, Hello, Message, Reason, Resume};
 use blaze_codec::{Mode, NodeId, Role, Seq};
 use blaze_sync_protocol::{Input, SessionConfig, SessionError, Side};
 use common::{End, Replica, acceptor, at, connector, exchange, hello};
@@ -52,6 +52,24 @@ fn a_refusal_is_short_enough_to_be_read_whatever_it_speaks_of() {
     let goodbye = b.sent.pop_back().unwrap();
     let error = a.input(at(1), Input::Frame(goodbye)).unwrap_err();
     assert!(matches!(error, SessionError::PeerLeft { reason: Reason::Database, .. }), "{error}");
+}
+
+#[test]
+fn names_are_cut_by_who_has_them_and_refused_from_who_does_not_cut() {
+    let side = Side::Connector { mode: Mode::Bidirectional };
+    let mut a = End::with(Replica::new(1), side, |config| config.local.name = "ä".repeat(1_000));
+    let mut b = acceptor(Replica::new(2));
+    exchange(at(1), &mut a, &mut b).unwrap();
+    let known = &b.session.peer().unwrap().name;
+    assert!(known.len() <= Hello::NAME_BYTES_MAX && known.starts_with("ää"), "{known}");
+
+    let named = |bytes| hello(|hello| hello.name = "x".repeat(bytes));
+    let mut b = acceptor(Replica::new(2));
+    b.input(at(0), Input::Frame(named(Hello::NAME_BYTES_MAX))).unwrap();
+    let mut b = acceptor(Replica::new(2));
+    let error = b.input(at(0), Input::Frame(named(Hello::NAME_BYTES_MAX + 1))).unwrap_err();
+    let rule = "a hello's name is at most 256 bytes long";
+    assert_eq!(error, SessionError::Violation { rule });
 }
 
 #[test]

@@ -25,9 +25,12 @@
 //! transport_conformance!(InMemory(MemoryTransport::new()));
 //! # fn main() {}
 //! ```
+//!
+//! Transports over byte streams have further rules, in [`streams`].
 
 mod link;
 pub mod rules;
+pub mod streams;
 
 use std::time::Duration;
 

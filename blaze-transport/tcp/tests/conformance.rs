@@ -6,7 +6,11 @@ use std::{
 };
 
 use blaze_transport::{Endpoint, Transport};
-use blaze_transport_conformance::{Harness, transport_conformance};
+use blaze_transport_conformance::{
+    Harness, stream_conformance,
+    streams::{Front, StreamHarness},
+    transport_conformance,
+};
 use blaze_transport_tcp::TcpTransport;
 
 struct Loopback(String);
@@ -18,6 +22,13 @@ impl Harness for Loopback {
 
     fn endpoint(&self) -> Endpoint {
         Endpoint::tcp(&self.0, 0).unwrap()
+    }
+}
+
+#[async_trait::async_trait]
+impl StreamHarness for Loopback {
+    async fn front(&self) -> Front {
+        Front::tcp("tcp", &self.0).await.unwrap()
     }
 }
 
@@ -35,3 +46,9 @@ impl Loopback {
 }
 
 transport_conformance!(Loopback::new());
+
+mod through_a_proxy {
+    use super::*;
+
+    stream_conformance!(Loopback::new());
+}

@@ -3,7 +3,11 @@
 mod common;
 
 use blaze_transport::{Endpoint, Transport};
-use blaze_transport_conformance::{Harness, transport_conformance};
+use blaze_transport_conformance::{
+    Harness, stream_conformance,
+    streams::{Front, StreamHarness},
+    transport_conformance,
+};
 use blaze_transport_tls::{KeyPair, TlsTransport, TrustStore, TrustedPeer};
 
 use common::loopback;
@@ -24,6 +28,14 @@ impl Harness for Loopback {
     }
 }
 
+#[async_trait::async_trait]
+impl StreamHarness for Loopback {
+    async fn front(&self) -> Front {
+        let (host, _) = self.endpoint.address().rsplit_once(':').unwrap();
+        Front::tcp("tls", host).await.unwrap()
+    }
+}
+
 impl Loopback {
     fn new() -> Self {
         let key_pair = KeyPair::generate().unwrap();
@@ -34,3 +46,9 @@ impl Loopback {
 }
 
 transport_conformance!(Loopback::new());
+
+mod through_a_proxy {
+    use super::*;
+
+    stream_conformance!(Loopback::new());
+}

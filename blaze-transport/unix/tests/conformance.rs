@@ -1,7 +1,10 @@
 //! The Unix socket transport keeps every rule of a transport, wherever its sockets are.
 
 use blaze_transport::{Endpoint, Transport};
-use blaze_transport_conformance::Harness;
+use blaze_transport_conformance::{
+    Harness,
+    streams::{Front, StreamHarness},
+};
 use blaze_transport_unix::UnixTransport;
 use tempfile::TempDir;
 
@@ -29,10 +32,23 @@ impl Harness for InDirectory {
     }
 }
 
+#[async_trait::async_trait]
+impl StreamHarness for InDirectory {
+    async fn front(&self) -> Front {
+        Front::unix(self.directory.path().join("proxy.sock")).unwrap()
+    }
+}
+
 mod path {
     use blaze_transport_conformance::transport_conformance;
 
     transport_conformance!(super::InDirectory::new(""));
+}
+
+mod through_a_proxy {
+    use blaze_transport_conformance::stream_conformance;
+
+    stream_conformance!(super::InDirectory::new(""));
 }
 
 #[cfg(target_os = "linux")]

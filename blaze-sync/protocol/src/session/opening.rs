@@ -32,6 +32,10 @@ impl Session {
         if hello.former.len() > Hello::FORMER_MAX {
             return Err(SessionError::Violation { rule: "a hello names at most 8 former ids" });
         }
+        if hello.name.len() > Hello::NAME_BYTES_MAX {
+            let rule = "a hello's name is at most 256 bytes long";
+            return Err(SessionError::Violation { rule });
+        }
         if hello.node == local.node {
             // Two openings of one file, or of its copies, never draw one incarnation.
             return Err(if hello.history.latest() == local.history.latest() {
