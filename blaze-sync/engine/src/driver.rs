@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use blaze_codec::message::{Compression, CompressionSet};
-use blaze_codec::{Checkpoint, History, NodeId, Seq};
+use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
     Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, Output, Session,

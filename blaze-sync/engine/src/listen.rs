@@ -80,7 +80,10 @@ impl Acceptor {
                     tokio::time::sleep(PAUSE).await;
                 }
                 // One peer's fault, for which no other is to wait.
-                (_, Err(error)) if error.is_retryable() => consume_budget().await,
+                (_, Err(error)) if error.is_retryable() => {
+                    self.shared.links.refused(endpoint.clone(), report(&error));
+                    consume_budget().await;
+                }
                 _ => break,
             }
         }

@@ -199,8 +199,8 @@ impl Node {
         self.shared.links.watch()
     }
 
-    /// The links that end, each with its last status and why. A link that this
-    /// node makes ends only when it is closed.
+    /// The links that end, each with its last status and why, and whoever was refused by the
+    /// transport before it was a link. A link that this node makes ends only when it is closed.
     pub fn ended(&self) -> broadcast::Receiver<LinkStatus> {
         self.shared.links.ended()
     }

@@ -161,23 +161,35 @@ impl Links {
 
     /// Adds a link that is being connected.
     pub(crate) fn add(self: &Arc<Self>, endpoint: Endpoint, direction: Direction) -> LinkEntry {
-        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
-        let status = LinkStatus {
-            id,
+        let status = self.status(endpoint, direction, LinkState::Connecting);
+        let id = status.id;
+        self.statuses.send_modify(|statuses| {
+            statuses.insert(id, status);
+        });
+        LinkEntry { id, links: Arc::clone(self) }
+    }
+
+    /// Tells of a peer that the transport let in no further than to say why not.
+    pub(crate) fn refused(&self, endpoint: Endpoint, reason: String) {
+        let state = LinkState::Closed { reason: reason.into() };
+        // Nobody may be listening.
+        let _ = self.ended.send(self.status(endpoint, Direction::Incoming, state));
+    }
+
+    /// The status of a new link.
+    fn status(&self, endpoint: Endpoint, direction: Direction, state: LinkState) -> LinkStatus {
+        LinkStatus {
+            id: LinkId(self.next.fetch_add(1, Ordering::Relaxed)),
             endpoint,
             direction,
-            state: LinkState::Connecting,
+            state,
             peer: None,
             acked: None,
             received: None,
             settled: None,
             went_back: None,
             missed_tombstones: false,
-        };
-        self.statuses.send_modify(|statuses| {
-            statuses.insert(id, status);
-        });
-        LinkEntry { id, links: Arc::clone(self) }
+        }
     }
 }
 
