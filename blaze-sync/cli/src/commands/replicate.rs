@@ -60,19 +60,27 @@ impl Plan {
 }
 
 /// Keeps a database in sync until a signal comes.
-pub(super) async fn replicate(database: &CreateArgs, mut plan: Plan) -> Result<()> {
+pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
     let db = database.open().await?;
     let path = &database.write.path;
     // Not before: ctrl-C at the question for a password ends the process, as everywhere.
     let mut signals = Signals::new()?;
     let mut report = Report::new(plan.json);
     let tcp = TcpTransport::plaintext_loopback().with_compression(plan.compression);
-    let mut transports: Vec<Arc<dyn Transport>> =
-        vec![Arc::new(UnixTransport::new()), Arc::new(tcp)];
+    let transports: Vec<Arc<dyn Transport>> = vec![Arc::new(UnixTransport::new()), Arc::new(tcp)];
     #[cfg(feature = "tls")]
-    let trust = plan.secure(path, db.identity().role)?;
+    let (plan, trust) = match plan.secure(path, db.identity().role) {
+        Ok(secured) => secured,
+        Err(error) => {
+            db.close().await?;
+            return Err(error);
+        }
+    };
     #[cfg(feature = "tls")]
-    transports.extend(trust.as_ref().map(|trust| trust.transport(plan.compression)));
+    let transports = {
+        let tls = trust.as_ref().map(|trust| trust.transport(plan.compression));
+        transports.into_iter().chain(tls).collect()
+    };
     let topology = Topology::with_transports(transports, NodeOptions::default());
     let running = run(path, &db, &topology, &plan, &mut report);
     #[cfg(feature = "tls")]

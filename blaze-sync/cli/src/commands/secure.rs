@@ -12,11 +12,11 @@ use crate::trust::Trust;
 impl Plan {
     /// Opens key and peers if the plan takes them. Without an endpoint to connect to, those of
     /// the peers that were joined are it.
-    pub(super) fn secure(&mut self, path: &Path, role: Role) -> Result<Option<Trust>> {
+    pub(super) fn secure(mut self, path: &Path, role: Role) -> Result<(Self, Option<Trust>)> {
         let may_know = self.default_connect && self.trust.peers.path(path).exists();
         let mut endpoints = self.listen.iter().chain(&self.connect).chain(&self.join);
         if !may_know && !endpoints.any(is_tls) {
-            return Ok(None);
+            return Ok((self, None));
         }
         let trust = self.trust.open(path)?;
         if self.default_connect {
@@ -36,7 +36,7 @@ impl Plan {
                  refuse a {new}: pair them anew"
             ));
         }
-        Ok(Some(trust))
+        Ok((self, Some(trust)))
     }
 }
 
