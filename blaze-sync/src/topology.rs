@@ -272,7 +272,8 @@ impl Topology {
         Ok(self.engine(node)?.links())
     }
 
-    /// A node's links that end, each with its last status and why.
+    /// A node's links that end, each with its last status and why, and whoever was refused
+    /// before it was a link.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ async fn changes_cross_until_the_peer_is_revoked() {
     let (laptop_key, phone_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let (at_laptop, at_phone) = (TrustStore::in_memory(), TrustStore::in_memory());
     at_laptop.trust(phone_key.public(), TrustedPeer::new("phone")).unwrap();
-    let server = TrustedPeer::new("laptop").with_role(Role::Server);
-    at_phone.trust(laptop_key.public(), server).unwrap();
+    let agreed = TrustedPeer::new("laptop").with_role(Role::Server);
+    at_phone.trust(laptop_key.public(), agreed).unwrap();
     let (laptop, phone) = (topology(&laptop_key, &at_laptop), topology(&phone_key, &at_phone));
     let (ours, theirs) = (Database::in_memory(), Database::in_memory());
     let serves = laptop.register(ours.clone(), "laptop", Role::Server).await.unwrap();
@@ -37,12 +37,20 @@ async fn changes_cross_until_the_peer_is_revoked() {
     let id = ours.collection("notes").insert(record! { "title" => "hello" }).await.unwrap();
     assert_eq!(within(changes.next()).await.unwrap().key, id);
 
+    let mut ended = laptop.ended(serves).unwrap();
     at_laptop.revoke(&phone_key.public()).unwrap();
     let refused = |status: &LinkStatus| match &status.state {
         LinkState::Waiting { reason, refused: true, .. } => reason.contains("the peer refused"),
         _ => false,
     };
     within(link.wait_for(refused)).await.unwrap();
+    // The session that ended, and the attempt to make another one.
+    for expected in ["`phone` was changed or revoked here", "the peer's key ("] {
+        let LinkState::Closed { reason } = within(ended.recv()).await.unwrap().state else {
+            panic!("a link that ended is closed")
+        };
+        assert!(reason.contains(expected), "{reason}");
+    }
     phone.close().await;
     laptop.close().await;
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
+#[cfg(feature = "tls")]
+use blaze_sync::Identity;
 use blaze_sync::{Database, DatabaseError, Durability, Error};
 
 use crate::args::{AccessArgs, CreateArgs, ReadArgs, WriteArgs};
@@ -64,6 +66,22 @@ impl CreateArgs {
         let db = write.opening().open(password).await?;
         output::note(format_args!("made {}, {encrypted}", path.display()));
         Ok(db)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl CreateArgs {
+    /// Who a database is, beside a process that may be writing it. It's made if there is none.
+    pub(crate) async fn identity(&self) -> Result<Identity> {
+        let WriteArgs { path, access, .. } = &self.write;
+        let db = if is_new(path) {
+            self.open().await?
+        } else {
+            Opening { path, access, durability: None, size_max: None }.open(None).await?
+        };
+        let identity = db.identity();
+        db.close().await?;
+        Ok(identity)
     }
 }
 

@@ -190,7 +190,7 @@ fn a_mistyped_endpoint_is_a_usage_error_and_makes_nothing() {
     let bench = Bench::new();
     for (endpoint, expected) in [
         ("nowhere", "names no scheme"),
-        ("unx:/tmp/s", "nothing here reaches `unx:` endpoints; write unix:/PATH or tcp://"),
+        ("unx:/tmp/s", "nothing here reaches `unx:` endpoints; write unix:/PATH, tls://"),
         ("mem:x", "nothing here reaches `mem:` endpoints"),
         ("unix:relative", "must be absolute"),
         ("tcp://host", "is no address for the scheme `tcp`"),

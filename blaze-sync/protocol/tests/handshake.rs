@@ -86,12 +86,12 @@ fn a_peer_in_another_role_than_was_agreed_is_refused_on_either_side() {
     for (has, agreed) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
         for connects in [true, false] {
             let comes = |config: &mut SessionConfig| config.local.role = has;
-            let refuses = |config: &mut SessionConfig| config.agreed_role = Some(agreed);
+            let agrees = |config: &mut SessionConfig| config.agreed_role = Some(agreed);
             let (mut a, mut b) = if connects {
                 let a = End::with(Replica::filled(1, 1), side.clone(), comes);
-                (a, End::with(Replica::filled(2, 1), Side::acceptor(), refuses))
+                (a, End::with(Replica::filled(2, 1), Side::acceptor(), agrees))
             } else {
-                let a = End::with(Replica::filled(1, 1), side.clone(), refuses);
+                let a = End::with(Replica::filled(1, 1), side.clone(), agrees);
                 (a, End::with(Replica::filled(2, 1), Side::acceptor(), comes))
             };
             let error = exchange(at(1), &mut a, &mut b).unwrap_err();

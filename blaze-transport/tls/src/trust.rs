@@ -1,151 +1,28 @@
 //! Whom this node trusts, and how everybody who asks learns of a change.
 
+mod error;
 pub(crate) mod file;
+mod peer;
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use blaze_codec::{Mode, Role};
-use blaze_transport::Endpoint;
 use tokio::{sync::watch, time::sleep};
 
 use crate::{PublicKey, own_file::Stamp, transport::SCHEME};
 
-/// The longest name of a peer, in bytes.
-const NAME_BYTES_MAX: usize = 64;
-/// No peer's name, as a name has at least a character.
-const UNNAMED: &str = "";
+pub use error::TrustError;
+pub use peer::TrustedPeer;
+
+use peer::check_name;
+
 /// How often the file is looked at for what other processes changed.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// A peer that this node trusts.
-///
-/// Role and mode are what people agreed on as they paired the nodes. The peer is let in only in
-/// that role, and a link with it carries no more than that mode, whichever of the two connects or
-/// asks for more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TrustedPeer {
-    /// What this node calls it.
-    pub name: String,
-    /// What it was agreed to be.
-    pub role: Role,
-    /// What was agreed that a link with it carries, seen from the peer: [`Mode::ReadOnly`] if
-    /// it only receives.
-    pub mode: Mode,
-    /// Where it listens, if that is known.
-    pub endpoint: Option<Endpoint>,
-}
-
-impl TrustedPeer {
-    /// A client with a link in both directions, until told otherwise.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), role: Role::Client, mode: Mode::Bidirectional, endpoint: None }
-    }
-
-    /// One of which no name is known yet: when it redeems a ticket, it's called by the
-    /// [first words](crate::Fingerprint::short) of its key.
-    pub fn unnamed() -> Self {
-        Self::new(UNNAMED)
-    }
-
-    pub(crate) fn is_unnamed(&self) -> bool {
-        self.name == UNNAMED
-    }
-
-    /// Sets what it was agreed to be. Default: [`Role::Client`].
-    pub fn with_role(self, role: Role) -> Self {
-        Self { role, ..self }
-    }
-
-    /// Sets what was agreed that a link with it carries. Default: [`Mode::Bidirectional`].
-    pub fn with_mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
-    }
-
-    /// Sets where it listens. Default: not known.
-    pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
-        Self { endpoint: Some(endpoint), ..self }
-    }
-}
-
-/// Why a peer wasn't trusted. The store is as it was, but where a variant says so.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrustError {
-    /// The name can't be one.
-    #[error("`{name}` is no name for a peer: {problem}")]
-    NameInvalid {
-        /// The name that was given.
-        name: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-
-    /// Another peer has the name.
-    #[error("another peer is called `{name}` already; choose another name, or revoke that one")]
-    NameTaken {
-        /// The name that was given.
-        name: String,
-    },
-
-    /// What was given is no peer's address.
-    #[error("`{endpoint}` is no address of a peer; write tls://HOST:PORT")]
-    EndpointInvalid {
-        /// What was given.
-        endpoint: Endpoint,
-    },
-
-    /// Others may write the file, and so say whom this node trusts. It wasn't read.
-    #[error(
-        "{} can be written by others (mode {mode:04o}, expected 0600); look through it, then run \
-         chmod 0600", .path.display()
-    )]
-    TooOpen {
-        /// Where it is.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-
-    /// The file is another user's. It wasn't read.
-    #[error(
-        "{} belongs to uid {uid}, expected {expected}; choose a file of this user", .path.display()
-    )]
-    ForeignOwner {
-        /// Where it is.
-        path: PathBuf,
-        /// Its owner.
-        uid: u32,
-        /// Whose it must be.
-        expected: u32,
-    },
-
-    /// What is there is no store. It was left as it is.
-    #[error("{} has no trusted peers: {problem}; mend it, or choose another path", .path.display())]
-    NotAStore {
-        /// Where it is.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-
-    /// The operating system failed in another way.
-    #[error("cannot {action} the trusted peers in {}", .path.display())]
-    Io {
-        /// What was tried: `read`, `write`.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 type Peers = BTreeMap<PublicKey, TrustedPeer>;
 
@@ -388,15 +265,4 @@ fn check_free(peers: &Peers, key: &PublicKey, name: &str) -> Result<(), TrustErr
         return Err(TrustError::NameTaken { name: name.to_owned() });
     }
     Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), TrustError> {
-    let problem = match name {
-        "" => "it is empty",
-        _ if name.len() > NAME_BYTES_MAX => "it has more than 64 bytes",
-        _ if name.chars().any(char::is_control) => "it has control characters",
-        _ if name.trim() != name => "it begins or ends with white space",
-        _ => return Ok(()),
-    };
-    Err(TrustError::NameInvalid { name: name.to_owned(), problem })
 }

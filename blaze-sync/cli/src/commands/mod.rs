@@ -6,10 +6,18 @@ mod export;
 mod forget;
 mod get;
 mod import;
+#[cfg(feature = "tls")]
+mod join;
 mod list;
+#[cfg(feature = "tls")]
+mod pair;
+#[cfg(feature = "tls")]
+mod peers;
 mod put;
 mod replicate;
 mod report;
+#[cfg(feature = "tls")]
+mod secure;
 mod serve;
 mod signals;
 mod status;
@@ -42,6 +50,8 @@ Examples:
   blaze list notes.blaze notes
   blaze serve notes.blaze                      # in one terminal
   blaze connect copy.blaze                     # in another: copy.blaze fills, and follows
+  blaze pair notes.blaze tls://192.168.0.7:7117    # shows a ticket for another device
+  blaze join copy.blaze                        # there: takes it; then serve and connect
   blaze import shop.blaze articles articles.csv --key sku
   blaze doctor                                 # what is wrong, and what to do
   blaze demo                                   # two apps, two encrypted databases, one crash
@@ -79,6 +89,12 @@ pub(crate) enum Command {
     Export(export::Args),
     Serve(serve::Args),
     Connect(serve::ConnectArgs),
+    #[cfg(feature = "tls")]
+    Pair(pair::Args),
+    #[cfg(feature = "tls")]
+    Join(join::Args),
+    #[cfg(feature = "tls")]
+    Peers(peers::Args),
     Status(status::Args),
     Doctor(doctor::Args),
     Forget(forget::Args),
@@ -103,6 +119,12 @@ impl Command {
             Self::Export(args) => args.run().await,
             Self::Serve(args) => args.run().await,
             Self::Connect(args) => args.run().await,
+            #[cfg(feature = "tls")]
+            Self::Pair(args) => args.run().await,
+            #[cfg(feature = "tls")]
+            Self::Join(args) => args.run().await,
+            #[cfg(feature = "tls")]
+            Self::Peers(args) => args.run(),
             Self::Status(args) => args.run().await,
             Self::Doctor(args) => args.run().await,
             Self::Forget(args) => args.run().await,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use blaze_sync::{
-    Compression, Database, Endpoint, Mode, NodeOptions, Role, TcpTransport, Topology,
+    Compression, Database, Endpoint, Mode, NodeOptions, Role, TcpTransport, Topology, Transport,
     UnixTransport, default_endpoint,
 };
 
@@ -13,6 +13,8 @@ use super::report::{Events, Report};
 use super::signals::Signals;
 use crate::args::CreateArgs;
 use crate::output;
+#[cfg(feature = "tls")]
+use crate::trust::{Trust, TrustArgs};
 
 /// The exit code of a process that ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -36,27 +38,55 @@ pub(super) struct Plan {
     pub(super) join: Vec<Endpoint>,
     /// Whether to connect to the default endpoint.
     pub(super) default_connect: bool,
-    /// What the links made carry.
-    pub(super) mode: Mode,
-    /// What changes over TCP are compressed by.
+    /// What the links made carry; by default what was agreed with the peer, if anything was.
+    pub(super) mode: Option<Mode>,
+    /// What changes over TCP and TLS are compressed by.
     pub(super) compression: Compression,
     /// Whether to report in JSON.
     pub(super) json: bool,
+    /// Where the key and the peers for TLS are.
+    #[cfg(feature = "tls")]
+    pub(super) trust: TrustArgs,
+    /// What was agreed that links to these endpoints carry.
+    pub(super) agreed: Vec<(Endpoint, Mode)>,
+}
+
+impl Plan {
+    /// What a link to an endpoint is to carry.
+    fn mode_at(&self, endpoint: &Endpoint) -> Mode {
+        let agreed = self.agreed.iter().find(|(other, _)| other == endpoint);
+        self.mode.or(agreed.map(|(_, mode)| *mode)).unwrap_or_default()
+    }
 }
 
 /// Keeps a database in sync until a signal comes.
 pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
     let db = database.open().await?;
+    let path = &database.write.path;
     // Not before: ctrl-C at the question for a password ends the process, as everywhere.
     let mut signals = Signals::new()?;
     let mut report = Report::new(plan.json);
     let tcp = TcpTransport::plaintext_loopback().with_compression(plan.compression);
-    let topology = Topology::with_transports(
-        vec![Arc::new(UnixTransport::new()), Arc::new(tcp)],
-        NodeOptions::default(),
-    );
+    let transports: Vec<Arc<dyn Transport>> = vec![Arc::new(UnixTransport::new()), Arc::new(tcp)];
+    #[cfg(feature = "tls")]
+    let (plan, trust) = match plan.secure(path, db.identity().role) {
+        Ok(secured) => secured,
+        Err(error) => {
+            db.close().await?;
+            return Err(error);
+        }
+    };
+    #[cfg(feature = "tls")]
+    let transports = {
+        let tls = trust.as_ref().map(|trust| trust.transport(plan.compression));
+        transports.into_iter().chain(tls).collect()
+    };
+    let topology = Topology::with_transports(transports, NodeOptions::default());
+    let running = run(path, &db, &topology, &plan, &mut report);
+    #[cfg(feature = "tls")]
+    let running = beside(running, trust.as_ref());
     let result = tokio::select! {
-        result = run(&database.write.path, &db, &topology, &plan, &mut report) => result,
+        result = running => result,
         () = signals.next() => Ok(()),
     };
     let close = async {
@@ -74,6 +104,16 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
     result.and(closed)?;
     report.closed();
     Ok(())
+}
+
+/// Runs something while what other processes change of the peers is taken in.
+#[cfg(feature = "tls")]
+async fn beside<T>(running: impl Future<Output = T>, trust: Option<&Trust>) -> T {
+    let Some(trust) = trust else { return running.await };
+    tokio::select! {
+        result = running => result,
+        never = trust.follow() => never,
+    }
 }
 
 /// Makes the links, and tells what happens for as long as nothing fails.
@@ -113,10 +153,10 @@ async fn run(
         }
     }
     for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
-        topology.connect(node, &endpoint.to_string(), plan.mode).await?;
+        topology.connect(node, &endpoint.to_string(), plan.mode_at(&endpoint)).await?;
     }
     for endpoint in &plan.join {
-        topology.join(node, &endpoint.to_string(), plan.mode).await?;
+        topology.join(node, &endpoint.to_string(), plan.mode_at(endpoint)).await?;
     }
     loop {
         report.next().await?;

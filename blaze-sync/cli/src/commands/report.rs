@@ -18,6 +18,9 @@ use crate::output::{
     self, BAD, GOOD, NAME, NOTABLE, Out, count, is_closed, printable, printable_json,
 };
 
+/// Strangers that are told of a minute: anybody can make any number of attempts.
+const STRANGERS_MAX: u32 = 20;
+
 /// What is told of a node.
 pub(super) struct Events {
     pub(super) links: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
@@ -36,6 +39,8 @@ pub(super) struct Report {
     /// What was last told of a link, to people.
     told: BTreeMap<LinkId, String>,
     peers: BTreeSet<NodeId>,
+    /// The minute, since it started, in which strangers were last refused, and how many.
+    strangers: (u64, u32),
     received: u64,
     conflicts: u64,
 }
@@ -50,6 +55,7 @@ impl Report {
             links: BTreeMap::new(),
             told: BTreeMap::new(),
             peers: BTreeSet::new(),
+            strangers: (0, 0),
             received: 0,
             conflicts: 0,
         }
@@ -101,7 +107,7 @@ impl Report {
                 self.links(&links);
             }
             ended = events.ended.recv() => match ended {
-                Ok(ended) => self.link(&ended),
+                Ok(ended) => self.ended(&ended),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => bail!("the node is gone"),
             },
@@ -150,6 +156,23 @@ impl Report {
             }
         }
         self.told.retain(|id, _| links.contains_key(id));
+    }
+
+    /// Tells how a link ended, unless too many strangers have been refused of late.
+    fn ended(&mut self, status: &LinkStatus) {
+        if status.peer.is_some() {
+            return self.link(status);
+        }
+        let minute = self.started.elapsed().as_secs() / 60;
+        let refused = if self.strangers.0 == minute { self.strangers.1 + 1 } else { 1 };
+        self.strangers = (minute, refused);
+        match refused {
+            ..=STRANGERS_MAX => self.link(status),
+            _ if refused == STRANGERS_MAX + 1 => output::warning(
+                "more strangers are refused than are told of, for the rest of this minute",
+            ),
+            _ => {}
+        }
     }
 
     fn link(&mut self, status: &LinkStatus) {

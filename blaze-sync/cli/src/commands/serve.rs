@@ -5,10 +5,14 @@ use blaze_sync::{Compression, Endpoint, EndpointError, Mode, Role};
 
 use super::replicate::{Plan, replicate};
 use crate::args::{CreateArgs, compressions, modes, roles};
+#[cfg(feature = "tls")]
+use crate::trust::TrustArgs;
 
 const ENDPOINTS: &str = "\
 Endpoints:
   unix:/PATH           other apps of this user on this device
+  tls://HOST:PORT      other devices, encrypted, and only those that were paired: `blaze pair`
+                       and `blaze join` do that, once
   tcp://127.0.0.1:PORT this device only, as it isn't encrypted; any user of the device can
                        connect there, read and write
   The default is a socket in a private directory of this user, named after the database:
@@ -27,11 +31,12 @@ struct NodeArgs {
     #[arg(long, value_parser = roles())]
     role: Option<Role>,
 
-    /// What the links that this side makes carry: read-only only receives, write-only only sends
-    #[arg(long, default_value = "bidirectional", value_parser = modes())]
-    mode: Mode,
+    /// What the links that this side makes carry: read-only only receives, write-only only sends;
+    /// with a peer that was joined what was agreed, else bidirectional
+    #[arg(long, value_parser = modes())]
+    mode: Option<Mode>,
 
-    /// What this side compresses changes by over tcp: lz4 costs little, zstd is for slow links; as
+    /// What this side compresses changes by over tcp and tls: lz4 costs little, zstd is for slow links; as
     /// far as the other side reads it
     #[arg(long, default_value = "lz4", value_parser = compressions())]
     compression: Compression,
@@ -39,6 +44,10 @@ struct NodeArgs {
     /// Print a JSON object a line: "listening", "link", "conflict", "closed" in "event"
     #[arg(long)]
     json: bool,
+
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Keeps a database in sync with whoever connects, until it is interrupted
@@ -85,7 +94,8 @@ pub(crate) struct ConnectArgs {
     #[command(flatten)]
     database: CreateArgs,
 
-    /// Where the peers listen
+    /// Where the peers listen; if none is given, where those do that were joined, and else the
+    /// default socket
     #[arg(value_name = "ENDPOINT", value_parser = endpoint)]
     endpoints: Vec<Endpoint>,
 
@@ -98,12 +108,15 @@ pub(crate) struct ConnectArgs {
 /// # Errors
 ///
 /// A sentence if the text is none.
-fn endpoint(text: &str) -> std::result::Result<Endpoint, String> {
+pub(super) fn endpoint(text: &str) -> std::result::Result<Endpoint, String> {
     let endpoint: Endpoint = text.parse().map_err(|error: EndpointError| error.to_string())?;
     match endpoint.scheme() {
         "unix" | "tcp" => Ok(endpoint),
+        "tls" if cfg!(feature = "tls") => Ok(endpoint),
+        "tls" => Err("this program was built without the feature `tls`".to_owned()),
         other => Err(format!(
-            "nothing here reaches `{other}:` endpoints; write unix:/PATH or tcp://HOST:PORT"
+            "nothing here reaches `{other}:` endpoints; write unix:/PATH, tls://HOST:PORT or \
+             tcp://127.0.0.1:PORT"
         )),
     }
 }
@@ -114,6 +127,7 @@ fn long_help(serve: bool) -> String {
 Examples:
   blaze serve notes.blaze
   blaze serve notes.blaze --listen unix:$HOME/sockets/notes.sock --role server
+  blaze serve notes.blaze --listen tls://192.168.0.7:7117
   blaze serve notes.blaze --listen tcp://127.0.0.1:7117 --allow read-only
   blaze serve notes.blaze --join unix:/run/user/1000/notes.sock
   blaze serve middle.blaze --listen unix:/run/user/1000/middle.sock \\
@@ -122,6 +136,7 @@ Examples:
         "\
 Examples:
   blaze connect copy.blaze
+  blaze connect copy.blaze tls://192.168.0.7:7117
   blaze connect copy.blaze unix:$HOME/sockets/notes.sock --mode read-only
   blaze connect copy.blaze tcp://127.0.0.1:7117 --name kitchen
   blaze connect copy.blaze --json | jq -r 'select(.event == \"conflict\")'"
@@ -150,7 +165,10 @@ impl ConnectArgs {
 
 impl NodeArgs {
     fn plan(self) -> Plan {
-        let Self { name, role, mode, compression, json } = self;
-        Plan { name, role, mode, compression, json, ..Plan::default() }
+        let Self { name, role, mode, compression, json, .. } = self;
+        let plan = Plan { name, role, mode, compression, json, ..Plan::default() };
+        #[cfg(feature = "tls")]
+        let plan = Plan { trust: self.trust, ..plan };
+        plan
     }
 }

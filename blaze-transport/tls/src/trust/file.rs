@@ -8,7 +8,7 @@ use std::{
 use blaze_codec::{Mode, Role};
 use blaze_transport::Endpoint;
 
-use super::{Peers, TrustError, TrustedPeer, check_name};
+use super::{Peers, TrustError, TrustedPeer, peer::check_name};
 use crate::{
     PublicKey,
     own_file::{self, ReadError},

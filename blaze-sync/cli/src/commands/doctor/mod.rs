@@ -9,6 +9,7 @@ mod process;
 mod room;
 mod session;
 mod tcp;
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 mod unix;
@@ -179,7 +180,15 @@ async fn endpoint_check(
     match endpoint.scheme() {
         "unix" => unix::check(endpoint, &asked, false).await,
         "tcp" => tcp::check(endpoint, &asked).await,
+        #[cfg(feature = "tls")]
         "tls" => tls::check(endpoint, &asked).await,
+        #[cfg(not(feature = "tls"))]
+        "tls" => vec![Finding::fault(
+            "endpoint",
+            endpoint,
+            "this program was built without the feature `tls`",
+            "use one that was built with it, as it is by default",
+        )],
         other => vec![Finding::fault(
             "endpoint",
             endpoint,

@@ -1,0 +1,45 @@
+//! What a plan that has tls endpoints takes: a key, and peers that are trusted.
+
+use std::path::Path;
+
+use anyhow::Result;
+use blaze_sync::{Endpoint, Role};
+
+use super::replicate::Plan;
+use crate::output;
+use crate::trust::Trust;
+
+impl Plan {
+    /// Opens key and peers if the plan takes them. Without an endpoint to connect to, those of
+    /// the peers that were joined are it.
+    pub(super) fn secure(mut self, path: &Path, role: Role) -> Result<(Self, Option<Trust>)> {
+        let may_know = self.default_connect && self.trust.peers.path(path).exists();
+        let mut endpoints = self.listen.iter().chain(&self.connect).chain(&self.join);
+        if !may_know && !endpoints.any(is_tls) {
+            return Ok((self, None));
+        }
+        let trust = self.trust.open(path)?;
+        if self.default_connect {
+            self.connect.extend(trust.endpoints());
+            self.default_connect = self.connect.is_empty();
+        }
+        for endpoint in self.connect.iter().filter(|endpoint| is_tls(endpoint)) {
+            trust.check_not_alone(path, endpoint)?;
+            self.agreed.extend(trust.mode_at(endpoint).map(|mode| (endpoint.clone(), mode)));
+        }
+        for endpoint in self.listen.iter().chain(&self.join).filter(|endpoint| is_tls(endpoint)) {
+            trust.warn_if_alone(path, endpoint);
+        }
+        if let Some(new) = self.role.filter(|new| *new != role && !trust.store.peers().is_empty()) {
+            output::warning(format_args!(
+                "this database was a {role} until now; peers that were paired with it as that \
+                 refuse a {new}: pair them anew"
+            ));
+        }
+        Ok((self, Some(trust)))
+    }
+}
+
+fn is_tls(endpoint: &Endpoint) -> bool {
+    endpoint.scheme() == "tls"
+}

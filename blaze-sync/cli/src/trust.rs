@@ -1,0 +1,147 @@
+//! A database's key, and the peers that it trusts: files beside the database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use blaze_sync::{
+    Compression, Endpoint, KeyFileError, KeyPair, Mode, TlsTransport, Transport, TrustStore,
+    TrustedPeer,
+};
+
+use crate::output;
+
+/// What the options stand below in the help.
+const HEADING: &str = "TLS options";
+
+/// Where the peers that a database trusts are kept.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct PeersFile {
+    /// Keep the peers that it trusts over tls here, and tickets beside that; DB.peers by default
+    #[arg(long, value_name = "FILE", help_heading = HEADING)]
+    peers_file: Option<PathBuf>,
+}
+
+impl PeersFile {
+    /// Where they are kept.
+    pub(crate) fn path(&self, database: &Path) -> PathBuf {
+        self.peers_file.clone().unwrap_or_else(|| beside(database, ".peers"))
+    }
+
+    /// Opens the store.
+    pub(crate) fn open(&self, database: &Path) -> Result<TrustStore> {
+        Ok(TrustStore::open(self.path(database))?)
+    }
+}
+
+/// Where a database's key and the peers that it trusts are kept.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct TrustArgs {
+    /// Keep the private key, by which its peers know it over tls, here; DB.key by default
+    #[arg(long, value_name = "FILE", help_heading = HEADING)]
+    key_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) peers: PeersFile,
+}
+
+impl TrustArgs {
+    /// Opens both, and makes a key if there is none.
+    pub(crate) fn open(&self, database: &Path) -> Result<Trust> {
+        let store = self.peers.open(database)?;
+        let path = self.key_file.clone().unwrap_or_else(|| beside(database, ".key"));
+        let key_pair = if store.peers().is_empty() {
+            KeyPair::open_or_create(&path)
+        } else {
+            KeyPair::open(&path)
+        };
+        let key_pair = key_pair.map_err(|error| match error {
+            error @ KeyFileError::Missing { .. } => anyhow::Error::new(error).context(format!(
+                "the peers in {} know this database by a key that is gone; put it back, or revoke \
+                 them and pair them anew",
+                self.peers.path(database).display()
+            )),
+            error => error.into(),
+        })?;
+        let transport = TlsTransport::new(&key_pair, store.clone());
+        Ok(Trust { store, transport })
+    }
+}
+
+/// A database's key and the peers that it trusts.
+pub(crate) struct Trust {
+    pub(crate) store: TrustStore,
+    pub(crate) transport: TlsTransport,
+}
+
+impl Trust {
+    /// What links are made with.
+    pub(crate) fn transport(&self, compression: Compression) -> Arc<dyn Transport> {
+        Arc::new(self.transport.clone().with_compression(compression))
+    }
+
+    /// Where the peers listen of which that is known.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        self.store.peers().into_iter().filter_map(|(_, peer)| peer.endpoint)
+    }
+
+    /// What was agreed that a link to an endpoint carries, seen from this side.
+    pub(crate) fn mode_at(&self, endpoint: &Endpoint) -> Option<Mode> {
+        let is_there = |peer: &TrustedPeer| peer.endpoint.as_ref() == Some(endpoint);
+        let peer = self.store.peers().into_iter().find(|(_, peer)| is_there(peer));
+        peer.map(|(_, peer)| peer.mode.reversed())
+    }
+
+    /// Takes in what other processes change of the peers, for as long as it's polled.
+    pub(crate) async fn follow(&self) -> ! {
+        loop {
+            if let Err(error) = self.store.changed().await {
+                let error = anyhow::Error::new(error);
+                output::warning(format_args!("{error:#}; the peers stay as they were"));
+            }
+        }
+    }
+
+    /// Says what lets nobody in, and what to do.
+    pub(crate) fn warn_if_alone(&self, database: &Path, endpoint: &Endpoint) {
+        if self.store.peers().is_empty() {
+            let database = database.display();
+            output::warning(format_args!(
+                "no peer is paired with {database} yet, and nobody else can connect to {endpoint}; \
+                 run `blaze pair {database} {endpoint}` in another terminal"
+            ));
+        }
+    }
+
+    /// # Errors
+    ///
+    /// If nobody who answers can be trusted.
+    pub(crate) fn check_not_alone(&self, database: &Path, endpoint: &Endpoint) -> Result<()> {
+        let first = self.store.peers().into_iter().next();
+        first.map(drop).with_context(|| {
+            format!(
+                "no peer is paired with {}; run `blaze pair DB {endpoint}` there, and `blaze join \
+                 {}` here",
+                database.display(),
+                database.display()
+            )
+        })
+    }
+}
+
+/// What a peer is and does, for people.
+pub(crate) fn terms(peer: &TrustedPeer) -> String {
+    let does = match peer.mode {
+        Mode::Bidirectional => "sends and receives",
+        Mode::ReadOnly => "only receives",
+        Mode::WriteOnly => "only sends",
+    };
+    format!("a {} that {does}", peer.role)
+}
+
+/// The path with something behind its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
