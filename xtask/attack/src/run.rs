@@ -96,7 +96,7 @@ struct Before {
 impl Run<'_> {
     /// How long an attack goes on at the least, so that enough honest commits are timed.
     const fn time_min(&self) -> Duration {
-        Duration::from_millis(if self.args.quick { 400 } else { 4_000 })
+        Duration::from_millis(if self.args.quick { 250 } else { 4_000 })
     }
 
     /// The honest peers alone.
