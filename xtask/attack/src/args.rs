@@ -13,7 +13,7 @@ use clap::Parser;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "attack", bin_name = "cargo xtask attack", max_term_width = 90)]
 #[command(after_help = "Examples:
-  cargo xtask attack                     everything, about 10 minutes
+  cargo xtask attack                     everything, about 6 minutes
   cargo xtask attack --quick             a little of everything, within a minute
   cargo xtask attack --attack noise      one attack
   cargo xtask attack --list              what attacks there are")]

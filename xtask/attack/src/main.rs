@@ -49,6 +49,7 @@ fn attack(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
+    let chosen = run::chosen(&args.attack)?;
     ensure!(cfg!(target_os = "linux"), "what is measured, /proc tells only on Linux");
     let blaze = args.blaze.clone().map_or_else(beside, Ok)?;
     ensure!(blaze.exists(), "there is no {}; build it, or name it by --blaze", blaze.display());
@@ -59,7 +60,7 @@ fn attack(args: &Args) -> Result<()> {
     // Other users may come as far as the socket.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
     let at = folder.path().canonicalize()?;
-    let report = run::run(args, seed, &blaze, &at);
+    let report = run::run(args, &chosen, seed, &blaze, &at);
     let violations = report.as_ref().map_or(1, report::Report::violations);
     if let Ok(report) = &report {
         if args.json {

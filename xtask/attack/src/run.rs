@@ -35,13 +35,18 @@ struct Run<'a> {
     files: usize,
 }
 
-/// Runs what the arguments choose.
+/// Runs these attacks.
 ///
 /// # Errors
 ///
 /// If it can't be run; what went wrong with an attack is in the report.
-pub(crate) fn run(args: &Args, seed: u64, blaze: &Path, folder: &Path) -> Result<Report> {
-    let chosen = chosen(&args.attack)?;
+pub(crate) fn run(
+    args: &Args,
+    chosen: &[Attack],
+    seed: u64,
+    blaze: &Path,
+    folder: &Path,
+) -> Result<Report> {
     let hub = Hub::start(blaze, folder)?;
     let endpoints = [hub.unix.endpoint(), hub.tcp.endpoint()];
     let honest = endpoints.into_iter().enumerate();
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &Args, seed: u64, blaze: &Path, folder: &Path) -> Result
     let mut run = Run { args, seed, blaze, folder, hub, honest, files };
     let mut report = Report::new(seed);
     report.push(run.control()?);
-    for attack in &chosen {
+    for attack in chosen {
         let targets = [("unix", run.hub.unix.clone()), ("tcp", run.hub.tcp.clone())];
         let over = if args.quick { attack.quickly_over } else { attack.over };
         for (name, target) in targets.into_iter().filter(|(name, _)| over.is(name)) {
@@ -63,7 +68,11 @@ pub(crate) fn run(args: &Args, seed: u64, blaze: &Path, folder: &Path) -> Result
 }
 
 /// The attacks of these names; all, if none is named.
-fn chosen(names: &[String]) -> Result<Vec<Attack>> {
+///
+/// # Errors
+///
+/// If there is no such attack.
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Attack>> {
     let all = attacks::all();
     for name in names {
         ensure!(
@@ -96,7 +105,7 @@ struct Before {
 impl Run<'_> {
     /// How long an attack goes on at the least, so that enough honest commits are timed.
     const fn time_min(&self) -> Duration {
-        Duration::from_millis(if self.args.quick { 400 } else { 4_000 })
+        Duration::from_millis(if self.args.quick { 250 } else { 4_000 })
     }
 
     /// The honest peers alone.

@@ -7,7 +7,7 @@ use crate::cargo::{self, Workspace};
 
 /// Attack a hub, `blaze serve`, while two honest peers keep committing through it.
 ///
-/// It builds the program in release first. A full run takes about 10 minutes, so it is no part
+/// It builds the program in release first. A full run takes about 6 minutes, so it is no part
 /// of `cargo xtask ci`; the tests run a little of everything.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]

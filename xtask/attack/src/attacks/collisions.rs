@@ -11,16 +11,16 @@ use super::rules::insert;
 use super::{Attack, Field, Outcome, Over};
 
 /// What one operation or field may take while it is decoded, staged, merged, kept for sessions
-/// and encoded for them, as generously as this: what is told is a bound in the number of them.
-const EACH_KIB: u64 = 6;
-/// Of each kind; a full run has more.
-const QUICK: usize = 2_000;
-const FULL: usize = 12_000;
+/// and encoded for them.
+const EACH_KIB: u64 = 3;
 
-/// How much longer than by chance it may take: a table whose entries all collide takes a
-/// thousand times as long at these sizes.
-const SLOWER_MAX: u32 = 6;
-/// What any of it may take on a busy machine.
+/// Names of each kind.
+const QUICK: usize = 2_000;
+const FULL: usize = 24_000;
+
+/// How much longer than by chance it may take, and how long on a busy machine. If all of a full
+/// run's collide in a table, they are compared 288 million times, which takes seconds.
+const SLOWER_MAX: u32 = 3;
 const SLACK: Duration = Duration::from_millis(500);
 
 pub(super) fn attacks() -> Vec<Attack> {

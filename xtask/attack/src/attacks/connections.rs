@@ -32,7 +32,7 @@ pub(super) fn attacks() -> Vec<Attack> {
 }
 
 fn connections(field: &Field<'_>) -> Result<Outcome> {
-    let tried = field.scale(2_000, 10_000);
+    let tried = field.scale(1_000, 10_000);
     for number in 0..tried {
         let mut wire = field.target.connect()?;
         if number % 4 == 0 {
