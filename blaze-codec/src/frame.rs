@@ -94,11 +94,16 @@ impl FrameCodec {
         self
     }
 
+    /// The same for a stream that is being read, from the next frame on.
+    pub const fn set_body_bytes_max(&mut self, bytes: usize) {
+        self.body_bytes_max = bytes;
+    }
+
     fn check(&self, body_bytes: usize) -> Result<(), DecodeError> {
         if body_bytes < BODY_BYTES_MIN {
             return Err(DecodeError::Malformed { what: "frame length", at: 0 });
         }
-        limits::check("frame body bytes", body_bytes, self.body_bytes_max)
+        limits::check(limits::what::BODY_BYTES, body_bytes, self.body_bytes_max)
     }
 }
 

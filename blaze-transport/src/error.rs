@@ -247,6 +247,16 @@ pub enum TransportError {
         source: Option<io::Error>,
     },
 
+    /// The peer sends a longer frame than is taken now. What was received before is whole,
+    /// nothing more comes.
+    #[error("peer sends a frame of {bytes} bytes, at most {bytes_max} are taken now")]
+    FrameTooLong {
+        /// What the frame's header says.
+        bytes: u64,
+        /// What is taken.
+        bytes_max: u64,
+    },
+
     /// The peer sent what is no frame. What was received before is whole, nothing more comes.
     #[error("peer sent a corrupt frame: {reason}")]
     Corrupt {
@@ -280,6 +290,7 @@ impl TransportError {
             | Self::ServerBusy { .. }
             | Self::ClientRefused { .. }
             | Self::Broken { .. }
+            | Self::FrameTooLong { .. }
             | Self::Corrupt { .. } => true,
             Self::Handshake { is_retryable, .. } => *is_retryable,
             Self::Io { source, .. } => is_passing(source),

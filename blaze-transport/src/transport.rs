@@ -174,6 +174,15 @@ pub trait FrameReceiver: Send + fmt::Debug {
         0
     }
 
+    /// Takes no frames longer than this from now on, as far as that is less than the
+    /// transport's own limit: of who isn't known yet, little is to be kept. A longer one is
+    /// [`TransportError::FrameTooLong`] as soon as its length has arrived. The default
+    /// implementation ignores it, as is right for transports whose frames take no memory
+    /// until they are whole.
+    fn limit_frames(&mut self, bytes_max: usize) {
+        let _ = bytes_max;
+    }
+
     /// A frame that has already arrived, without waiting and without I/O.
     ///
     /// `None` says only that a frame may have to be waited for with [`recv`](Self::recv). The

@@ -103,7 +103,7 @@ async fn too_large_length_is_refused_before_it_is_awaited() {
     header.extend([0; 4]);
     near.write_all(&header).await.unwrap();
     let error = receiver.recv().await.unwrap_err();
-    assert!(matches!(error, TransportError::Corrupt { .. }), "{error}");
+    assert!(matches!(error, TransportError::FrameTooLong { .. }), "{error}");
     assert!(error.to_string().contains(&length.to_string()), "{error}");
 }
 
@@ -117,7 +117,27 @@ async fn own_limit_holds_for_both_directions() {
 
     let bytes = written(&[Bytes::from(vec![1; 11])]).await;
     let (_, mut receiver) = framed(io::Cursor::new(bytes), sink(), limits);
-    assert!(matches!(receiver.recv().await, Err(TransportError::Corrupt { .. })));
+    assert!(matches!(receiver.recv().await, Err(TransportError::FrameTooLong { .. })));
+}
+
+#[tokio::test]
+async fn a_limit_for_now_is_set_and_lifted_between_two_frames() {
+    let frames = [10, 1_000, 11].map(|bytes| Bytes::from(vec![1; bytes]));
+    let mut receiver = reading(&written(&frames).await);
+    receiver.limit_frames(10);
+    assert_eq!(receiver.recv().await.unwrap().unwrap(), frames[0]);
+    receiver.limit_frames(usize::MAX);
+    assert_eq!(receiver.buffered().unwrap().unwrap(), frames[1]);
+    receiver.limit_frames(10);
+    let error = receiver.recv().await.unwrap_err();
+    assert!(matches!(error, TransportError::FrameTooLong { bytes: 11, bytes_max: 10 }), "{error}");
+
+    // What the transport takes at most stays.
+    let limits = FrameLimits::default().with_frame_bytes_max(10);
+    let bytes = written(&frames[2..]).await;
+    let (_, mut receiver) = framed(io::Cursor::new(bytes), sink(), limits);
+    receiver.limit_frames(usize::MAX);
+    assert!(receiver.recv().await.is_err());
 }
 
 #[tokio::test]

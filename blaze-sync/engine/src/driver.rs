@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use blaze_codec::message::{Compression, CompressionSet};
+use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, CompressionSet};
 use blaze_codec::{Checkpoint, NodeId, Seq};
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
 use blaze_sync_protocol::{
@@ -99,6 +99,8 @@ struct Driver<'a> {
     roll: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
     unflushed_bytes: u64,
+    /// Whether the peer has said hello.
+    greeted: bool,
     /// What had been received when that was looked at last.
     received_bytes: u64,
     looked: Instant,
@@ -129,6 +131,7 @@ impl<'a> Driver<'a> {
             roll: None,
             merge: None,
             unflushed_bytes: 0,
+            greeted: false,
             received_bytes: 0,
             looked: Instant::now(),
         }
@@ -139,6 +142,8 @@ impl<'a> Driver<'a> {
         mut receiver: Box<dyn FrameReceiver>,
         cancel: &CancellationToken,
     ) -> SessionError {
+        // Little is kept of who hasn't said who it is.
+        receiver.limit_frames(CONTROL_BYTES_MAX);
         let mut result = self.carry_out();
         let sleep = sleep_until(self.deadline());
         tokio::pin!(sleep);
@@ -310,7 +315,16 @@ impl<'a> Driver<'a> {
         let mut next = first;
         for count in 1.. {
             match next {
-                Ok(Some(frame)) => self.handle(Input::Frame(frame))?,
+                Ok(Some(frame)) => {
+                    self.handle(Input::Frame(frame))?;
+                    if !self.greeted && self.session.peer().is_some() {
+                        self.greeted = true;
+                        receiver.limit_frames(usize::MAX);
+                    }
+                }
+                Err(TransportError::FrameTooLong { .. }) if !self.greeted => {
+                    return self.handle(Input::TooLong);
+                }
                 Ok(None) => return self.handle(Input::Disconnected("the peer closed it".into())),
                 Err(error) => return Err(disconnected(&error)),
             }

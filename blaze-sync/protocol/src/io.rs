@@ -23,6 +23,8 @@ pub struct Moment {
 pub enum Input {
     /// A frame arrived.
     Frame(Bytes),
+    /// A frame begins that is longer than a hello may be, before there was one.
+    TooLong,
     /// A part of a frame arrived, as much as a slow link brings.
     Progress,
     /// The connection ended; the reason is for people.

@@ -13,6 +13,8 @@ use crate::{Event, Input, Moment, Output, Peer, SessionConfig, SessionError, Sid
 
 mod opening;
 
+const TOO_LONG: SessionError = SessionError::Violation { rule: "a hello is at most 4 KiB long" };
+
 /// One side of one link.
 ///
 /// Feed it inputs, and drain its outputs after each. An error from
@@ -178,6 +180,7 @@ impl Session {
     fn handle(&mut self, now: Moment, input: Input) -> Result<(), SessionError> {
         match input {
             Input::Frame(body) => self.frame(now, body),
+            Input::TooLong => Err(TOO_LONG),
             Input::Progress => {
                 // A hello is small, and has its deadline.
                 if self.phase == Phase::Live {
@@ -286,7 +289,7 @@ impl Session {
     fn frame(&mut self, now: Moment, body: Bytes) -> Result<(), SessionError> {
         self.heard_ms = now.mono_ms;
         if self.phase == Phase::Hello && body.len() > CONTROL_BYTES_MAX {
-            return Err(SessionError::Violation { rule: "a hello is at most 4 KiB long" });
+            return Err(TOO_LONG);
         }
         let body = self.expand(body)?;
         // What it takes here, not what it took on its way.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use blaze_codec::frame::FrameCodec;
+use blaze_codec::DecodeError;
+use blaze_codec::frame::{FrameCodec, FrameError};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::codec::Decoder;
@@ -22,6 +23,8 @@ pub struct FramedReceiver<R> {
     codec: FrameCodec,
     buffer: BytesMut,
     received_bytes: u64,
+    /// The transport's limit.
+    frame_bytes_max: usize,
     state: State,
 }
 
@@ -39,6 +42,7 @@ impl<R> FramedReceiver<R> {
             codec: FrameCodec::new().body_bytes_max(limits.frame_bytes_max()),
             buffer: BytesMut::new(),
             received_bytes: 0,
+            frame_bytes_max: limits.frame_bytes_max(),
             state: State::Open,
         }
     }
@@ -51,7 +55,12 @@ impl<R> FramedReceiver<R> {
             return Ok(Some(Received::End));
         }
         let frame = self.codec.decode(&mut self.buffer);
-        let frame = frame.map_err(|error| TransportError::Corrupt { reason: error.to_string() })?;
+        let frame = frame.map_err(|error| match error {
+            FrameError::Decode(DecodeError::Limit { found, max, .. }) => {
+                TransportError::FrameTooLong { bytes: found, bytes_max: max }
+            }
+            other => TransportError::Corrupt { reason: other.to_string() },
+        })?;
         Ok(frame.map(Received::Frame))
     }
 
@@ -117,6 +126,10 @@ impl<R: AsyncRead + Send + Unpin> FrameReceiver for FramedReceiver<R> {
 
     fn received_bytes(&self) -> u64 {
         self.received_bytes
+    }
+
+    fn limit_frames(&mut self, bytes_max: usize) {
+        self.codec.set_body_bytes_max(bytes_max.min(self.frame_bytes_max));
     }
 
     fn buffered(&mut self) -> Result<Option<Bytes>, TransportError> {

@@ -51,8 +51,10 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
 fn node(database: &Path) -> Result<TlsTransport, Box<Finding>> {
     let path = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let (key, peers) = (beside(&path, ".key"), beside(&path, ".peers"));
-    let unpaired =
-        format!("pair the node with its peer, which makes it: blaze pair {} tls://HOST:PORT, or blaze join {0}", path.display());
+    let unpaired = format!(
+        "pair the node with its peer, which makes it: blaze pair {} tls://HOST:PORT, or blaze join {0}",
+        path.display()
+    );
     let key = KeyPair::open(&key).map_err(|error| {
         let (text, remedy) = match &error {
             KeyFileError::Missing { .. } => (error.to_string(), unpaired),
