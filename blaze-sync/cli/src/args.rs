@@ -123,14 +123,22 @@ fn durabilities() -> impl TypedValueParser<Value = Durability> {
     PossibleValuesParser::new(["process", "disk"]).try_map(|name| parse_durability(&name))
 }
 
+/// The mode of this name.
+///
+/// # Errors
+///
+/// A sentence with the names that there are.
+pub(crate) fn parse_mode(name: &str) -> Result<Mode, String> {
+    let mode = Mode::ALL.into_iter().find(|mode| mode.to_string() == name);
+    mode.ok_or_else(|| {
+        format!("no mode is called {name:?}; there are bidirectional, read-only and write-only")
+    })
+}
+
 /// A mode by its name.
 pub(crate) fn modes() -> impl TypedValueParser<Value = Mode> {
     let names = ["bidirectional", "read-only", "write-only"];
-    PossibleValuesParser::new(names).map(|name| match name.as_str() {
-        "read-only" => Mode::ReadOnly,
-        "write-only" => Mode::WriteOnly,
-        _ => Mode::Bidirectional,
-    })
+    PossibleValuesParser::new(names).try_map(|name| parse_mode(&name))
 }
 
 /// A compression by its name, of those that this build has.

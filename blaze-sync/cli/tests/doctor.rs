@@ -324,6 +324,20 @@ fn what_is_no_endpoint_here_is_told() {
     assert!(text.contains("no other process reaches `mem:` endpoints"), "{text}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_abstract_name_has_a_server_or_none() {
+    let bench = Bench::new();
+    let endpoint = format!("unix-abstract:{}", bench.path("name").display());
+    let (text, remedy) = bench.doctor(&[&endpoint]).fault("socket");
+    assert_eq!(text, format!("nothing listens at {endpoint}"));
+    assert!(remedy.ends_with(&format!("--listen {endpoint}")), "{remedy}");
+    let mut server = bench.start(&["serve", "db", "--listen", &endpoint, "--json"]);
+    server.object(|line| line["event"] == "listening");
+    let seen = bench.doctor(&[&endpoint]).ok("socket").clone();
+    assert!(seen.contains(&format!("pid {}", server.id())), "{seen}");
+}
+
 #[test]
 fn with_nothing_given_the_device_is_looked_at() {
     let bench = Bench::new();

@@ -22,6 +22,7 @@ mod serve;
 mod signals;
 mod status;
 mod topology;
+mod unix;
 mod watch;
 
 use clap::{Parser, Subcommand};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use blaze_sync::{
-    Compression, Database, Endpoint, Mode, NodeOptions, Role, TcpTransport, Topology, Transport,
-    UnixTransport, default_endpoint,
+    Compression, Database, Endpoint, InheritedListeners, Mode, NodeOptions, Role, TcpTransport,
+    Topology, Transport, default_endpoint,
 };
 
 use super::report::{Events, Report};
 use super::signals::Signals;
+use super::unix::{self, UnixOptions};
 use crate::args::CreateArgs;
 use crate::output;
 #[cfg(feature = "tls")]
@@ -44,6 +45,8 @@ pub(super) struct Plan {
     pub(super) compression: Compression,
     /// Whether to report in JSON.
     pub(super) json: bool,
+    /// Who is on the other side of Unix sockets.
+    pub(super) unix: UnixOptions,
     /// Where the key and the peers for TLS are.
     #[cfg(feature = "tls")]
     pub(super) trust: TrustArgs,
@@ -52,6 +55,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Listens at what was inherited, unless it is said where.
+    fn with_inherited(mut self, inherited: &InheritedListeners) -> Self {
+        let mut passed = inherited.endpoints().map(|(_, endpoint)| endpoint.clone()).peekable();
+        if self.default_listen && passed.peek().is_some() {
+            self.default_listen = false;
+            self.listen.extend(passed);
+        }
+        self
+    }
+
     /// What a link to an endpoint is to carry.
     fn mode_at(&self, endpoint: &Endpoint) -> Mode {
         let agreed = self.agreed.iter().find(|(other, _)| other == endpoint);
@@ -61,13 +74,16 @@ impl Plan {
 
 /// Keeps a database in sync until a signal comes.
 pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
+    let inherited = unix::inherited()?;
+    let plan = plan.with_inherited(&inherited);
     let db = database.open().await?;
     let path = &database.write.path;
     // Not before: ctrl-C at the question for a password ends the process, as everywhere.
     let mut signals = Signals::new()?;
     let mut report = Report::new(plan.json);
     let tcp = TcpTransport::plaintext_loopback().with_compression(plan.compression);
-    let transports: Vec<Arc<dyn Transport>> = vec![Arc::new(UnixTransport::new()), Arc::new(tcp)];
+    let tcp: Arc<dyn Transport> = Arc::new(tcp);
+    let transports: Vec<_> = plan.unix.transports(&inherited).into_iter().chain([tcp]).collect();
     #[cfg(feature = "tls")]
     let (plan, trust) = match plan.secure(path, db.identity().role) {
         Ok(secured) => secured,

@@ -4,6 +4,7 @@ use anyhow::Result;
 use blaze_sync::{Compression, Endpoint, EndpointError, Mode, Role};
 
 use super::replicate::{Plan, replicate};
+use super::unix::{ClientArgs, ServerArgs, UnixOptions};
 use crate::args::{CreateArgs, compressions, modes, roles};
 #[cfg(feature = "tls")]
 use crate::trust::TrustArgs;
@@ -11,12 +12,14 @@ use crate::trust::TrustArgs;
 const ENDPOINTS: &str = "\
 Endpoints:
   unix:/PATH           other apps of this user on this device
+  unix-abstract:NAME   the same without a file, on Linux; anybody can take the name first
   tls://HOST:PORT      other devices, encrypted, and only those that were paired: `blaze pair`
                        and `blaze join` do that, once
   tcp://127.0.0.1:PORT this device only, as it isn't encrypted; any user of the device can
                        connect there, read and write
   The default is a socket in a private directory of this user, named after the database:
   $XDG_RUNTIME_DIR/blaze/main.sock, or below ~/.local/state if there is no such directory.
+  Started by systemd with sockets (LISTEN_FDS), `blaze serve` listens with those.
 ";
 
 /// What both commands have.
@@ -44,6 +47,9 @@ struct NodeArgs {
     /// Print a JSON object a line: "listening", "link", "conflict", "closed" in "event"
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    server: ServerArgs,
 
     #[cfg(feature = "tls")]
     #[command(flatten)]
@@ -79,6 +85,9 @@ pub(crate) struct Args {
     allow: Vec<Mode>,
 
     #[command(flatten)]
+    clients: ClientArgs,
+
+    #[command(flatten)]
     node: NodeArgs,
 }
 
@@ -112,6 +121,7 @@ pub(super) fn endpoint(text: &str) -> std::result::Result<Endpoint, String> {
     let endpoint: Endpoint = text.parse().map_err(|error: EndpointError| error.to_string())?;
     match endpoint.scheme() {
         "unix" | "tcp" => Ok(endpoint),
+        "unix-abstract" if cfg!(target_os = "linux") => Ok(endpoint),
         "tls" if cfg!(feature = "tls") => Ok(endpoint),
         "tls" => Err("this program was built without the feature `tls`".to_owned()),
         other => Err(format!(
@@ -146,10 +156,12 @@ Examples:
 
 impl Args {
     pub(crate) async fn run(self) -> Result<()> {
-        let Self { database, listen, connect, join, allow, node } = self;
+        let Self { database, listen, connect, join, allow, clients, node } = self;
         let allow = if allow.is_empty() { Mode::ALL.to_vec() } else { allow };
         let default_listen = listen.is_empty() && connect.is_empty() && join.is_empty();
-        let plan = Plan { listen, default_listen, allow, connect, join, ..node.plan() };
+        let plan = node.plan();
+        let unix = UnixOptions { clients, ..plan.unix };
+        let plan = Plan { listen, default_listen, allow, connect, join, unix, ..plan };
         replicate(&database, plan).await
     }
 }
@@ -165,8 +177,9 @@ impl ConnectArgs {
 
 impl NodeArgs {
     fn plan(self) -> Plan {
-        let Self { name, role, mode, compression, json, .. } = self;
-        let plan = Plan { name, role, mode, compression, json, ..Plan::default() };
+        let Self { name, role, mode, compression, json, server, .. } = self;
+        let unix = UnixOptions { server, ..UnixOptions::default() };
+        let plan = Plan { name, role, mode, compression, json, unix, ..Plan::default() };
         #[cfg(feature = "tls")]
         let plan = Plan { trust: self.trust, ..plan };
         plan

@@ -160,7 +160,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(mut child: Child) -> Self {
+    pub fn new(mut child: Child) -> Self {
         let stdout = child.stdout.take().unwrap();
         let (sender, lines) = channel();
         thread::spawn(move || {

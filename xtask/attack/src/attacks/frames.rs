@@ -32,8 +32,9 @@ pub(super) fn attacks() -> Vec<Attack> {
             about: "frames that break off at any byte, and large ones that never end",
             over: Over::Both,
             quickly_over: Over::Both,
-            // Of each, what came is kept, in a buffer that doubles as it grows.
-            grows_kib: BEGUN as u64 * 2 * BODY_KIB,
+            // Of each that has said hello, what came is kept, in a buffer that doubles as it
+            // grows; of the others nothing, as no hello is so long.
+            grows_kib: BEGUN as u64 / 2 * 2 * BODY_KIB,
             run: half_frames,
         },
         Attack {

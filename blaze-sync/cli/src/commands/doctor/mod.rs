@@ -179,6 +179,8 @@ async fn endpoint_check(
     };
     match endpoint.scheme() {
         "unix" => unix::check(endpoint, &asked, false).await,
+        #[cfg(target_os = "linux")]
+        "unix-abstract" => unix::check_name(endpoint, &asked).await,
         "tcp" => tcp::check(endpoint, &asked).await,
         #[cfg(feature = "tls")]
         "tls" => tls::check(endpoint, &asked).await,

@@ -1,6 +1,6 @@
 //! A Unix socket: its place, whether anybody listens, and who.
 
-use blaze_sync::{Endpoint, SocketPlace, TransportError, UnixTransport, inspect_socket};
+use blaze_sync::{Endpoint, PeerInfo, SocketPlace, TransportError, UnixTransport, inspect_socket};
 
 use super::finding::Finding;
 use super::process::{self, Holder};
@@ -19,11 +19,7 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked, may_be_stale: bool
         return vec![absent(&subject, asked, &place)];
     }
     match session::check(&UnixTransport::new(), endpoint, asked, None).await {
-        Ok((server, findings)) => {
-            let who = server.pid().map_or_else(|| server.to_string(), process::described);
-            let live = Finding::ok(CHECK, &subject, format!("{who} listens"));
-            [vec![live], findings].concat()
-        }
+        Ok((server, findings)) => [vec![live(&subject, &server)], findings].concat(),
         Err(TransportError::NothingListens { .. }) if may_be_stale => {
             let remedy = "the next server replaces it, and nobody else need do anything";
             vec![Finding::hint(CHECK, &subject, stale(&place), remedy)]
@@ -34,6 +30,26 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked, may_be_stale: bool
         }
         Err(error) => vec![transport::fault(CHECK, &subject, &error)],
     }
+}
+
+/// Looks at an abstract name, which leaves nothing behind where nobody listens.
+#[cfg(target_os = "linux")]
+pub(super) async fn check_name(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
+    let subject = endpoint.to_string();
+    match session::check(&UnixTransport::for_abstract_names(), endpoint, asked, None).await {
+        Ok((server, findings)) => [vec![live(&subject, &server)], findings].concat(),
+        Err(error @ TransportError::NothingListens { .. }) => {
+            let text = error.to_string();
+            let text = text.split("; ").next().unwrap_or_default();
+            vec![Finding::fault(CHECK, &subject, text, asked.server(&subject))]
+        }
+        Err(error) => vec![transport::fault(CHECK, &subject, &error)],
+    }
+}
+
+fn live(subject: &str, server: &PeerInfo) -> Finding {
+    let who = server.pid().map_or_else(|| server.to_string(), process::described);
+    Finding::ok(CHECK, subject, format!("{who} listens"))
 }
 
 fn absent(subject: &str, asked: &Asked, place: &SocketPlace) -> Finding {
