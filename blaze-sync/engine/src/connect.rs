@@ -35,6 +35,24 @@ pub(crate) struct Failure {
     pub(crate) gone: bool,
 }
 
+/// How many failed in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    count: u32,
+    refused: bool,
+}
+
+impl Failures {
+    /// How many there are with this one, which may be the first of others: the waits after
+    /// refusals grow by themselves.
+    pub(crate) fn with(&mut self, failure: &Failure, begins: bool) -> u32 {
+        let begins = begins || failure.refused != self.refused;
+        self.count = if begins { 1 } else { self.count.saturating_add(1) };
+        self.refused = failure.refused;
+        self.count
+    }
+}
+
 impl Failure {
     /// That of a connection or a listener which couldn't be had.
     pub(crate) fn of(error: &TransportError) -> Self {
@@ -63,7 +81,7 @@ impl Connector {
     }
 
     async fn keep_up(&self, first: Result<Connection, TransportError>) {
-        let mut failures = 0;
+        let mut failures = Failures::default();
         let mut attempt = first;
         loop {
             let failure = match attempt {
@@ -73,7 +91,7 @@ impl Connector {
                 },
                 Err(error) => Failure::of(&error),
             };
-            failures = if failure.lasted { 1 } else { failures + 1 };
+            let failures = failures.with(&failure, failure.lasted);
             if !self.wait(failure, failures).await {
                 return;
             }
@@ -127,5 +145,22 @@ impl Connector {
             () = retried => true,
             () = tokio::time::sleep(wait) => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_and_other_failures_are_counted_apart() {
+        let failure =
+            |refused| Failure { reason: String::new(), refused, lasted: false, gone: false };
+        let mut failures = Failures::default();
+        let mut counted = |refused, begins| failures.with(&failure(refused), begins);
+        assert_eq!([counted(false, false), counted(false, false)], [1, 2]);
+        assert_eq!([counted(true, false), counted(true, false)], [1, 2]);
+        assert_eq!([counted(false, false), counted(false, false)], [1, 2]);
+        assert_eq!([counted(false, true), counted(false, false)], [1, 2]);
     }
 }

@@ -260,8 +260,11 @@ impl<'a> Driver<'a> {
 
     fn timeout(&mut self, received_bytes: u64) -> Result<(), SessionError> {
         let elapsed = self.looked.elapsed();
-        if elapsed >= LOOK {
-            let expected = SLOWEST_BYTES.saturating_mul(elapsed.as_secs());
+        // At least three times before a silence ends the session.
+        let look = LOOK.min(Duration::from_millis(self.shared.options.limits.silence_ms / 3));
+        if elapsed >= look {
+            let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            let expected = (SLOWEST_BYTES.saturating_mul(ms) / 1_000).max(1);
             let goes_on = received_bytes - self.received_bytes >= expected;
             (self.received_bytes, self.looked) = (received_bytes, Instant::now());
             if goes_on {

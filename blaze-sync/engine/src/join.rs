@@ -5,7 +5,7 @@ use blaze_codec::Mode;
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use tokio::time::Instant;
 
-use crate::connect::{Connector, Failure};
+use crate::connect::{Connector, Failure, Failures};
 use crate::listen::Acceptor;
 use crate::status::LinkState;
 
@@ -67,7 +67,7 @@ impl Member {
 
     async fn keep_seat(&self, first: Result<Seat, TransportError>) {
         let Connector { shared, transport, endpoint, mode, entry, cancel, .. } = &self.connector;
-        let (mut failures, mut found) = (0, first);
+        let (mut failures, mut found) = (Failures::default(), first);
         loop {
             let failure = match found {
                 Ok(Seat::Hub(listener)) => {
@@ -83,7 +83,7 @@ impl Member {
                 Err(error) => Failure::of(&error),
             };
             // A hub that goes leaves a free seat: whoever is first to wake takes it.
-            failures = if failure.lasted || failure.gone { 1 } else { failures + 1 };
+            let failures = failures.with(&failure, failure.lasted || failure.gone);
             if !self.connector.wait(failure, failures).await {
                 return;
             }

@@ -16,6 +16,10 @@ use crate::{Batch, SessionError};
 
 mod group;
 
+/// Payloads of less are copied before they are kept: a read takes 64 KiB, so that what is kept
+/// beside a larger one is at most as much again.
+const APART_BYTES_MAX: usize = 64 * 1024;
+
 const AFTER_ROLL: &str = "changes come after a start, and after the roll that it asks for";
 
 /// What this side receives of the peer's feed.
@@ -137,8 +141,7 @@ impl Inbound {
     ) -> Result<(), SessionError> {
         self.spend(bytes)?;
         let (large, roll) = (false, true);
-        self.arrived.push_back(Arrived { payload, bytes, encoded: 0, large, roll, wall_ms });
-        self.decode_arrived().map(drop)
+        self.arrive(Arrived { payload, bytes, encoded: 0, large, roll, wall_ms }).map(drop)
     }
 
     fn spend(&mut self, bytes: u64) -> Result<(), SessionError> {
@@ -187,15 +190,23 @@ impl Inbound {
             arrived =
                 Arrived { payload: payload.into(), bytes: 0, encoded, large: true, ..arrived };
         }
+        self.arrive(arrived)
+    }
+
+    fn arrive(&mut self, arrived: Arrived) -> Result<Vec<Checkpoint>, SessionError> {
         self.arrived.push_back(arrived);
-        self.decode_arrived()
+        let reached = self.decode_arrived()?;
+        if let Some(kept) = self.arrived.back_mut() {
+            kept.payload = apart(&kept.payload);
+        }
+        Ok(reached)
     }
 
     /// Decodes what arrived, as long as little of what is decoded waits to be merged;
     /// returns up to where the peer has the feeds of others.
     pub(crate) fn decode_arrived(&mut self) -> Result<Vec<Checkpoint>, SessionError> {
         let mut reached = Vec::new();
-        while (self.load < LOAD_MAX || self.keeps_back())
+        while self.has_room()
             && let Some(arrived) = self.arrived.pop_front()
         {
             if arrived.roll {
@@ -205,6 +216,12 @@ impl Inbound {
             }
         }
         Ok(reached)
+    }
+
+    /// Whether more may be decoded: little waits to be merged, or nothing is merged before
+    /// more is here.
+    fn has_room(&self) -> bool {
+        self.load < LOAD_MAX || (self.merging.is_none() && self.keeps_back())
     }
 
     /// Takes definitions of what changes need.
@@ -268,7 +285,7 @@ impl Inbound {
         check(&operations, wall_ms)?;
         let partial = through == self.received && !operations.is_empty();
         let was_merged = through <= self.held && !partial;
-        let operations = if was_merged { Vec::new() } else { operations };
+        let (operations, values) = if was_merged { (Vec::new(), 0) } else { (operations, values) };
         self.received = through;
         let mut bytes = arrived.bytes;
         if left_out {
@@ -375,6 +392,12 @@ impl Inbound {
         self.granted += credit;
         Some(Ack { through: self.merged, credit, head })
     }
+}
+
+/// A payload that is kept for a while. Frames are slices of what was read at once, all of
+/// which a small one would keep.
+fn apart(payload: &Bytes) -> Bytes {
+    if payload.len() < APART_BYTES_MAX { Bytes::copy_from_slice(payload) } else { payload.clone() }
 }
 
 /// Checks what a peer says of its operations' versions.

@@ -295,3 +295,43 @@ fn what_leaves_something_out_goes_in_steps_when_it_is_much_in_memory() {
     inbound.merged_batch();
     assert_eq!(inbound.poll_batch(Seq::ZERO, false), None, "the rest is kept back");
 }
+
+#[test]
+fn what_is_kept_does_not_keep_all_that_was_read_with_it() {
+    let mut inbound = inbound();
+    inbound.frame(nulls(1, false, LOAD_MAX), 10, 0).unwrap();
+    let small = changes(1, 2);
+    let read = Bytes::from([&small.payload[..], &[0; 64 * 1024]].concat());
+    let payload = read.slice(..small.payload.len());
+    inbound.frame(ChangesFrame { more: false, payload }, 10, 0).unwrap();
+    assert_eq!(inbound.arrived.len(), 1, "it waits");
+    assert!(read.is_unique(), "64 KiB are kept for {} bytes", small.payload.len());
+    inbound.poll_batch(Seq::ZERO, false).unwrap();
+    inbound.merged_batch();
+    inbound.decode_arrived().unwrap();
+    assert_eq!(inbound.received(), Seq(2));
+}
+
+#[test]
+fn nothing_more_is_decoded_beside_a_merge_for_what_is_kept_back() {
+    let mut inbound = inbound();
+    inbound.frame(nulls(1, false, LOAD_MAX), 10, 0).unwrap();
+    inbound.poll_batch(Seq::ZERO, false).unwrap();
+    for seq in 2..=3 {
+        inbound.frame(nulls(seq, true, LOAD_MAX), 10, 0).unwrap();
+        assert_eq!((inbound.received(), inbound.pending.len()), (Seq(1), 0));
+    }
+    inbound.merged_batch();
+    inbound.decode_arrived().unwrap();
+    assert_eq!((inbound.received(), inbound.pending.len()), (Seq(3), 1), "there is room now");
+    assert_eq!(inbound.poll_batch(Seq::ZERO, false), None, "they are kept back");
+}
+
+#[test]
+fn what_was_merged_before_takes_no_room() {
+    let mut inbound = inbound().holding(Seq(9));
+    for seq in 1..=9 {
+        inbound.frame(nulls(seq, false, LOAD_MAX), 10, 0).unwrap();
+    }
+    assert_eq!((inbound.load, inbound.received()), (0, Seq(9)));
+}
