@@ -1,18 +1,25 @@
 //! Frames that are none: lengths that can't be, and frames that never end.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use blaze_codec::frame::header;
 use blaze_codec::limits::BODY_BYTES_MAX;
 use blaze_codec::message::{ChangesFrame, Message, Reason, TRANSACTION_BYTES_MAX};
 
 use super::{Attack, Field, Outcome, Over};
-use crate::wire::{Target, Wire, hello};
+use crate::wire::hello;
 
 /// Connections that begin a large frame at a time.
 const BEGUN: usize = 64;
 
 /// Sessions that send a transaction without end at a time.
 const ENDLESS: usize = 2;
+
+/// When the hub hangs up on who says nothing: somewhat before its limits, as it began to count
+/// before this side did.
+const HANDSHAKE: Duration = Duration::from_millis(4_800);
+const SILENCE: Duration = Duration::from_secs(44);
 
 const BODY_KIB: u64 = BODY_BYTES_MAX as u64 / 1024;
 
@@ -54,13 +61,16 @@ fn lengths(field: &Field<'_>) -> Result<Outcome> {
     let over = u32::try_from(BODY_BYTES_MAX)? + 1;
     let lengths = [0, 1, over, i32::MAX.cast_unsigned(), u32::MAX];
     for length in lengths {
-        let connect: [fn(&Target) -> Result<Wire>; 2] =
-            [Target::connect, |target| target.greeted(1, |_| ())];
-        for connect in connect {
-            let mut wire = connect(&field.target)?;
+        for (is_greeted, waits) in [(false, HANDSHAKE), (true, SILENCE)] {
+            let target = &field.target;
+            let mut wire =
+                if is_greeted { target.greeted(1, |_| ())? } else { target.connect()? };
             wire.write(&[&length.to_le_bytes()[..], &[1; 4]].concat());
             // By its length alone, without waiting for the rest.
+            let written = Instant::now();
             wire.ends()?;
+            let took = written.elapsed();
+            ensure!(took < waits, "it took {took:?} to hang up on a frame of {length} bytes");
         }
     }
     Ok(Outcome::new(2 * lengths.len() as u64, "hung up at once"))
