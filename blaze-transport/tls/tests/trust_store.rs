@@ -5,9 +5,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     pin::pin,
+    sync::mpsc::{self, TryRecvError},
     task::{Context, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use blaze_codec::{Mode, Role};
@@ -172,6 +173,76 @@ fn what_is_no_store_names_the_line_and_is_left() {
     }
     store.revoke(&phone).expect_err("it isn't revoked in the file");
     assert_eq!(store.peer(&phone), None, "but here");
+}
+
+#[test]
+fn who_was_revoked_in_vain_is_not_brought_back_by_the_file() {
+    let (folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let (phone, tablet) = (key(), key());
+    store.trust(phone, TrustedPeer::new("phone")).unwrap();
+    // Nobody can lock it, so nobody can write it.
+    let lock = folder.path().join("peers.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    store.revoke(&phone).expect_err("it can't be written");
+    store.reload().unwrap();
+    assert_eq!(store.peer(&phone), None, "it stands in the file");
+    assert!(TrustStore::open(&path).unwrap().peer(&phone).is_some());
+
+    fs::remove_dir(&lock).unwrap();
+    store.trust(tablet, TrustedPeer::new("tablet")).unwrap();
+    assert_eq!(TrustStore::open(&path).unwrap().peers(), store.peers());
+    assert_eq!(store.peers().len(), 1, "now it's stored");
+    let there = TrustStore::open(&path).unwrap();
+    there.trust(phone, TrustedPeer::new("phone")).unwrap();
+    store.reload().unwrap();
+    assert!(store.peer(&phone).is_some(), "who is paired anew is trusted");
+}
+
+#[tokio::test]
+async fn what_this_process_changed_is_no_news() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    store.trust(key(), TrustedPeer::new("phone")).unwrap();
+    let changed = pin!(store.changed());
+    assert!(changed.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// A reload that read the file before a revocation mustn't publish it afterwards.
+#[test]
+fn a_reload_beside_a_revocation_brings_nobody_back() {
+    let (_folder, path) = folder();
+    // Enough of them that reading takes longer than what comes after writing.
+    let line = |number| format!("{} client bidirectional - {number}", key());
+    let others = (0..300).map(line).collect::<Vec<_>>().join("\n");
+    fs::write(&path, format!("blaze-trusted-peers-1\n{others}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let reloading = &store;
+        scope.spawn(move || {
+            while stopped.try_recv() == Err(TryRecvError::Empty) {
+                reloading.reload().unwrap();
+                // Or the others might never have the lock.
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let mut returned = 0;
+        for _ in 0..30 {
+            store.trust(phone, TrustedPeer::new("phone")).unwrap();
+            store.revoke(&phone).unwrap();
+            // For as long as a reload that began before may take.
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(10) {
+                returned += u32::from(store.peer(&phone).is_some());
+            }
+        }
+        drop(stop);
+        assert_eq!(returned, 0, "it was back after it was revoked");
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use blaze_transport::Endpoint;
 use super::{Peers, TrustError, TrustedPeer, peer::check_name};
 use crate::{
     PublicKey,
-    own_file::{self, ReadError},
+    own_file::{self, ReadError, Stamp},
     transport::SCHEME,
 };
 
@@ -54,21 +54,32 @@ pub(super) fn read(path: &Path) -> Result<Peers, TrustError> {
     Ok(peers)
 }
 
-/// Changes the peers in the file; nobody else does so meanwhile. Returns what it has then.
+/// What became of the file.
+pub(super) struct Updated<T> {
+    /// What it has.
+    pub(super) peers: Peers,
+    /// That of the file with these.
+    pub(super) stamp: Stamp,
+    pub(super) changed: T,
+}
+
+/// Changes the peers in the file; nobody else does so meanwhile.
 pub(super) fn update<T>(
     path: &Path,
     change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
-) -> Result<(Peers, T), TrustError> {
+) -> Result<Updated<T>, TrustError> {
     let failed = |source| TrustError::Io { action: "write", path: path.into(), source };
     let _lock = own_file::lock(path).map_err(failed)?;
+    let mut stamp = Stamp::of(path);
     let mut peers = read(path)?;
     let before = peers.clone();
     let changed = change(&mut peers)?;
     if peers != before {
         let lines: String = peers.iter().map(|(key, peer)| line(key, peer)).collect();
         own_file::replace(path, &[HEADER, "\n", &lines]).map_err(failed)?;
+        stamp = Stamp::of(path);
     }
-    Ok((peers, changed))
+    Ok(Updated { peers, stamp, changed })
 }
 
 fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
