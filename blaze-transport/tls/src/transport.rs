@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream, lookup_host},
+    sync::broadcast,
     time::timeout,
 };
 
@@ -96,6 +97,13 @@ impl TlsTransport {
             self.trust.check(None, &peer)?;
         }
         self.tickets.issue(self.key_pair.public(), endpoint, own_role, peer)
+    }
+
+    /// Tells of whom the listeners of this transport and its clones pair from now on, whichever
+    /// process issued the ticket: their words are to be shown to people. The latest 16 wait for a
+    /// receiver that is slow.
+    pub fn paired(&self) -> broadcast::Receiver<Paired> {
+        self.tickets.paired()
     }
 
     /// Whether another process of this node listens at an endpoint, so that it's there that a

@@ -39,11 +39,13 @@ pub enum PairingError {
     },
 
     /// The connection broke before both sides knew that all is well. The side that issued the
-    /// ticket may trust the other one already, which then may pair again, or is to be revoked.
+    /// ticket may trust this one already, and shows its words; then this one may pair again, or
+    /// is to be revoked there.
     #[error("the connection broke before the pairing was confirmed; issue another ticket")]
     Unconfirmed(#[source] io::Error),
 
     /// Somebody redeemed the ticket, but the process that served it didn't bring it to its end.
+    /// The other side isn't trusted, unless the reason says that it may be.
     #[error("the ticket was redeemed, but the pairing failed: {reason}; issue another ticket")]
     Failed {
         /// What that process said.

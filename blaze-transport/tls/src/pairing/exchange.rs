@@ -7,7 +7,8 @@
 //! | joiner | 1 | yes: it has seen that |
 //! | issuer | 1 | yes: it trusts the joiner |
 //!
-//! The joiner trusts the issuer when it has the last of them.
+//! The issuer trusts the joiner before it says the last of them, the joiner the issuer when it has
+//! that.
 
 use std::io;
 
@@ -49,36 +50,32 @@ pub(crate) async fn serve(
             return Err(io::Error::other(error));
         }
     };
-    let outcome = confirm(&mut session, &claim, &binding, trust).await;
-    claim.end(&outcome);
-    outcome.map(drop).map_err(|_| io::Error::other(HandshakeError::PairingBroke))
-}
-
-/// Proves the issuer's side, and trusts the joiner once it has seen that.
-async fn confirm(
-    session: &mut Secured,
-    claim: &Claim,
-    binding: &Binding,
-    trust: &TrustStore,
-) -> Result<Paired, PairingError> {
-    let seen = async {
-        let proof = claim.verifier.prove(binding);
-        session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
-        session.stream.flush().await?;
-        expect_yes(session).await
-    };
-    seen.await.map_err(PairingError::Unconfirmed)?;
+    if let Err(error) = confirm(&mut session, &claim, &binding).await {
+        claim.fail(&PairingError::Unconfirmed(error));
+        return Err(io::Error::other(HandshakeError::PairingBroke));
+    }
     let mut peer = claim.peer.clone();
     if peer.is_unnamed() {
         peer.name = session.key.fingerprint().short();
     }
-    trust.trust(session.key, peer.clone())?;
+    let paired = Paired { key: session.key, peer, words: binding.words() };
+    claim.redeem(paired, trust).map_err(io::Error::other)?;
+    // Whether the joiner hears of it or not, it's trusted, and people are shown its words. Who
+    // doesn't hear of it doesn't trust this node, and can pair again.
     let told = async {
         session.stream.write_u8(YES).await?;
         session.stream.shutdown().await
     };
-    told.await.map_err(PairingError::Unconfirmed)?;
-    Ok(Paired { key: session.key, peer, words: binding.words() })
+    let _ = told.await;
+    Ok(())
+}
+
+/// Proves the issuer's side, and waits until the joiner has seen that.
+async fn confirm(session: &mut Secured, claim: &Claim, binding: &Binding) -> io::Result<()> {
+    let proof = claim.verifier.prove(binding);
+    session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
+    session.stream.flush().await?;
+    expect_yes(session).await
 }
 
 /// The side that redeems the ticket. The server's key is the ticket's.

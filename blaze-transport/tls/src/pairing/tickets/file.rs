@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::store::{Outcome, State, Stored};
+use super::{
+    WRONG_MAX,
+    store::{Outcome, State, Stored},
+};
 use crate::{
     hex,
     own_file::{self, ReadError},
@@ -96,7 +99,8 @@ fn parse(line: &str) -> Option<Stored> {
     let state = match (kind, rest) {
         ("open", Some(rest)) => {
             let mut parts = rest.splitn(3, ' ');
-            let wrong = parts.next()?.parse().ok()?;
+            // With more of them it would have been burned.
+            let wrong = parts.next()?.parse().ok().filter(|wrong| *wrong < WRONG_MAX)?;
             let verifier = Verifier::from_bytes(&hex::decode(parts.next()?)?);
             State::Open { wrong, verifier, peer: parse_terms(parts.next()?).ok()? }
         }
