@@ -6,6 +6,7 @@ mod common;
 mod ticket;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process;
@@ -353,8 +354,15 @@ fn where_pairing_can_not_work_the_remedy_is_told() {
 
     let (other, endpoint) = (TcpListener::bind("127.0.0.1:0").unwrap(), "tls://");
     let endpoint = format!("{endpoint}{}", other.local_addr().unwrap());
-    // It hangs up on whoever asks who it is.
-    std::thread::spawn(move || drop(other.accept()));
+    // It speaks no TLS, and then hangs up on whoever asks who it is.
+    std::thread::spawn(move || {
+        let mut first = other.accept().unwrap().0;
+        assert!(first.read(&mut [0; 4096]).unwrap() > 0);
+        first.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        drop(other.accept());
+    });
     let error = bench.error(&["pair", "vault", &endpoint]);
     assert!(error.contains("something else than this node listens"), "{error}");
+    let error = bench.error(&["pair", "vault", &endpoint]);
+    assert!(error.contains("the peer hung up during the handshake"), "{error}");
 }
