@@ -169,7 +169,7 @@ impl TrustStore {
     /// # Errors
     ///
     /// [`TrustError`] if the name can't be one or is another peer's, or the file can't be
-    /// written.
+    /// written. [`TrustError::Unsynced`] if a power cut may undo it: until then, it's trusted.
     pub fn trust(&self, key: PublicKey, mut peer: TrustedPeer) -> Result<(), TrustError> {
         check_name(&peer.name)?;
         if let Some(endpoint) = peer.endpoint.as_ref().filter(|it| it.scheme() != SCHEME) {
@@ -258,7 +258,10 @@ impl TrustStore {
         })?;
         *known = Known { seen: updated.stamp, ..Known::default() };
         self.publish(updated.peers);
-        Ok(updated.changed)
+        match updated.unsynced {
+            Some(error) => Err(error),
+            None => Ok(updated.changed),
+        }
     }
 
     fn publish(&self, peers: Peers) {

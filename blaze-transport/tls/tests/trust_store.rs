@@ -13,7 +13,7 @@ use std::{
 
 use blaze_codec::{Mode, Role};
 use blaze_transport::Endpoint;
-use blaze_transport_tls::{KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
+use blaze_transport_tls::{KeyFileError, KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -134,6 +134,55 @@ fn a_store_that_others_can_write_is_refused_with_a_remedy() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     TrustStore::open(&path).expect("it's no secret");
+}
+
+#[test]
+fn a_folder_in_which_others_can_swap_files_is_refused_with_a_remedy() {
+    let (folder, path) = folder();
+    let set = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    let store = TrustStore::open(&path).unwrap();
+    set(0o777);
+    TrustStore::open(&path).expect("there's nothing to read yet");
+    let error = store.trust(key(), TrustedPeer::new("phone")).unwrap_err();
+    assert!(matches!(error, TrustError::FolderUnsafe { .. }), "{error}");
+    set(0o1777);
+    store.trust(key(), TrustedPeer::new("phone")).expect("others can't touch what isn't theirs");
+    let private_key = folder.path().join("key");
+    KeyPair::create(&private_key).unwrap();
+    for mode in [0o777, 0o770, 0o702] {
+        set(mode);
+        for error in [TrustStore::open(&path).unwrap_err(), store.reload().unwrap_err()] {
+            assert!(matches!(error, TrustError::FolderUnsafe { .. }), "{error}");
+            let (found, text) = (format!("(mode {mode:04o})"), error.to_string());
+            assert!(text.contains("run chmod go-w") && text.contains(&found), "{text}");
+        }
+        let error = KeyPair::open(&private_key).unwrap_err();
+        assert!(matches!(error, KeyFileError::FolderUnsafe { .. }), "{error}");
+        let error = KeyPair::create(folder.path().join("other")).unwrap_err();
+        assert!(matches!(error, KeyFileError::FolderUnsafe { .. }), "{error}");
+    }
+    assert_eq!(store.peers().len(), 1, "what was read before holds");
+    set(0o755);
+    store.reload().unwrap();
+    KeyPair::open(&private_key).unwrap();
+}
+
+#[test]
+fn what_a_power_cut_may_undo_holds_and_is_told() {
+    let (folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    // Its files can be changed, but it can't be opened, and so not be synced, but by root.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o300)).unwrap();
+    let trusted = store.trust(phone, TrustedPeer::new("phone"));
+    let is_root = fs::read_dir(&folder).is_ok();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    if !is_root {
+        let error = trusted.unwrap_err();
+        assert!(matches!(error, TrustError::Unsynced { .. }), "{error}");
+    }
+    assert!(store.peer(&phone).is_some());
+    assert_eq!(TrustStore::open(&path).unwrap().peers(), store.peers());
 }
 
 #[test]

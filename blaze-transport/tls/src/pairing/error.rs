@@ -53,11 +53,11 @@ pub enum PairingError {
     },
 
     /// The file of tickets can't be used. It was left as it is.
-    #[error("{} can not be used for tickets: {problem}; remove it", .path.display())]
+    #[error("{} can not be used for tickets: {problem}", .path.display())]
     TicketFile {
         /// Where it is.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with it, and what helps.
         problem: String,
     },
 

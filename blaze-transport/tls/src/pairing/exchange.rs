@@ -20,7 +20,7 @@ use super::{
     ticket::{ID_BYTES, TicketId},
     tickets::Claim,
 };
-use crate::{HandshakeError, PublicKey, TrustStore, TrustedPeer, handshake::Secured};
+use crate::{HandshakeError, PublicKey, TrustError, TrustStore, TrustedPeer, handshake::Secured};
 
 const YES: u8 = 1;
 const NO: u8 = 0;
@@ -113,8 +113,20 @@ pub(crate) async fn redeem(
         expect_yes(&mut session).await
     };
     confirmed.await.map_err(PairingError::Unconfirmed)?;
-    trust.trust(ticket.issuer, peer.clone())?;
+    trust_at_once(trust, ticket.issuer, &peer)?;
     Ok(Paired { key: ticket.issuer, peer, words: binding.words() })
+}
+
+/// Trusts a peer. One that a power cut may undo is trusted, too, and people have to see whom.
+pub(super) fn trust_at_once(
+    trust: &TrustStore,
+    key: PublicKey,
+    peer: &TrustedPeer,
+) -> Result<(), TrustError> {
+    match trust.trust(key, peer.clone()) {
+        Err(TrustError::Unsynced { .. }) => Ok(()),
+        trusted => trusted,
+    }
 }
 
 async fn expect_yes(session: &mut Secured) -> io::Result<()> {

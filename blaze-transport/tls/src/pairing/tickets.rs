@@ -18,6 +18,7 @@ use tokio::{
 use self::store::{Outcome, State, Stored};
 use super::{
     Paired, PairingError, Ticket,
+    exchange::trust_at_once,
     proof::{Binding, Proof, Secret, Verifier},
     ticket::{Terms, TicketId},
 };
@@ -176,7 +177,7 @@ impl Claim {
             let ticket = tickets.iter_mut().find(|ticket| ticket.id == self.id);
             let ticket = ticket.filter(|ticket| matches!(ticket.state, State::Taken));
             let ticket = ticket.ok_or(HandshakeError::TicketUnknown)?;
-            let trusted = trust.trust(paired.key, paired.peer.clone());
+            let trusted = trust_at_once(trust, paired.key, &paired.peer);
             is_trusted = trusted.is_ok();
             ticket.state = State::Ended(match &trusted {
                 Ok(()) => Outcome::Paired(paired.clone()),

@@ -8,10 +8,7 @@
 //! | `burned ID EXPIRES` | too many proofs were wrong of |
 //! | `failed ID EXPIRES REASON` | broke off |
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     WRONG_MAX,
@@ -19,7 +16,7 @@ use super::{
 };
 use crate::{
     hex,
-    own_file::{self, ReadError},
+    own_file::{self, ReadError, WriteError},
     pairing::{Paired, PairingError, proof::Verifier},
     trust::file::{parse_terms, terms},
 };
@@ -40,10 +37,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Stored>, PairingError> {
     };
     let mut lines = text.lines();
     if lines.next() != Some(HEADER) {
-        return Err(unusable(path, format!("its first line is not {HEADER}")));
+        return Err(unusable(path, format!("its first line is not {HEADER}; remove it")));
     }
     let read = (2..).zip(lines).map(|(number, line)| {
-        parse(line).ok_or_else(|| unusable(path, format!("line {number} is no ticket")))
+        parse(line).ok_or_else(|| unusable(path, format!("line {number} is no ticket; remove it")))
     });
     read.collect()
 }
@@ -53,7 +50,7 @@ pub(super) fn update<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Stored>) -> T,
 ) -> Result<T, PairingError> {
-    let failed = |source: io::Error| unusable(path, format!("it can not be written: {source}"));
+    let failed = |error: WriteError| unusable(path, error.to_string());
     let _lock = own_file::lock(path).map_err(failed)?;
     let mut tickets = read(path)?;
     let before = lines(&tickets);
@@ -122,12 +119,13 @@ fn parse(line: &str) -> Option<Stored> {
 fn unreadable(path: &Path, error: ReadError) -> PairingError {
     let problem = match error {
         ReadError::TooOpen { mode } => {
-            format!("others have rights to it (mode {mode:04o}, expected 0600)")
+            format!("others have rights to it (mode {mode:04o}, expected 0600); remove it")
         }
         ReadError::ForeignOwner { uid, expected } => {
-            format!("it belongs to uid {uid}, expected {expected}")
+            format!("it belongs to uid {uid}, expected {expected}; remove it")
         }
-        ReadError::Unexpected(problem) => problem,
+        ReadError::Folder(problem) => problem,
+        ReadError::Unexpected(problem) => format!("{problem}; remove it"),
         ReadError::Missing => "it is missing".to_owned(),
         ReadError::Io(source) => format!("it can not be read: {source}"),
     };
