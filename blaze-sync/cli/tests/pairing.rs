@@ -6,6 +6,7 @@ mod common;
 mod ticket;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process;
@@ -212,7 +213,10 @@ fn a_ticket_expires_and_is_withdrawn() {
     let (mut late, ticket) = pair(&bench, &endpoint, &[]);
     let text = bench.read("vault.peers.tickets");
     let expires = text.split(' ').nth(2).unwrap();
-    fs::write(bench.path("vault.peers.tickets"), text.replace(expires, "1")).unwrap();
+    // Whole, as `pair` reads it again and again, and with the rights of the other one.
+    fs::copy(bench.path("vault.peers.tickets"), bench.path("late")).unwrap();
+    fs::write(bench.path("late"), text.replace(expires, "1")).unwrap();
+    fs::rename(bench.path("late"), bench.path("vault.peers.tickets")).unwrap();
     let error = join_in_vain(&bench, &ticket, "copy");
     assert!(error.contains("older than 10 minutes; ask for another"), "{error}");
     assert_eq!(late.wait(), Some(1));
@@ -353,8 +357,15 @@ fn where_pairing_can_not_work_the_remedy_is_told() {
 
     let (other, endpoint) = (TcpListener::bind("127.0.0.1:0").unwrap(), "tls://");
     let endpoint = format!("{endpoint}{}", other.local_addr().unwrap());
-    // It hangs up on whoever asks who it is.
-    std::thread::spawn(move || drop(other.accept()));
+    // It speaks no TLS, and then hangs up on whoever asks who it is.
+    std::thread::spawn(move || {
+        let mut first = other.accept().unwrap().0;
+        assert!(first.read(&mut [0; 4096]).unwrap() > 0);
+        first.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        drop(other.accept());
+    });
     let error = bench.error(&["pair", "vault", &endpoint]);
     assert!(error.contains("something else than this node listens"), "{error}");
+    let error = bench.error(&["pair", "vault", &endpoint]);
+    assert!(error.contains("the peer hung up during the handshake"), "{error}");
 }

@@ -78,7 +78,7 @@ impl KeyPair {
     /// # Errors
     ///
     /// [`KeyFileError`] if there's a file already, or it can't be written. Nothing is left
-    /// behind.
+    /// behind, but for a file that a power cut may undo.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let seed = random_seed()?;
         file::create(path.as_ref(), &seed)?;

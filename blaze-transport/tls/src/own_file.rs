@@ -1,5 +1,8 @@
 //! Files that are this user's alone to write, and whole whenever they have their name.
 
+mod folder;
+mod lock;
+
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
@@ -15,6 +18,8 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
+pub(crate) use self::{folder::FolderError, lock::lock};
+
 /// Why a file wasn't read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -27,9 +32,51 @@ pub(crate) enum ReadError {
         uid: u32,
         expected: u32,
     },
+    /// Others can replace files in its folder: what is wrong with that, and what helps.
+    Folder(String),
     /// It's something else.
     Unexpected(String),
     Io(io::Error),
+}
+
+impl From<FolderError> for ReadError {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Unsafe(problem) => Self::Folder(problem),
+            FolderError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Why a file wasn't written. It's as it was, but where a variant says so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// Others can replace files in its folder: what is wrong with that, and what helps.
+    #[error("{0}")]
+    Folder(String),
+    /// What should be its lock is something else.
+    #[error("its lock {} is {problem}; remove it", .lock.display())]
+    Lock { lock: PathBuf, problem: &'static str },
+    /// Somebody else changes it, and doesn't come to an end.
+    #[error(
+        "its lock {} has been held{} for {waited_ms} ms and more; wait for that process, or end \
+         it", .lock.display(), .pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
+    )]
+    Busy { lock: PathBuf, pid: Option<u32>, waited_ms: u64 },
+    /// It was written and has its name, but may lose it in a power cut.
+    #[error("it was written, but a power cut may undo that: {0}")]
+    Unsynced(io::Error),
+    #[error("it can not be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<FolderError> for WriteError {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Unsafe(problem) => Self::Folder(problem),
+            FolderError::Io(error) => Self::Io(error),
+        }
+    }
 }
 
 /// Reads a text of this user's that nobody else has the rights `forbidden` to.
@@ -48,6 +95,7 @@ pub(crate) fn read(
         Err(Errno::LOOP) => return Err(unexpected("it is a symbolic link, not followed")),
         Err(error) => return Err(ReadError::Io(error.into())),
     };
+    folder::check(path)?;
     let metadata = file.metadata().map_err(ReadError::Io)?;
     if !metadata.is_file() {
         return Err(unexpected("it is not a regular file"));
@@ -96,16 +144,6 @@ impl Stamp {
     }
 }
 
-/// Locks a file beside the one that is to be changed, as that one is replaced by each change. It's
-/// never removed: two who lock by one name must lock one file.
-pub(crate) fn lock(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = open(beside(path, ".lock"), flags, Mode::RUSR | Mode::WUSR)?;
-    let file = File::from(file);
-    file.lock()?;
-    Ok(file)
-}
-
 /// The path with something behind its name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -115,21 +153,28 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Writes a file that didn't exist. It has its name only when it's whole and on disk, so that who
 /// finds it finds all of it.
-pub(crate) fn create(path: &Path, parts: &[&str]) -> io::Result<()> {
+pub(crate) fn create(path: &Path, parts: &[&str]) -> Result<(), WriteError> {
+    folder::check(path)?;
     put(path, parts, |temporary| fs::hard_link(temporary, path))
 }
 
-/// Writes a file, in the place of the one that may be there.
-pub(crate) fn replace(path: &Path, parts: &[&str]) -> io::Result<()> {
+/// Writes a file, in the place of the one that may be there: under its [`lock()`].
+pub(crate) fn replace(path: &Path, parts: &[&str]) -> Result<(), WriteError> {
     put(path, parts, |temporary| fs::rename(temporary, path))
 }
 
-fn put(path: &Path, parts: &[&str], name: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+fn put(
+    path: &Path,
+    parts: &[&str],
+    name: impl Fn(&Path) -> io::Result<()>,
+) -> Result<(), WriteError> {
     let temporary = temporary(path)?;
     let named = write_new(&temporary, parts).and_then(|()| name(&temporary));
     // By this name nobody needs it any more; if it hasn't it, there's nothing to remove.
     let _ = fs::remove_file(&temporary);
-    named.and_then(|()| sync_folder(path))
+    named?;
+    let folder = File::open(folder::of(path));
+    folder.and_then(|folder| folder.sync_all()).map_err(WriteError::Unsynced)
 }
 
 fn write_new(path: &Path, parts: &[&str]) -> io::Result<()> {
@@ -148,7 +193,24 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     Ok(beside(path, &format!(".{:016x}", u64::from_ne_bytes(random))))
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_its_name_but_may_lose_it_is_told_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+        fs::create_dir(&before).unwrap();
+        let path = before.join("peers");
+        // The folder can't be synced, as it's elsewhere by then.
+        let name = |temporary: &Path| {
+            fs::rename(temporary, &path).and_then(|()| fs::rename(&before, &after))
+        };
+        let unsynced = put(&path, &["new"], name).unwrap_err();
+        assert!(matches!(unsynced, WriteError::Unsynced(_)), "{unsynced}");
+        assert_eq!(fs::read_to_string(after.join("peers")).unwrap(), "new");
+        let failed = put(&path, &["newer"], name).unwrap_err();
+        assert!(matches!(failed, WriteError::Io(_)), "{failed}");
+    }
 }

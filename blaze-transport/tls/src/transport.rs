@@ -1,5 +1,8 @@
 //! Connects to peers and listens for them.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -12,6 +15,7 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream, lookup_host},
+    sync::broadcast,
     time::timeout,
 };
 
@@ -98,23 +102,35 @@ impl TlsTransport {
         self.tickets.issue(self.key_pair.public(), endpoint, own_role, peer)
     }
 
+    /// Tells of whom the listeners of this transport and its clones pair from now on, whichever
+    /// process issued the ticket: their words are to be shown to people. The latest 16 wait for a
+    /// receiver that is slow.
+    pub fn paired(&self) -> broadcast::Receiver<Paired> {
+        self.tickets.paired()
+    }
+
     /// Whether another process of this node listens at an endpoint, so that it's there that a
     /// ticket for it can be redeemed; false if nobody does.
     ///
     /// # Errors
     ///
     /// [`PairingError::OtherListener`] if somebody else does, and [`PairingError::Transport`] if
-    /// it can't be told.
+    /// it can't be told, as whoever listens is busy or hangs up.
     pub async fn is_own_listener(&self, endpoint: &Endpoint) -> Result<bool, PairingError> {
-        let (stream, _) = match connect_tcp(endpoint).await {
+        let (stream, address) = match connect_tcp(endpoint).await {
             Err(TransportError::NothingListens { .. }) => return Ok(false),
             connected => connected?,
         };
         let own = Accepts::Only(self.key_pair.public());
         let config = config::client(&self.key_pair, own, PAIRING_PROTOCOL);
         let session = Box::pin(self.in_time(handshake::connect(&config, stream))).await;
-        let other = |_| PairingError::OtherListener { endpoint: endpoint.clone() };
-        let mut session = session.map_err(other)?;
+        let mut session = session.map_err(|error| match error {
+            HandshakeError::PeerUntrusted { .. }
+            | HandshakeError::RefusedByPeer { .. }
+            | HandshakeError::OtherProtocol
+            | HandshakeError::NotTls => PairingError::OtherListener { endpoint: endpoint.clone() },
+            error => error.connecting(format!("{endpoint} ({address})")).into(),
+        })?;
         // A clean end: it asked for nothing, and nobody needs to hear of it.
         let _ = session.stream.shutdown().await;
         Ok(true)
@@ -195,7 +211,9 @@ impl TlsTransport {
         address: SocketAddr,
     ) -> Result<Connection, HandshakeError> {
         let key = session.key;
-        // It may have been revoked since its key was looked at.
+        // It may have been revoked since its key was looked at, or by another process since it
+        // connected: a handshake takes as long as the peer likes, up to its deadline.
+        self.trust.look();
         let Some(agreed) = self.trust.peer(&key) else {
             return Err(HandshakeError::PeerUntrusted { fingerprint: key.fingerprint() });
         };

@@ -5,7 +5,7 @@ pub(crate) mod file;
 mod peer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,6 +34,9 @@ type Peers = BTreeMap<PublicKey, TrustedPeer>;
 /// In a file, it's a line a peer, which only this user may write: key, role, mode, address, name.
 /// Tickets that were issued with such a store are kept beside it, so that whichever process
 /// listens with it can serve them.
+///
+/// While the file can't be read, what was read last holds: what other processes change meanwhile,
+/// revocations too, counts only when it can be read again, which is tried each time it's looked at.
 #[derive(Clone)]
 pub struct TrustStore {
     inner: Arc<Inner>,
@@ -43,15 +46,27 @@ struct Inner {
     peers: watch::Sender<Peers>,
     /// Where they are kept, if they are.
     path: Option<PathBuf>,
-    /// What of the file was read last.
-    seen: Mutex<Stamp>,
+    /// Locked from reading or changing the file until that is published: of two who do so at once,
+    /// the one that saw the older file mustn't have the last word.
+    known: Mutex<Known>,
+}
+
+/// What this process knows of the file.
+#[derive(Default)]
+struct Known {
+    /// What of it was read last.
+    seen: Stamp,
+    /// Of which one it was told that it can't be read.
+    told: Option<Stamp>,
+    /// Who was revoked here, and may stand there still, as it couldn't be written.
+    revoked: BTreeSet<PublicKey>,
 }
 
 impl TrustStore {
     /// A store that is kept nowhere, and trusts nobody.
     pub fn in_memory() -> Self {
         let peers = watch::Sender::new(Peers::new());
-        Self { inner: Arc::new(Inner { peers, path: None, seen: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { peers, path: None, known: Mutex::default() }) }
     }
 
     /// The store in a file, which is made when somebody is trusted first. Several processes may
@@ -63,9 +78,9 @@ impl TrustStore {
     /// [`TrustError`] if others may write the file, it's no store, or it can't be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrustError> {
         let path = path.into();
-        let seen = Mutex::new(Stamp::of(&path));
+        let known = Mutex::new(Known { seen: Stamp::of(&path), ..Known::default() });
         let peers = watch::Sender::new(file::read(&path)?);
-        Ok(Self { inner: Arc::new(Inner { peers, path: Some(path), seen }) })
+        Ok(Self { inner: Arc::new(Inner { peers, path: Some(path), known }) })
     }
 
     /// Where it's kept, if it is.
@@ -79,10 +94,10 @@ impl TrustStore {
     ///
     /// As [`open`](Self::open); then the peers stay as they are.
     pub fn reload(&self) -> Result<(), TrustError> {
-        if let Some(path) = &self.inner.path {
-            self.publish(file::read(path)?);
+        match &self.inner.path {
+            Some(path) => self.read_again(path, &mut self.known()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits until another process has changed the file, and reloads it: call it again and again
@@ -94,17 +109,29 @@ impl TrustStore {
     ///
     /// # Errors
     ///
-    /// As [`reload`](Self::reload), once for each change of the file.
+    /// As [`reload`](Self::reload), once for each change of the file; it's tried again each second,
+    /// in the next call.
     pub async fn changed(&self) -> Result<(), TrustError> {
         let Some(path) = &self.inner.path else { return std::future::pending().await };
         loop {
-            let stamp = Stamp::of(path);
-            if stamp != *self.seen() {
-                // Before it's read: a change in between is looked at once more.
-                *self.seen() = stamp;
-                return self.reload();
+            if let Some(looked) = self.look_again(path) {
+                return looked;
             }
             sleep(LOOK).await;
+        }
+    }
+
+    /// Reloads the file if it's another than the one that was read last; `None` if it isn't, or it
+    /// was told already that it can't be read.
+    fn look_again(&self, path: &Path) -> Option<Result<(), TrustError>> {
+        let mut known = self.known();
+        let stamp = Stamp::of(path);
+        if stamp == known.seen {
+            return None;
+        }
+        match self.read_again(path, &mut known) {
+            Err(_) if known.told.replace(stamp) == Some(stamp) => None,
+            read => Some(read),
         }
     }
 
@@ -112,15 +139,27 @@ impl TrustStore {
     /// can't be read is left to [`changed`](Self::changed) to tell.
     pub(crate) fn look(&self) {
         let Some(path) = &self.inner.path else { return };
-        let stamp = Stamp::of(path);
-        if stamp != *self.seen() && self.reload().is_ok() {
-            *self.seen() = stamp;
+        let mut known = self.known();
+        if Stamp::of(path) != known.seen {
+            // What was read last holds.
+            let _ = self.read_again(path, &mut known);
         }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Stamp> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         // Nothing panics while it holds the lock.
-        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_again(&self, path: &Path, known: &mut Known) -> Result<(), TrustError> {
+        // Before it's read: a change in between is looked at once more.
+        let seen = Stamp::of(path);
+        let mut peers = file::read(path)?;
+        // Whoever isn't in the file any more needn't be taken out again.
+        known.revoked.retain(|key| peers.remove(key).is_some());
+        (known.seen, known.told) = (seen, None);
+        self.publish(peers);
+        Ok(())
     }
 
     /// Trusts a key from now on. If it was trusted before, under whatever name, this replaces
@@ -130,7 +169,7 @@ impl TrustStore {
     /// # Errors
     ///
     /// [`TrustError`] if the name can't be one or is another peer's, or the file can't be
-    /// written.
+    /// written. [`TrustError::Unsynced`] if a power cut may undo it: until then, it's trusted.
     pub fn trust(&self, key: PublicKey, mut peer: TrustedPeer) -> Result<(), TrustError> {
         check_name(&peer.name)?;
         if let Some(endpoint) = peer.endpoint.as_ref().filter(|it| it.scheme() != SCHEME) {
@@ -166,17 +205,29 @@ impl TrustStore {
     ///
     /// # Errors
     ///
-    /// [`TrustError`] if the file can't be written. The peer is revoked all the same, until the
-    /// file is read again.
+    /// [`TrustError`] if the file can't be written. The peer is revoked all the same, for as long
+    /// as this process has the store open; the next change of the store puts it into the file.
     pub fn revoke(&self, key: &PublicKey) -> Result<Option<TrustedPeer>, TrustError> {
         // First of all it ends, whatever becomes of the file.
-        let mut revoked = None;
+        let ended = self.forget(key);
+        let Some(path) = &self.inner.path else { return Ok(ended) };
+        let mut known = self.known();
+        let stored = self.update_file(path, &mut known, |peers| Ok(peers.remove(key)));
+        if stored.is_err() {
+            known.revoked.insert(*key);
+            // Somebody may just have read the file.
+            self.forget(key);
+        }
+        Ok(ended.or(stored?))
+    }
+
+    fn forget(&self, key: &PublicKey) -> Option<TrustedPeer> {
+        let mut forgotten = None;
         self.inner.peers.send_if_modified(|peers| {
-            revoked = peers.remove(key);
-            revoked.is_some()
+            forgotten = peers.remove(key);
+            forgotten.is_some()
         });
-        let stored = self.update(|peers| Ok(peers.remove(key)))?;
-        Ok(revoked.or(stored))
+        forgotten
     }
 
     fn update<T>(
@@ -184,9 +235,7 @@ impl TrustStore {
         change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
     ) -> Result<T, TrustError> {
         if let Some(path) = &self.inner.path {
-            let (peers, changed) = file::update(path, change)?;
-            self.publish(peers);
-            return Ok(changed);
+            return self.update_file(path, &mut self.known(), change);
         }
         let mut changed = None;
         self.inner.peers.send_if_modified(|peers| {
@@ -195,6 +244,24 @@ impl TrustStore {
             *peers != before
         });
         changed.expect("it was called")
+    }
+
+    fn update_file<T>(
+        &self,
+        path: &Path,
+        known: &mut Known,
+        change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
+    ) -> Result<T, TrustError> {
+        let updated = file::update(path, |peers| {
+            peers.retain(|key, _| !known.revoked.contains(key));
+            change(peers)
+        })?;
+        *known = Known { seen: updated.stamp, ..Known::default() };
+        self.publish(updated.peers);
+        match updated.unsynced {
+            Some(error) => Err(error),
+            None => Ok(updated.changed),
+        }
     }
 
     fn publish(&self, peers: Peers) {

@@ -5,14 +5,15 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     pin::pin,
+    sync::mpsc::{self, TryRecvError},
     task::{Context, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use blaze_codec::{Mode, Role};
 use blaze_transport::Endpoint;
-use blaze_transport_tls::{KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
+use blaze_transport_tls::{KeyFileError, KeyPair, PublicKey, TrustError, TrustStore, TrustedPeer};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -136,6 +137,55 @@ fn a_store_that_others_can_write_is_refused_with_a_remedy() {
 }
 
 #[test]
+fn a_folder_in_which_others_can_swap_files_is_refused_with_a_remedy() {
+    let (folder, path) = folder();
+    let set = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    let store = TrustStore::open(&path).unwrap();
+    set(0o777);
+    TrustStore::open(&path).expect("there's nothing to read yet");
+    let error = store.trust(key(), TrustedPeer::new("phone")).unwrap_err();
+    assert!(matches!(error, TrustError::FolderUnsafe { .. }), "{error}");
+    set(0o1777);
+    store.trust(key(), TrustedPeer::new("phone")).expect("others can't touch what isn't theirs");
+    let private_key = folder.path().join("key");
+    KeyPair::create(&private_key).unwrap();
+    for mode in [0o777, 0o770, 0o702] {
+        set(mode);
+        for error in [TrustStore::open(&path).unwrap_err(), store.reload().unwrap_err()] {
+            assert!(matches!(error, TrustError::FolderUnsafe { .. }), "{error}");
+            let (found, text) = (format!("(mode {mode:04o})"), error.to_string());
+            assert!(text.contains("run chmod go-w") && text.contains(&found), "{text}");
+        }
+        let error = KeyPair::open(&private_key).unwrap_err();
+        assert!(matches!(error, KeyFileError::FolderUnsafe { .. }), "{error}");
+        let error = KeyPair::create(folder.path().join("other")).unwrap_err();
+        assert!(matches!(error, KeyFileError::FolderUnsafe { .. }), "{error}");
+    }
+    assert_eq!(store.peers().len(), 1, "what was read before holds");
+    set(0o755);
+    store.reload().unwrap();
+    KeyPair::open(&private_key).unwrap();
+}
+
+#[test]
+fn what_a_power_cut_may_undo_holds_and_is_told() {
+    let (folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    // Its files can be changed, but it can't be opened, and so not be synced, but by root.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o300)).unwrap();
+    let trusted = store.trust(phone, TrustedPeer::new("phone"));
+    let is_root = fs::read_dir(&folder).is_ok();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    if !is_root {
+        let error = trusted.unwrap_err();
+        assert!(matches!(error, TrustError::Unsynced { .. }), "{error}");
+    }
+    assert!(store.peer(&phone).is_some());
+    assert_eq!(TrustStore::open(&path).unwrap().peers(), store.peers());
+}
+
+#[test]
 fn what_is_no_store_names_the_line_and_is_left() {
     let (_folder, path) = folder();
     let store = TrustStore::open(&path).unwrap();
@@ -172,6 +222,76 @@ fn what_is_no_store_names_the_line_and_is_left() {
     }
     store.revoke(&phone).expect_err("it isn't revoked in the file");
     assert_eq!(store.peer(&phone), None, "but here");
+}
+
+#[test]
+fn who_was_revoked_in_vain_is_not_brought_back_by_the_file() {
+    let (folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let (phone, tablet) = (key(), key());
+    store.trust(phone, TrustedPeer::new("phone")).unwrap();
+    // Nobody can lock it, so nobody can write it.
+    let lock = folder.path().join("peers.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    store.revoke(&phone).expect_err("it can't be written");
+    store.reload().unwrap();
+    assert_eq!(store.peer(&phone), None, "it stands in the file");
+    assert!(TrustStore::open(&path).unwrap().peer(&phone).is_some());
+
+    fs::remove_dir(&lock).unwrap();
+    store.trust(tablet, TrustedPeer::new("tablet")).unwrap();
+    assert_eq!(TrustStore::open(&path).unwrap().peers(), store.peers());
+    assert_eq!(store.peers().len(), 1, "now it's stored");
+    let there = TrustStore::open(&path).unwrap();
+    there.trust(phone, TrustedPeer::new("phone")).unwrap();
+    store.reload().unwrap();
+    assert!(store.peer(&phone).is_some(), "who is paired anew is trusted");
+}
+
+#[tokio::test]
+async fn what_this_process_changed_is_no_news() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    store.trust(key(), TrustedPeer::new("phone")).unwrap();
+    let changed = pin!(store.changed());
+    assert!(changed.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// A reload that read the file before a revocation mustn't publish it afterwards.
+#[test]
+fn a_reload_beside_a_revocation_brings_nobody_back() {
+    let (_folder, path) = folder();
+    // Enough of them that reading takes longer than what comes after writing.
+    let line = |number| format!("{} client bidirectional - {number}", key());
+    let others = (0..300).map(line).collect::<Vec<_>>().join("\n");
+    fs::write(&path, format!("blaze-trusted-peers-1\n{others}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let store = TrustStore::open(&path).unwrap();
+    let phone = key();
+    thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let reloading = &store;
+        scope.spawn(move || {
+            while stopped.try_recv() == Err(TryRecvError::Empty) {
+                reloading.reload().unwrap();
+                // Or the others might never have the lock.
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let mut returned = 0;
+        for _ in 0..30 {
+            store.trust(phone, TrustedPeer::new("phone")).unwrap();
+            store.revoke(&phone).unwrap();
+            // For as long as a reload that began before may take.
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(10) {
+                returned += u32::from(store.peer(&phone).is_some());
+            }
+        }
+        drop(stop);
+        assert_eq!(returned, 0, "it was back after it was revoked");
+    });
 }
 
 #[test]

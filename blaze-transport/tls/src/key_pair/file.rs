@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{SEED_BYTES, Seed};
 use crate::{
     base32,
-    own_file::{self, ReadError},
+    own_file::{self, ReadError, WriteError},
 };
 
 /// What the file begins with: what it is, and the version of its form.
@@ -64,6 +64,25 @@ pub enum KeyFileError {
         expected: u32,
     },
 
+    /// Other users could replace the file by another, as its directory lets them. It was neither
+    /// read nor written.
+    #[error("private key {} is not safe: {problem}", .path.display())]
+    FolderUnsafe {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with its directory, and what helps.
+        problem: String,
+    },
+
+    /// The key was made and is in its file, but a power cut may undo that.
+    #[error("private key {} may not survive a power cut; open it again", .path.display())]
+    Unsynced {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
     /// What is there is no key file.
     #[error("{} is no private key: {problem}; choose another path", .path.display())]
     NotAKey {
@@ -99,6 +118,7 @@ pub(super) fn read(path: &Path) -> Result<Seed, KeyFileError> {
         ReadError::ForeignOwner { uid, expected } => {
             KeyFileError::ForeignOwner { path: path.into(), uid, expected }
         }
+        ReadError::Folder(problem) => KeyFileError::FolderUnsafe { path: path.into(), problem },
         ReadError::Unexpected(problem) => not_a_key(problem),
         ReadError::Io(source) => KeyFileError::Io { action: "read", path: path.into(), source },
     })?;
@@ -116,14 +136,16 @@ pub(super) fn read(path: &Path) -> Result<Seed, KeyFileError> {
 /// Writes the key to a new file.
 pub(super) fn create(path: &Path, seed: &Seed) -> Result<(), KeyFileError> {
     let encoded = base32::encode(PREFIX, &**seed);
-    match own_file::create(path, &[PREFIX, &encoded, "\n"]) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(KeyFileError::Exists { path: path.into() })
+    let created = own_file::create(path, &[PREFIX, &encoded, "\n"]);
+    created.map_err(|error| match error {
+        WriteError::Io(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            KeyFileError::Exists { path: path.into() }
         }
-        created => created.map_err(|source| KeyFileError::Io {
-            action: "write",
-            path: path.into(),
-            source,
-        }),
-    }
+        WriteError::Folder(problem) => KeyFileError::FolderUnsafe { path: path.into(), problem },
+        WriteError::Unsynced(source) => KeyFileError::Unsynced { path: path.into(), source },
+        WriteError::Io(source) => KeyFileError::Io { action: "write", path: path.into(), source },
+        error @ (WriteError::Lock { .. } | WriteError::Busy { .. }) => {
+            unreachable!("no lock is taken: {error}")
+        }
+    })
 }

@@ -39,11 +39,13 @@ pub enum PairingError {
     },
 
     /// The connection broke before both sides knew that all is well. The side that issued the
-    /// ticket may trust the other one already, which then may pair again, or is to be revoked.
+    /// ticket may trust this one already, and shows its words; then this one may pair again, or
+    /// is to be revoked there.
     #[error("the connection broke before the pairing was confirmed; issue another ticket")]
     Unconfirmed(#[source] io::Error),
 
     /// Somebody redeemed the ticket, but the process that served it didn't bring it to its end.
+    /// The other side isn't trusted, unless the reason says that it may be.
     #[error("the ticket was redeemed, but the pairing failed: {reason}; issue another ticket")]
     Failed {
         /// What that process said.
@@ -51,11 +53,11 @@ pub enum PairingError {
     },
 
     /// The file of tickets can't be used. It was left as it is.
-    #[error("{} can not be used for tickets: {problem}; remove it", .path.display())]
+    #[error("{} can not be used for tickets: {problem}", .path.display())]
     TicketFile {
         /// Where it is.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with it, and what helps.
         problem: String,
     },
 

@@ -7,7 +7,8 @@
 //! | joiner | 1 | yes: it has seen that |
 //! | issuer | 1 | yes: it trusts the joiner |
 //!
-//! The joiner trusts the issuer when it has the last of them.
+//! The issuer trusts the joiner before it says the last of them, the joiner the issuer when it has
+//! that.
 
 use std::io;
 
@@ -19,7 +20,7 @@ use super::{
     ticket::{ID_BYTES, TicketId},
     tickets::Claim,
 };
-use crate::{HandshakeError, PublicKey, TrustStore, TrustedPeer, handshake::Secured};
+use crate::{HandshakeError, PublicKey, TrustError, TrustStore, TrustedPeer, handshake::Secured};
 
 const YES: u8 = 1;
 const NO: u8 = 0;
@@ -49,36 +50,32 @@ pub(crate) async fn serve(
             return Err(io::Error::other(error));
         }
     };
-    let outcome = confirm(&mut session, &claim, &binding, trust).await;
-    claim.end(&outcome);
-    outcome.map(drop).map_err(|_| io::Error::other(HandshakeError::PairingBroke))
-}
-
-/// Proves the issuer's side, and trusts the joiner once it has seen that.
-async fn confirm(
-    session: &mut Secured,
-    claim: &Claim,
-    binding: &Binding,
-    trust: &TrustStore,
-) -> Result<Paired, PairingError> {
-    let seen = async {
-        let proof = claim.verifier.prove(binding);
-        session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
-        session.stream.flush().await?;
-        expect_yes(session).await
-    };
-    seen.await.map_err(PairingError::Unconfirmed)?;
+    if let Err(error) = confirm(&mut session, &claim, &binding).await {
+        claim.fail(&PairingError::Unconfirmed(error));
+        return Err(io::Error::other(HandshakeError::PairingBroke));
+    }
     let mut peer = claim.peer.clone();
     if peer.is_unnamed() {
         peer.name = session.key.fingerprint().short();
     }
-    trust.trust(session.key, peer.clone())?;
+    let paired = Paired { key: session.key, peer, words: binding.words() };
+    claim.redeem(paired, trust).map_err(io::Error::other)?;
+    // Whether the joiner hears of it or not, it's trusted, and people are shown its words. Who
+    // doesn't hear of it doesn't trust this node, and can pair again.
     let told = async {
         session.stream.write_u8(YES).await?;
         session.stream.shutdown().await
     };
-    told.await.map_err(PairingError::Unconfirmed)?;
-    Ok(Paired { key: session.key, peer, words: binding.words() })
+    let _ = told.await;
+    Ok(())
+}
+
+/// Proves the issuer's side, and waits until the joiner has seen that.
+async fn confirm(session: &mut Secured, claim: &Claim, binding: &Binding) -> io::Result<()> {
+    let proof = claim.verifier.prove(binding);
+    session.stream.write_all(&[&[YES], &proof[..]].concat()).await?;
+    session.stream.flush().await?;
+    expect_yes(session).await
 }
 
 /// The side that redeems the ticket. The server's key is the ticket's.
@@ -116,8 +113,20 @@ pub(crate) async fn redeem(
         expect_yes(&mut session).await
     };
     confirmed.await.map_err(PairingError::Unconfirmed)?;
-    trust.trust(ticket.issuer, peer.clone())?;
+    trust_at_once(trust, ticket.issuer, &peer)?;
     Ok(Paired { key: ticket.issuer, peer, words: binding.words() })
+}
+
+/// Trusts a peer. One that a power cut may undo is trusted, too, and people have to see whom.
+pub(super) fn trust_at_once(
+    trust: &TrustStore,
+    key: PublicKey,
+    peer: &TrustedPeer,
+) -> Result<(), TrustError> {
+    match trust.trust(key, peer.clone()) {
+        Err(TrustError::Unsynced { .. }) => Ok(()),
+        trusted => trusted,
+    }
 }
 
 async fn expect_yes(session: &mut Secured) -> io::Result<()> {

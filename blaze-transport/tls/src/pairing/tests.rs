@@ -7,7 +7,7 @@ use blaze_transport::{Endpoint, Listener, Transport};
 use rustls::ClientConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
@@ -228,4 +228,70 @@ async fn nothing_is_sent_to_a_listener_with_another_key() {
         matches!(found, Some(HandshakeError::PeerUntrusted { fingerprint }) if *fingerprint == expected),
         "{found:?}"
     );
+}
+
+/// What a thief says who has stolen a ticket, up to the word on which it's trusted.
+async fn steal(attacker: &Attacker, ticket: &Ticket, stream: TcpStream) -> Secured {
+    let mut session = handshake::connect(&attacker.config, stream).await.unwrap();
+    let proof = attacker.prove(ticket, &session);
+    session.stream.write_all(&[&ticket.id[..], &proof].concat()).await.unwrap();
+    session.stream.flush().await.unwrap();
+    session.stream.read_exact(&mut [0; 33]).await.unwrap();
+    session
+}
+
+/// Elsewhere, what came before a reset may be lost with it, and then nobody is trusted.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_thief_who_breaks_off_once_it_is_trusted_is_shown() {
+    let laptop = Issuer::new().await;
+    let mut issued = laptop.issue();
+    let mut told = laptop.transport.paired();
+    let attacker = Attacker::new(&laptop);
+    let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let thief = TcpStream::connect(gate.local_addr().unwrap()).await.unwrap();
+    // Whoever lets go of it resets the connection.
+    thief.set_zero_linger().unwrap();
+    let (stream, address) = gate.accept().await.unwrap();
+    let thieving = async {
+        let mut session = steal(&attacker, issued.ticket(), thief).await;
+        session.stream.write_u8(1).await.unwrap();
+        session.stream.flush().await.unwrap();
+    };
+    let serving = Box::pin(laptop.transport.clone().accept(stream, address));
+    let both = async { tokio::join!(Box::pin(thieving), serving).1 };
+    let served = timeout(DEADLINE, both).await.unwrap();
+    assert!(matches!(served, Ok(None)), "{served:?}");
+    let paired = timeout(DEADLINE, issued.redeemed()).await.unwrap().expect("it's trusted");
+    assert_eq!(paired.key, attacker.key_pair.public());
+    assert_eq!(paired.words.split(' ').count(), 8);
+    assert_eq!(told.try_recv().unwrap(), paired);
+    assert_eq!(laptop.trust.peer(&paired.key).as_ref(), Some(&paired.peer));
+    assert_eq!(issued.withdraw().unwrap(), Some(paired), "it's too late to take it back");
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_taken_back_trusts_nobody_who_waits_with_the_last_word() {
+    let mut laptop = Issuer::new().await;
+    let issued = laptop.issue();
+    let mut told = laptop.transport.paired();
+    let attacker = Attacker::new(&laptop);
+    let attack = async {
+        let (stream, _) = connect_tcp(&attacker.endpoint).await.unwrap();
+        let mut session = steal(&attacker, issued.ticket(), stream).await;
+        let withdrawn = issued.withdraw();
+        assert!(matches!(withdrawn, Err(PairingError::Failed { .. })), "{withdrawn:?}");
+        session.stream.write_u8(1).await.unwrap();
+        session.stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        // It's hung up on.
+        let _ = session.stream.read_to_end(&mut answer).await;
+        answer
+    };
+    let (answer, error) = laptop.under(attack).await;
+    assert_eq!(answer, []);
+    assert!(matches!(error, HandshakeError::TicketUnknown), "{error}");
+    assert!(laptop.trust.peers().is_empty());
+    assert!(told.try_recv().is_err());
+    assert_eq!(laptop.issue().withdraw().unwrap(), None, "nobody has come");
 }

@@ -18,10 +18,11 @@ use tokio::{
 use self::store::{Outcome, State, Stored};
 use super::{
     Paired, PairingError, Ticket,
+    exchange::trust_at_once,
     proof::{Binding, Proof, Secret, Verifier},
     ticket::{Terms, TicketId},
 };
-use crate::{HandshakeError, PublicKey, TrustedPeer, own_file::Stamp};
+use crate::{HandshakeError, PublicKey, TrustStore, TrustedPeer, own_file::Stamp};
 
 pub(crate) use store::Tickets;
 
@@ -33,6 +34,9 @@ const WRONG_MAX: u8 = 5;
 const OPEN_MAX: usize = 16;
 /// How often it's looked at whether another process has served a ticket.
 const LOOK: Duration = Duration::from_millis(200);
+/// Why it failed if nobody said why.
+const LOST: &str = "who served it did not say how it ended, and may have let the other side in; \
+                    look through the peers (`blaze peers`), and revoke whom you don't expect";
 
 /// A ticket that was issued and can be redeemed until this is dropped. Where it's kept in a file
 /// and its process is killed, it can be until it expires.
@@ -41,6 +45,8 @@ pub struct IssuedTicket {
     pub(super) ticket: Ticket,
     tickets: Tickets,
     expires: Instant,
+    /// Whether somebody was seen redeeming it.
+    was_taken: bool,
 }
 
 impl IssuedTicket {
@@ -62,24 +68,66 @@ impl IssuedTicket {
     /// # Errors
     ///
     /// [`PairingError`] if nobody did in time, somebody tried without knowing it, or whoever
-    /// did was lost halfway.
+    /// did, or the process that served it, was lost halfway.
     pub async fn redeemed(&mut self) -> Result<Paired, PairingError> {
         let mut changes = self.tickets.changes();
         loop {
             // Before it's looked at: what is changed in between is looked at once more.
             let stamp = self.tickets.stamp();
-            if let Some(outcome) = self.tickets.outcome(self.ticket.id)? {
+            if let Some(outcome) = self.outcome()? {
                 return outcome.into_result();
             }
             tokio::select! {
                 () = self.changed(stamp, &mut changes) => {}
                 () = sleep_until(self.expires) => {
                     // It may have been redeemed at the last moment.
-                    let outcome = self.tickets.outcome(self.ticket.id)?;
-                    return outcome.unwrap_or(Outcome::Expired).into_result();
+                    let outcome = self.outcome()?;
+                    return outcome.unwrap_or_else(|| self.over()).into_result();
                 }
             }
         }
+    }
+
+    /// Takes the ticket back: whoever hasn't redeemed it by now won't, not even who has begun to.
+    /// Returns whom it has paired already, if it has; then there's nothing to take back.
+    ///
+    /// Dropping the ticket does the same, and tells nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`PairingError::Failed`] or [`Burned`](PairingError::Burned) if it's taken back, but
+    /// somebody had tried: who has begun to redeem it isn't trusted, unless the process that
+    /// served it was lost at the wrong moment. Another one if where it's kept can't be changed;
+    /// it may then be redeemed until it expires.
+    pub fn withdraw(self) -> Result<Option<Paired>, PairingError> {
+        let outcome = match self.tickets.withdraw(self.ticket.id)? {
+            Some(State::Open { .. }) => return Ok(None),
+            Some(State::Ended(outcome)) => outcome,
+            Some(State::Taken) => Outcome::Failed(LOST.to_owned()),
+            None => self.over(),
+        };
+        match outcome {
+            Outcome::Expired => Ok(None),
+            outcome => outcome.into_result().map(Some),
+        }
+    }
+
+    /// How the ticket ended, if it did.
+    fn outcome(&mut self) -> Result<Option<Outcome>, PairingError> {
+        Ok(match self.tickets.state(self.ticket.id)? {
+            Some(State::Open { .. }) => None,
+            Some(State::Taken) => {
+                self.was_taken = true;
+                None
+            }
+            Some(State::Ended(outcome)) => Some(outcome),
+            None => Some(self.over()),
+        })
+    }
+
+    /// How it ends with its time.
+    fn over(&self) -> Outcome {
+        if self.was_taken { Outcome::Failed(LOST.to_owned()) } else { Outcome::Expired }
     }
 
     /// Waits until the ticket may have changed.
@@ -116,13 +164,54 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Tells whoever waits for it how it ended.
-    pub(crate) fn end(mut self, outcome: &Result<Paired, PairingError>) {
-        self.is_ended = true;
-        self.tell(match outcome {
-            Ok(paired) => Outcome::Paired(paired.clone()),
-            Err(error) => Outcome::Failed(report(error)),
+    /// Trusts who redeemed it, and tells whoever waits for it. Both are done under the tickets'
+    /// lock, so that whoever takes the ticket back learns which of the two came first.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] if the ticket was withdrawn or expired meanwhile, or the peer can't be
+    /// trusted. Once it's trusted this doesn't fail.
+    pub(crate) fn redeem(self, paired: Paired, trust: &TrustStore) -> Result<(), HandshakeError> {
+        let mut is_trusted = false;
+        let ended = self.tickets.update(|tickets, _| {
+            let ticket = tickets.iter_mut().find(|ticket| ticket.id == self.id);
+            let ticket = ticket.filter(|ticket| matches!(ticket.state, State::Taken));
+            let ticket = ticket.ok_or(HandshakeError::TicketUnknown)?;
+            let trusted = trust_at_once(trust, paired.key, &paired.peer);
+            is_trusted = trusted.is_ok();
+            ticket.state = State::Ended(match &trusted {
+                Ok(()) => Outcome::Paired(paired.clone()),
+                Err(error) => Outcome::Failed(report(error)),
+            });
+            trusted.map_err(|_| HandshakeError::PairingBroke)
         });
+        if is_trusted {
+            // If that can't be kept, whoever waits for it hears of it as of a process that was lost.
+            self.tickets.tell(paired);
+            self.end();
+            return Ok(());
+        }
+        match ended {
+            Ok(ended) => {
+                self.end();
+                ended
+            }
+            Err(error) => {
+                let reason = report(&error);
+                self.fail(&error);
+                Err(HandshakeError::Tickets { reason })
+            }
+        }
+    }
+
+    /// Tells whoever waits for it that it failed.
+    pub(crate) fn fail(self, error: &PairingError) {
+        self.tell(Outcome::Failed(report(error)));
+        self.end();
+    }
+
+    fn end(mut self) {
+        self.is_ended = true;
     }
 
     fn tell(&self, outcome: Outcome) {
@@ -164,7 +253,8 @@ impl Tickets {
             Ok(())
         })??;
         let ticket = Ticket { id, secret, issuer, endpoint, terms };
-        Ok(IssuedTicket { ticket, tickets: self.clone(), expires: Instant::now() + LASTS })
+        let (tickets, expires) = (self.clone(), Instant::now() + LASTS);
+        Ok(IssuedTicket { ticket, tickets, expires, was_taken: false })
     }
 
     /// Takes the ticket if the proof is right, so that it's used once, whichever process is asked.
@@ -198,14 +288,10 @@ impl Tickets {
         Ok(Claim { tickets: self.clone(), id, verifier, peer, is_ended: false })
     }
 
-    /// How the ticket ended, if it did. One that is gone has expired.
-    fn outcome(&self, id: TicketId) -> Result<Option<Outcome>, PairingError> {
-        let tickets = self.read()?;
-        Ok(match tickets.into_iter().find(|ticket| ticket.id == id).map(|ticket| ticket.state) {
-            Some(State::Open { .. } | State::Taken) => None,
-            Some(State::Ended(outcome)) => Some(outcome),
-            None => Some(Outcome::Expired),
-        })
+    /// What became of the ticket. One that is gone has expired.
+    fn state(&self, id: TicketId) -> Result<Option<State>, PairingError> {
+        let ticket = self.read()?.into_iter().find(|ticket| ticket.id == id);
+        Ok(ticket.map(|ticket| ticket.state))
     }
 
     fn end(&self, id: TicketId, outcome: Outcome) -> Result<(), PairingError> {
@@ -216,8 +302,12 @@ impl Tickets {
         })
     }
 
-    fn withdraw(&self, id: TicketId) -> Result<(), PairingError> {
-        self.update(|tickets, _| tickets.retain(|ticket| ticket.id != id))
+    /// Forgets the ticket; returns what had become of it.
+    fn withdraw(&self, id: TicketId) -> Result<Option<State>, PairingError> {
+        self.update(|tickets, _| {
+            let index = tickets.iter().position(|ticket| ticket.id == id)?;
+            Some(tickets.remove(index).state)
+        })
     }
 }
 

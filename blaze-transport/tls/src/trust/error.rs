@@ -56,6 +56,52 @@ pub enum TrustError {
         expected: u32,
     },
 
+    /// Other users could put an older file in the place of this one, as its directory lets them.
+    /// It was neither read nor written.
+    #[error("{} is not safe: {problem}", .path.display())]
+    FolderUnsafe {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with its directory, and what helps.
+        problem: String,
+    },
+
+    /// Another process changes the store, and doesn't come to an end.
+    #[error(
+        "cannot write the trusted peers in {}: its lock has been held{} for {waited_ms} ms and \
+         more; wait for that process, or end it",
+        .path.display(), .pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
+    )]
+    Busy {
+        /// Where it is.
+        path: PathBuf,
+        /// The process that has the lock, if it said so.
+        pid: Option<u32>,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
+
+    /// The file beside the store by which it's locked is something else.
+    #[error("cannot write the trusted peers: {} is {problem}; remove it", .lock.display())]
+    LockUnusable {
+        /// Where the lock is.
+        lock: PathBuf,
+        /// What it is instead.
+        problem: &'static str,
+    },
+
+    /// The store is as it was to be, here and in the file, but a power cut may undo that.
+    #[error(
+        "the trusted peers in {} were changed, but a power cut may undo that; look through them \
+         after one", .path.display()
+    )]
+    Unsynced {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
     /// What is there is no store. It was left as it is.
     #[error("{} has no trusted peers: {problem}; mend it, or choose another path", .path.display())]
     NotAStore {

@@ -11,7 +11,7 @@ use blaze_transport::Endpoint;
 use super::{Peers, TrustError, TrustedPeer, peer::check_name};
 use crate::{
     PublicKey,
-    own_file::{self, ReadError},
+    own_file::{self, ReadError, Stamp, WriteError},
     transport::SCHEME,
 };
 
@@ -54,21 +54,37 @@ pub(super) fn read(path: &Path) -> Result<Peers, TrustError> {
     Ok(peers)
 }
 
-/// Changes the peers in the file; nobody else does so meanwhile. Returns what it has then.
+/// What became of the file.
+pub(super) struct Updated<T> {
+    /// What it has.
+    pub(super) peers: Peers,
+    /// That of the file with these.
+    pub(super) stamp: Stamp,
+    pub(super) changed: T,
+    /// Why a power cut may undo it, if that's so.
+    pub(super) unsynced: Option<TrustError>,
+}
+
+/// Changes the peers in the file; nobody else does so meanwhile.
 pub(super) fn update<T>(
     path: &Path,
     change: impl FnOnce(&mut Peers) -> Result<T, TrustError>,
-) -> Result<(Peers, T), TrustError> {
-    let failed = |source| TrustError::Io { action: "write", path: path.into(), source };
-    let _lock = own_file::lock(path).map_err(failed)?;
+) -> Result<Updated<T>, TrustError> {
+    let _lock = own_file::lock(path).map_err(|error| write_error(path, error))?;
+    let (mut stamp, mut unsynced) = (Stamp::of(path), None);
     let mut peers = read(path)?;
     let before = peers.clone();
     let changed = change(&mut peers)?;
     if peers != before {
         let lines: String = peers.iter().map(|(key, peer)| line(key, peer)).collect();
-        own_file::replace(path, &[HEADER, "\n", &lines]).map_err(failed)?;
+        match own_file::replace(path, &[HEADER, "\n", &lines]) {
+            Ok(()) => {}
+            Err(error @ WriteError::Unsynced(_)) => unsynced = Some(write_error(path, error)),
+            Err(error) => return Err(write_error(path, error)),
+        }
+        stamp = Stamp::of(path);
     }
-    Ok((peers, changed))
+    Ok(Updated { peers, stamp, changed, unsynced })
 }
 
 fn line(key: &PublicKey, peer: &TrustedPeer) -> String {
@@ -132,10 +148,22 @@ fn read_error(path: &Path, error: ReadError) -> TrustError {
         ReadError::ForeignOwner { uid, expected } => {
             TrustError::ForeignOwner { path, uid, expected }
         }
+        ReadError::Folder(problem) => TrustError::FolderUnsafe { path, problem },
         ReadError::Unexpected(problem) => TrustError::NotAStore { path, problem },
         ReadError::Missing => {
             TrustError::Io { action: "read", path, source: io::ErrorKind::NotFound.into() }
         }
         ReadError::Io(source) => TrustError::Io { action: "read", path, source },
+    }
+}
+
+fn write_error(path: &Path, error: WriteError) -> TrustError {
+    let path = PathBuf::from(path);
+    match error {
+        WriteError::Folder(problem) => TrustError::FolderUnsafe { path, problem },
+        WriteError::Lock { lock, problem } => TrustError::LockUnusable { lock, problem },
+        WriteError::Busy { pid, waited_ms, .. } => TrustError::Busy { path, pid, waited_ms },
+        WriteError::Unsynced(source) => TrustError::Unsynced { path, source },
+        WriteError::Io(source) => TrustError::Io { action: "write", path, source },
     }
 }

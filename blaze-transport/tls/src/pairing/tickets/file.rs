@@ -8,15 +8,15 @@
 //! | `burned ID EXPIRES` | too many proofs were wrong of |
 //! | `failed ID EXPIRES REASON` | broke off |
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::store::{Outcome, State, Stored};
+use super::{
+    WRONG_MAX,
+    store::{Outcome, State, Stored},
+};
 use crate::{
     hex,
-    own_file::{self, ReadError},
+    own_file::{self, ReadError, WriteError},
     pairing::{Paired, PairingError, proof::Verifier},
     trust::file::{parse_terms, terms},
 };
@@ -37,10 +37,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Stored>, PairingError> {
     };
     let mut lines = text.lines();
     if lines.next() != Some(HEADER) {
-        return Err(unusable(path, format!("its first line is not {HEADER}")));
+        return Err(unusable(path, format!("its first line is not {HEADER}; remove it")));
     }
     let read = (2..).zip(lines).map(|(number, line)| {
-        parse(line).ok_or_else(|| unusable(path, format!("line {number} is no ticket")))
+        parse(line).ok_or_else(|| unusable(path, format!("line {number} is no ticket; remove it")))
     });
     read.collect()
 }
@@ -50,7 +50,7 @@ pub(super) fn update<T>(
     path: &Path,
     change: impl FnOnce(&mut Vec<Stored>) -> T,
 ) -> Result<T, PairingError> {
-    let failed = |source: io::Error| unusable(path, format!("it can not be written: {source}"));
+    let failed = |error: WriteError| unusable(path, error.to_string());
     let _lock = own_file::lock(path).map_err(failed)?;
     let mut tickets = read(path)?;
     let before = lines(&tickets);
@@ -96,7 +96,8 @@ fn parse(line: &str) -> Option<Stored> {
     let state = match (kind, rest) {
         ("open", Some(rest)) => {
             let mut parts = rest.splitn(3, ' ');
-            let wrong = parts.next()?.parse().ok()?;
+            // With more of them it would have been burned.
+            let wrong = parts.next()?.parse().ok().filter(|wrong| *wrong < WRONG_MAX)?;
             let verifier = Verifier::from_bytes(&hex::decode(parts.next()?)?);
             State::Open { wrong, verifier, peer: parse_terms(parts.next()?).ok()? }
         }
@@ -118,12 +119,13 @@ fn parse(line: &str) -> Option<Stored> {
 fn unreadable(path: &Path, error: ReadError) -> PairingError {
     let problem = match error {
         ReadError::TooOpen { mode } => {
-            format!("others have rights to it (mode {mode:04o}, expected 0600)")
+            format!("others have rights to it (mode {mode:04o}, expected 0600); remove it")
         }
         ReadError::ForeignOwner { uid, expected } => {
-            format!("it belongs to uid {uid}, expected {expected}")
+            format!("it belongs to uid {uid}, expected {expected}; remove it")
         }
-        ReadError::Unexpected(problem) => problem,
+        ReadError::Folder(problem) => problem,
+        ReadError::Unexpected(problem) => format!("{problem}; remove it"),
         ReadError::Missing => "it is missing".to_owned(),
         ReadError::Io(source) => format!("it can not be read: {source}"),
     };

@@ -6,7 +6,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
 use super::{LASTS, WRONG_MAX, file};
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
     own_file::{self, Stamp},
     pairing::{Paired, PairingError, proof::Verifier, ticket::TicketId},
 };
+
+/// How many pairings are kept for who is slow to hear of them.
+const PAIRED_KEPT: usize = 16;
 
 /// The tickets of a node that can be redeemed, and how those ended that somebody waits for.
 /// Clones share them.
@@ -24,6 +30,8 @@ struct Inner {
     place: Place,
     /// Tells of what this process changed.
     changes: watch::Sender<()>,
+    /// Tells of whom this process has paired.
+    paired: broadcast::Sender<Paired>,
 }
 
 enum Place {
@@ -96,7 +104,18 @@ impl Tickets {
             Some(path) => Place::File(own_file::beside(path, ".tickets")),
             None => Place::Memory { tickets: Mutex::default(), began: Instant::now() },
         };
-        Self(Arc::new(Inner { place, changes: watch::Sender::new(()) }))
+        let (changes, paired) = (watch::Sender::new(()), broadcast::Sender::new(PAIRED_KEPT));
+        Self(Arc::new(Inner { place, changes, paired }))
+    }
+
+    /// Tells of whom this process pairs from now on.
+    pub(crate) fn paired(&self) -> broadcast::Receiver<Paired> {
+        self.0.paired.subscribe()
+    }
+
+    pub(super) fn tell(&self, paired: Paired) {
+        // Nobody may want to know.
+        let _ = self.0.paired.send(paired);
     }
 
     /// Tells of what this process changes from now on.

@@ -1,6 +1,13 @@
 //! Tickets that one process of a node issues, and others of it serve.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    pin::pin,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use blaze_codec::{Mode, Role};
 use blaze_transport::{Endpoint, Listener, Transport, TransportError};
@@ -206,6 +213,27 @@ async fn a_ticket_that_was_taken_and_left_is_told_to_its_issuer() {
 }
 
 #[tokio::test]
+async fn a_ticket_whose_server_was_lost_says_that_it_was_taken() {
+    let node = Node::new();
+    let mut issued = node.process().issue(&"tls://127.0.0.1:1".parse().unwrap());
+    let text = node.text();
+    let parts: Vec<_> = text.lines().nth(1).unwrap().split(' ').collect();
+    let taken = |expires| format!("blaze-tickets-1\ntaken {} {expires}\n", parts[1]);
+    // As another process leaves it that is killed then.
+    fs::write(node.tickets(), taken(parts[2])).unwrap();
+    {
+        let waiting = pin!(issued.redeemed());
+        assert!(waiting.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    fs::write(node.tickets(), taken("1")).unwrap();
+    let lost = timeout(DEADLINE, issued.redeemed()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(&lost, PairingError::Failed { reason } if reason.contains("`blaze peers`")),
+        "{lost}"
+    );
+}
+
+#[tokio::test]
 async fn a_file_that_can_not_be_used_is_named_and_left() {
     let node = Node::new();
     let process = node.process();
@@ -220,6 +248,8 @@ async fn a_file_that_can_not_be_used_is_named_and_left() {
         (String::new(), "its first line"),
         (text.replace("open", "shut"), "line 2 is no ticket"),
         (text.replace("client", "owner"), "line 2 is no ticket"),
+        (text.replace(" 0 ", " 5 "), "line 2 is no ticket"),
+        (text.replace(" 0 ", " 255 "), "line 2 is no ticket"),
     ] {
         fs::write(node.tickets(), &wrong).unwrap();
         let error = again(&process).to_string();
