@@ -12,7 +12,7 @@ use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
-use common::{Bench, Running};
+use common::{Bench, Running, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -298,16 +298,52 @@ fn the_ticket_says_what_the_other_side_is() {
 
 #[test]
 fn a_ticket_is_not_for_the_command_line() {
-    let bench = bench();
-    let output = bench.output(&["join", "copy", "blaze-ticket-1:0123"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("doesn't belong on the command line") && !error.contains("0123"));
+    let bench = Bench::new();
+    let ticket = "BLAZE-ticket-1:0123SECRET";
+    let glued = format!("--name={ticket}");
+    let refused: [&[&str]; 5] = [
+        &["join", ticket],
+        &["join", "copy", ticket],
+        &["join", "copy", "--name", ticket],
+        &["join", "copy", &glued],
+        &["serve", ticket],
+    ];
+    for args in refused {
+        let output = bench.output(args);
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
+        assert!(told.contains("doesn't belong on the command line"), "{args:?}: {told}");
+        assert!(!told.contains("0123"), "{args:?}: {told}");
+        let made = fs::read_dir(bench.path("")).unwrap().count();
+        assert_eq!(made, 0, "{args:?} made a file");
+    }
+    // It's the text that is refused, not what is called after it.
+    bench.ok(&["put", "blaze-ticket-office.blaze", "c", "k", "about=blaze-ticket-"]);
     assert!(!bench.ok(&["join", "--help"]).to_lowercase().contains("[ticket]"));
     let empty = bench.error(&["join", "copy"]);
     assert!(empty.contains("there is no ticket on standard input"), "{empty}");
     let other = join_in_vain(&bench, "hello", "copy");
     assert!(other.contains("this is no ticket"), "{other}");
+}
+
+#[test]
+fn a_ticket_is_taken_from_a_pipe_that_stays_open() {
+    let bench = bench();
+    let endpoint = endpoint();
+    let (mut pair, ticket) = pair(&bench, &endpoint, &[]);
+    let mut join = bench.start(&["join", "copy", "--database", "ledger", "--json"]);
+    join.tell("");
+    // It may be broken where a mail was.
+    let (begin, rest) = ticket.split_at(40);
+    join.tell(begin);
+    join.tell(rest);
+    assert_eq!(join.object(|_| true)["event"], "paired");
+    assert_eq!((pair.wait(), join.wait()), (Some(0), Some(0)));
+
+    let mut other = bench.start(&["join", "copy", "--database", "ledger"]);
+    other.tell("{\"event\": \"ticket\"}");
+    wait_until("it ends without the end of its input", || !other.is_alive());
+    assert!(other.stderr().contains("this is no ticket"));
 }
 
 #[test]
