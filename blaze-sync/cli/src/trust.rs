@@ -1,9 +1,10 @@
 //! A database's key, and the peers that it trusts: files beside the database.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use blaze_sync::{
     Compression, Endpoint, KeyFileError, KeyPair, Mode, TlsTransport, Transport, TrustStore,
     TrustedPeer,
@@ -80,16 +81,39 @@ impl Trust {
         Arc::new(self.transport.clone().with_compression(compression))
     }
 
-    /// Where the peers listen of which that is known.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
-        self.store.peers().into_iter().filter_map(|(_, peer)| peer.endpoint)
+    /// Where the peers listen of which that is known, each place once.
+    pub(crate) fn endpoints(&self) -> BTreeSet<Endpoint> {
+        self.store.peers().into_iter().filter_map(|(_, peer)| peer.endpoint).collect()
     }
 
     /// What was agreed that a link to an endpoint carries, seen from this side.
-    pub(crate) fn mode_at(&self, endpoint: &Endpoint) -> Option<Mode> {
-        let is_there = |peer: &TrustedPeer| peer.endpoint.as_ref() == Some(endpoint);
-        let peer = self.store.peers().into_iter().find(|(_, peer)| is_there(peer));
-        peer.map(|(_, peer)| peer.mode.reversed())
+    ///
+    /// A device that has got another key is two peers at one endpoint, until the former is
+    /// revoked. Which of them answers isn't known before, so the link carries what was agreed
+    /// with either.
+    ///
+    /// # Errors
+    ///
+    /// If that is nothing.
+    pub(crate) fn mode_at(&self, database: &Path, endpoint: &Endpoint) -> Result<Option<Mode>> {
+        let peers = self.store.peers().into_iter().map(|(_, peer)| peer);
+        let peers: Vec<_> = peers.filter(|peer| peer.endpoint.as_ref() == Some(endpoint)).collect();
+        let Some(first) = peers.first() else { return Ok(None) };
+        let mode = peers.iter().try_fold(first.mode, |mode, peer| common(mode, peer.mode));
+        if peers.iter().all(|peer| peer.mode == first.mode) {
+            return Ok(mode.map(Mode::reversed));
+        }
+        let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
+        let agreed = format!(
+            "{} were paired with {} as listening at {endpoint}, for links of other modes",
+            names.join(" and "),
+            database.display()
+        );
+        let remedy = "revoke the one that isn't there any more by `blaze peers DB revoke NAME`, or \
+                      give --mode";
+        let Some(mode) = mode.map(Mode::reversed) else { bail!("{agreed}; {remedy}") };
+        output::warning(format_args!("{agreed}, so this one is {mode}; {remedy}"));
+        Ok(Some(mode))
     }
 
     /// Takes in what other processes change of the peers, for as long as it's polled.
@@ -126,6 +150,14 @@ impl Trust {
                 database.display()
             )
         })
+    }
+}
+
+/// What both modes let a link carry, if that is anything.
+fn common(one: Mode, other: Mode) -> Option<Mode> {
+    match (one, other) {
+        (mode, Mode::Bidirectional) | (Mode::Bidirectional, mode) => Some(mode),
+        _ => (one == other).then_some(one),
     }
 }
 

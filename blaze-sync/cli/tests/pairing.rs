@@ -12,6 +12,7 @@ use std::process;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
+use blaze_sync::{KeyPair, TrustStore, TrustedPeer};
 use common::{Bench, Running, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -212,7 +213,11 @@ fn a_ticket_expires_and_is_withdrawn() {
     let (mut late, ticket) = pair(&bench, &endpoint, &[]);
     let text = bench.read("vault.peers.tickets");
     let expires = text.split(' ').nth(2).unwrap();
-    fs::write(bench.path("vault.peers.tickets"), text.replace(expires, "1")).unwrap();
+    // Whole, as whoever waits for the ticket looks at it at any time.
+    bench.write("expired", text.replace(expires, "1"));
+    let expired = bench.path("expired");
+    fs::set_permissions(&expired, PermissionsExt::from_mode(0o600)).unwrap();
+    fs::rename(expired, bench.path("vault.peers.tickets")).unwrap();
     let error = join_in_vain(&bench, &ticket, "copy");
     assert!(error.contains("older than 10 minutes; ask for another"), "{error}");
     assert_eq!(late.wait(), Some(1));
@@ -281,6 +286,92 @@ fn a_peer_is_held_to_its_role_and_its_mode() {
     writer.wait();
     let mut reader = connect(&bench, "copy", &[]);
     assert_eq!(reader.object(state("live"))["peer"]["mode"], "read-only", "as was agreed");
+}
+
+#[test]
+fn who_joins_an_endpoint_asks_for_what_was_agreed() {
+    let bench = bench();
+    let endpoint = endpoint();
+    paired(&bench, &endpoint, "copy", &["--mode", "read-only"]);
+    let _serve = serve(&bench, &endpoint);
+    let mut joined = bench.start(&["serve", "copy", "--join", &endpoint, "--json"]);
+    let link = joined.object(|line| line["state"] == "live" || line["refused"] == true);
+    assert_eq!(link["peer"]["mode"], "read-only", "{link}");
+}
+
+#[test]
+fn one_peer_that_refuses_or_is_silent_keeps_no_other_away() {
+    let bench = bench();
+    let (endpoint, upset) = (endpoint(), endpoint());
+    paired(&bench, &endpoint, "copy", &["--name", "phone"]);
+    bench.ok(&["put", "upset", "accounts", "cash", "euros=5", "--database", "ledger"]);
+    let mut pair = bench.start(&["pair", "upset", &upset, "--name", "phone"]);
+    let ticket = pair.line(|_| true);
+    join(&bench, &ticket, "copy", &[]);
+    assert_eq!(pair.wait(), Some(0));
+    bench.ok(&["peers", "upset", "revoke", "phone"]);
+    let mut refusing = bench.start(&["serve", "upset", "--listen", &upset, "--json"]);
+    refusing.object(|line| line["event"] == "listening");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("tls://{}", silent.local_addr().unwrap());
+    let (key, peers) = (KeyPair::generate().unwrap().public(), bench.path("copy.peers"));
+    let peers = TrustStore::open(peers).unwrap();
+    let peer = TrustedPeer::new("silent").with_endpoint(place.parse().unwrap());
+    peers.trust(key, peer).unwrap();
+
+    let mut serving = serve(&bench, &endpoint);
+    let mut command = bench.command(["connect", "copy", "--json"]);
+    let told = fs::File::create(bench.path("told")).unwrap();
+    let mut connect = Running::new(command.stderr(told).spawn().unwrap());
+    assert_eq!(connect.object(state("live"))["endpoint"], endpoint);
+    let expected = format!("going on without the peer at {upset}: ");
+    wait_until("the refusal is told", || bench.read("told").contains(&expected));
+    assert!(bench.read("told").contains("it does not trust this node's key"));
+    connect.signal(Signal::INT);
+    assert_eq!(connect.wait(), Some(0));
+
+    // Nobody is left.
+    peers.revoke(&key).unwrap();
+    bench.ok(&["peers", "vault", "revoke", "phone"]);
+    let output = bench.output(&["connect", "copy"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(told.matches("it does not trust this node's key").count(), 2, "{told}");
+    serving.signal(Signal::INT);
+    serving.wait();
+}
+
+#[test]
+fn a_device_that_got_another_key_is_asked_for_what_was_agreed_with_either() {
+    let bench = bench();
+    let endpoint = endpoint();
+    let pair_anew = |mode| {
+        for file in ["vault.key", "vault.peers"] {
+            let _ = fs::remove_file(bench.path(file));
+        }
+        paired(&bench, &endpoint, "copy", &["--mode", mode]);
+    };
+    pair_anew("read-only");
+    pair_anew("bidirectional");
+    let mut serving = serve(&bench, &endpoint);
+    let mut reader = connect(&bench, "copy", &[]);
+    assert_eq!(reader.object(state("live"))["peer"]["mode"], "read-only");
+    reader.signal(Signal::INT);
+    assert_eq!(reader.wait(), Some(0));
+    let is_end = |line: &&String| line.contains("\"closed\"") && line.contains("\"link\"");
+    assert_eq!(reader.kill().iter().filter(is_end).count(), 1, "one link to one place");
+    let told = reader.stderr();
+    assert!(told.contains("so this one is read-only; revoke the one that isn't there"), "{told}");
+    let mut writer = connect(&bench, "copy", &["--mode", "bidirectional"]);
+    writer.object(state("live"));
+    writer.signal(Signal::INT);
+    assert_eq!((writer.wait(), writer.stderr().as_str()), (Some(0), ""));
+    serving.signal(Signal::INT);
+    serving.wait();
+
+    pair_anew("write-only");
+    let error = bench.error(&["connect", "copy"]);
+    assert!(error.contains("for links of other modes; revoke"), "{error}");
 }
 
 #[test]
