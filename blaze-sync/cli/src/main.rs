@@ -11,6 +11,8 @@ mod password;
 mod progress;
 mod rows;
 #[cfg(feature = "tls")]
+mod shell;
+#[cfg(feature = "tls")]
 mod trust;
 
 use std::ffi::OsString;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
-    Compression, Endpoint, KeyFileError, KeyPair, Mode, TlsTransport, Transport, TrustStore,
-    TrustedPeer,
+    Compression, Endpoint, KeyFileError, KeyPair, Mode, PublicKey, TlsTransport, Transport,
+    TrustStore, TrustedPeer,
 };
 
-use crate::output;
+use crate::{output, shell};
 
 /// What the options stand below in the help.
 const HEADING: &str = "TLS options";
@@ -27,6 +27,16 @@ impl PeersFile {
     /// Where they are kept.
     pub(crate) fn path(&self, database: &Path) -> PathBuf {
         self.peers_file.clone().unwrap_or_else(|| beside(database, ".peers"))
+    }
+
+    /// The option for it, with a space before it, if it was given.
+    fn option(&self) -> String {
+        option("--peers-file", self.peers_file.as_deref())
+    }
+
+    /// The command that revokes a peer: by its key, as its name can be changed meanwhile.
+    pub(crate) fn revoking(&self, database: &Path, key: &PublicKey) -> String {
+        format!("blaze peers {}{} revoke {key}", shell::path(database), self.option())
     }
 
     /// Opens the store.
@@ -47,6 +57,11 @@ pub(crate) struct TrustArgs {
 }
 
 impl TrustArgs {
+    /// The options for both, with a space before each that was given.
+    pub(crate) fn options(&self) -> String {
+        option("--key-file", self.key_file.as_deref()) + &self.peers.option()
+    }
+
     /// Opens both, and makes a key if there is none.
     pub(crate) fn open(&self, database: &Path) -> Result<Trust> {
         let store = self.peers.open(database)?;
@@ -129,10 +144,11 @@ impl Trust {
     /// Says what lets nobody in, and what to do.
     pub(crate) fn warn_if_alone(&self, database: &Path, endpoint: &Endpoint) {
         if self.store.peers().is_empty() {
-            let database = database.display();
             output::warning(format_args!(
-                "no peer is paired with {database} yet, and nobody else can connect to {endpoint}; \
-                 run `blaze pair {database} {endpoint}` in another terminal"
+                "no peer is paired with {} yet, and nobody else can connect to {endpoint}; run \
+                 `blaze pair {} {endpoint}` in another terminal",
+                database.display(),
+                shell::path(database)
             ));
         }
     }
@@ -147,7 +163,7 @@ impl Trust {
                 "no peer is paired with {}; run `blaze pair DB {endpoint}` there, and `blaze join \
                  {}` here",
                 database.display(),
-                database.display()
+                shell::path(database)
             )
         })
     }
@@ -169,6 +185,10 @@ pub(crate) fn terms(peer: &TrustedPeer) -> String {
         Mode::WriteOnly => "only sends",
     };
     format!("a {} that {does}", peer.role)
+}
+
+fn option(name: &str, path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" {name} {}", shell::path(path)))
 }
 
 /// The path with something behind its name.

@@ -471,6 +471,67 @@ fn files_that_others_could_use_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn a_port_that_is_found_goes_with_the_host_that_was_named() {
+    let bench = bench();
+    let options = ["--listen", "tls://127.0.0.1:0", "--json"];
+    let mut pair = bench.start(&[&["pair", "vault", "tls://localhost:0"], &options[..]].concat());
+    let ticket = pair.object(|line| line["event"] == "ticket");
+    let endpoint = ticket["endpoint"].as_str().unwrap();
+    let port = endpoint.strip_prefix("tls://localhost:").expect("it's the host that was named");
+    assert_ne!(port, "0");
+    let joined = join(&bench, ticket["ticket"].as_str().unwrap(), "copy", &[]);
+    assert_eq!(joined["endpoint"], endpoint);
+    assert_eq!(pair.wait(), Some(0));
+
+    let mut pair = bench.start(&["pair", "vault", "tls://localhost:0", options[0], options[1]]);
+    join(&bench, &pair.line(|_| true), "other", &[]);
+    assert_eq!(pair.wait(), Some(0));
+    let told = pair.stderr();
+    let at = told.split_once("next, here: blaze serve vault --listen tls://127.0.0.1:");
+    let (_, port) = at.unwrap_or_else(|| panic!("it listens where it did: {told}"));
+    assert_ne!(port.trim().parse::<u16>().unwrap(), 0);
+}
+
+#[test]
+fn the_commands_that_are_told_work_as_they_are() {
+    let bench = Bench::new();
+    let vault = "my vault's";
+    bench.ok(&["put", vault, "accounts", "cash", "euros=5", "--database", "ledger"]);
+    let files = ["--key-file", "a key", "--peers-file", "all peers"];
+    let endpoint = endpoint();
+    let args = [&["pair", vault, &endpoint, "--name", "my phone"], &files[..]].concat();
+    let mut pair = bench.start(&args);
+    let ticket = pair.line(|_| true);
+    let args = ["join", "copy", "--database", "ledger", "--name=-x", "--peers-file=-y"];
+    bench.write("ticket", ticket);
+    let ticket = fs::File::open(bench.path("ticket")).unwrap();
+    let joined = bench.command(args).stdin(ticket).output().unwrap();
+    assert_eq!(pair.wait(), Some(0));
+    let paired = pair.stderr();
+    let joined = String::from_utf8(joined.stderr).unwrap();
+    let told = |text: &str, before: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(before));
+        found.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let shell = |line: &str| {
+        let program = format!("'{}'", env!("CARGO_BIN_EXE_blaze"));
+        let line = line.replacen("blaze", &program, 1);
+        process::Command::new("sh").args(["-c", &line]).current_dir(bench.path("")).output()
+    };
+    let serving = told(&paired, "next, here: ");
+    assert!(serving.ends_with(" --key-file 'a key' --peers-file 'all peers'"), "{serving}");
+    assert_eq!(told(&joined, "next: "), "blaze connect copy --peers-file ./-y");
+    for text in [paired, joined] {
+        let revoking = told(&text, "if the other one shows other words: ");
+        let output = shell(&revoking).unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{revoking}: {error}");
+        let done = String::from_utf8(output.stdout).unwrap();
+        assert!(done.ends_with(" is not trusted any more\n"), "{done}");
+    }
+}
+
+#[test]
 fn where_pairing_can_not_work_the_remedy_is_told() {
     let bench = bench();
     let error = bench.error(&["pair", "vault", "tls://0.0.0.0:7117"]);

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::args::CreateArgs;
 use crate::output::{self, GOOD, NAME, Out, printable};
+use crate::shell;
 use crate::trust::{Trust, TrustArgs, terms};
 
 /// More than any ticket has.
@@ -96,7 +97,7 @@ impl Args {
             }))?;
             return Ok(out.flush()?);
         }
-        let (name, path) = (printable(&peer.name), self.database.write.path.display());
+        let (name, path) = (printable(&peer.name), &self.database.write.path);
         let mut out = Out::styled();
         writeln!(
             out,
@@ -105,10 +106,10 @@ impl Args {
         )?;
         writeln!(out, "both devices show: {words}")?;
         out.flush()?;
-        output::note(format_args!(
-            "if the other one shows other words: blaze peers {path} revoke {name}"
-        ));
-        output::note(format_args!("next: blaze connect {path}"));
+        let revoking = self.trust.peers.revoking(path, key);
+        output::note(format_args!("if the other one shows other words: {revoking}"));
+        let options = self.trust.options();
+        output::note(format_args!("next: blaze connect {}{options}", shell::path(path)));
         Ok(())
     }
 }
