@@ -157,9 +157,18 @@ impl Opener {
 
     /// A connection that sees what is committed.
     pub(crate) fn reader(&self) -> rusqlite::Result<Connection> {
-        let conn = connect(self.path(), self.key.as_ref(), self.reading)?;
+        let conn = connect(self.path(), self.key.as_ref(), self.reading_now())?;
         conn.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB}"))?;
         Ok(conn)
+    }
+
+    /// How to read, also if the one who had the database open has closed it since it was looked
+    /// at, and so has taken the log and its index away. A connection that reads keeps them.
+    fn reading_now(&self) -> Access {
+        match self.reading {
+            Access::ReadBeside => without_trace(self.path()).unwrap_or(Access::ReadBeside),
+            reading => reading,
+        }
     }
 
     /// The connection that commits.
@@ -361,13 +370,17 @@ fn reading(options: &SqliteOptions, path: &Path) -> Result<Access, DatabaseError
     if options.without_trace {
         return without_trace(path);
     }
-    let sealed = options.read_only && is_sealed(path);
-    Ok(if sealed { Access::ReadSealed } else { Access::Read })
+    if !options.read_only || !is_sealed(path) {
+        return Ok(Access::Read);
+    }
+    check_finished(path)?;
+    Ok(Access::ReadSealed)
 }
 
 /// How to read so that SQLite makes no files: beside who has the database open, or was
 /// killed with it open, or as a file that nobody writes.
 fn without_trace(path: &Path) -> Result<Access, DatabaseError> {
+    check_finished(path)?;
     let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
     let log_bytes = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
     if log.exists() && index.exists() {
@@ -382,6 +395,21 @@ fn without_trace(path: &Path) -> Result<Access, DatabaseError> {
         index.display()
     );
     Err(setting("the log", reason))
+}
+
+/// Refuses a file in which a change of the journal mode, or another program, left half of a
+/// transaction: who can't undo it would read that, and take the file for a damaged one.
+fn check_finished(path: &Path) -> Result<(), DatabaseError> {
+    let journal = beside(path, "-journal");
+    let bytes = std::fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+    if bytes == 0 {
+        return Ok(());
+    }
+    let reason = format!(
+        "{} has {bytes} bytes that undo half of a transaction, which can't be done by reading; open the database once to write it",
+        journal.display()
+    );
+    Err(setting("the journal", reason))
 }
 
 /// Whether SQLite could make no files beside the database, and needs none, as

@@ -93,8 +93,9 @@ impl SqliteOptions {
     /// a file beside the database either, for whoever only wants to know how it is.
     /// Default: `false`.
     ///
-    /// A log without its index, as a copy of a database that was open may have it, is
-    /// refused with [`DatabaseError::Setting`]. While the database is open nobody may
+    /// A log without its index, as a copy of a database that was open may have it, and a
+    /// file with half of a transaction and the journal that undoes it, are refused with
+    /// [`DatabaseError::Setting`]. While the database is open nobody may
     /// begin to write it: what is read afterwards could be half of a change.
     pub fn without_trace(self, without_trace: bool) -> Self {
         Self { without_trace, read_only: self.read_only || without_trace, ..self }

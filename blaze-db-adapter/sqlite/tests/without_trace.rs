@@ -10,6 +10,7 @@ use blaze_codec::Value;
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError};
 use blaze_db_adapter_sqlite::SqliteOptions;
 use common::{Place, put, value};
+use rusqlite::Connection;
 
 /// Every file, with its bytes and when it was written.
 fn all(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
@@ -78,6 +79,33 @@ async fn a_database_is_read_whether_it_is_closed_open_or_was_killed() {
         assert!(!place.folder().join("test.db-wal").exists());
         assert_eq!(look(&options, place.folder()).await.unwrap(), Some(Value::Int(1)));
     }
+}
+
+#[tokio::test]
+async fn half_of_a_transaction_is_not_read() {
+    let (place, left) = (Place::new(), Place::new());
+    let database = SqliteOptions::new(place.file()).open().await.unwrap();
+    database.commit(vec![put(1, 1)]).await.unwrap();
+    database.close().await.unwrap();
+    let conn = Connection::open(place.file()).unwrap();
+    let mode = conn.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0));
+    assert_eq!(mode, Ok("delete".to_owned()));
+    conn.execute_batch("BEGIN IMMEDIATE; DROP TABLE records").unwrap();
+    conn.cache_flush().unwrap();
+    for (path, (bytes, _)) in all(place.folder()) {
+        std::fs::write(left.folder().join(path.file_name().unwrap()), bytes).unwrap();
+    }
+
+    let options = SqliteOptions::new(left.file());
+    let error = look(&options, left.folder()).await.expect_err("it can't be undone");
+    let DatabaseError::Setting { setting, reason } = error else { panic!("another: {error}") };
+    assert_eq!(setting, "the journal");
+    assert!(reason.contains("test.db-journal has "), "{reason}");
+    assert!(reason.ends_with("; open the database once to write it"), "{reason}");
+
+    options.clone().open().await.unwrap().close().await.unwrap();
+    let seen = look(&options, left.folder()).await.unwrap();
+    assert_eq!(seen, Some(Value::Int(1)));
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
 //! A database's key, and the peers that it trusts: files beside the database.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use blaze_sync::{
-    Compression, Endpoint, KeyFileError, KeyPair, Mode, TlsTransport, Transport, TrustStore,
-    TrustedPeer,
+    Compression, Endpoint, KeyFileError, KeyPair, Mode, PublicKey, TlsTransport, Transport,
+    TrustStore, TrustedPeer,
 };
 
-use crate::output;
+use crate::{output, shell};
 
 /// What the options stand below in the help.
 const HEADING: &str = "TLS options";
@@ -26,6 +27,16 @@ impl PeersFile {
     /// Where they are kept.
     pub(crate) fn path(&self, database: &Path) -> PathBuf {
         self.peers_file.clone().unwrap_or_else(|| beside(database, ".peers"))
+    }
+
+    /// The option for it, with a space before it, if it was given.
+    fn option(&self) -> String {
+        option("--peers-file", self.peers_file.as_deref())
+    }
+
+    /// The command that revokes a peer: by its key, as its name can be changed meanwhile.
+    pub(crate) fn revoking(&self, database: &Path, key: &PublicKey) -> String {
+        format!("blaze peers {}{} revoke {key}", shell::path(database), self.option())
     }
 
     /// Opens the store.
@@ -46,6 +57,11 @@ pub(crate) struct TrustArgs {
 }
 
 impl TrustArgs {
+    /// The options for both, with a space before each that was given.
+    pub(crate) fn options(&self) -> String {
+        option("--key-file", self.key_file.as_deref()) + &self.peers.option()
+    }
+
     /// Opens both, and makes a key if there is none.
     pub(crate) fn open(&self, database: &Path) -> Result<Trust> {
         let store = self.peers.open(database)?;
@@ -80,16 +96,39 @@ impl Trust {
         Arc::new(self.transport.clone().with_compression(compression))
     }
 
-    /// Where the peers listen of which that is known.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
-        self.store.peers().into_iter().filter_map(|(_, peer)| peer.endpoint)
+    /// Where the peers listen of which that is known, each place once.
+    pub(crate) fn endpoints(&self) -> BTreeSet<Endpoint> {
+        self.store.peers().into_iter().filter_map(|(_, peer)| peer.endpoint).collect()
     }
 
     /// What was agreed that a link to an endpoint carries, seen from this side.
-    pub(crate) fn mode_at(&self, endpoint: &Endpoint) -> Option<Mode> {
-        let is_there = |peer: &TrustedPeer| peer.endpoint.as_ref() == Some(endpoint);
-        let peer = self.store.peers().into_iter().find(|(_, peer)| is_there(peer));
-        peer.map(|(_, peer)| peer.mode.reversed())
+    ///
+    /// A device that has got another key is two peers at one endpoint, until the former is
+    /// revoked. Which of them answers isn't known before, so the link carries what was agreed
+    /// with either.
+    ///
+    /// # Errors
+    ///
+    /// If that is nothing.
+    pub(crate) fn mode_at(&self, database: &Path, endpoint: &Endpoint) -> Result<Option<Mode>> {
+        let peers = self.store.peers().into_iter().map(|(_, peer)| peer);
+        let peers: Vec<_> = peers.filter(|peer| peer.endpoint.as_ref() == Some(endpoint)).collect();
+        let Some(first) = peers.first() else { return Ok(None) };
+        let mode = peers.iter().try_fold(first.mode, |mode, peer| common(mode, peer.mode));
+        if peers.iter().all(|peer| peer.mode == first.mode) {
+            return Ok(mode.map(Mode::reversed));
+        }
+        let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
+        let agreed = format!(
+            "{} were paired with {} as listening at {endpoint}, for links of other modes",
+            names.join(" and "),
+            database.display()
+        );
+        let remedy = "revoke the one that isn't there any more by `blaze peers DB revoke NAME`, or \
+                      give --mode";
+        let Some(mode) = mode.map(Mode::reversed) else { bail!("{agreed}; {remedy}") };
+        output::warning(format_args!("{agreed}, so this one is {mode}; {remedy}"));
+        Ok(Some(mode))
     }
 
     /// Takes in what other processes change of the peers, for as long as it's polled.
@@ -105,10 +144,11 @@ impl Trust {
     /// Says what lets nobody in, and what to do.
     pub(crate) fn warn_if_alone(&self, database: &Path, endpoint: &Endpoint) {
         if self.store.peers().is_empty() {
-            let database = database.display();
             output::warning(format_args!(
-                "no peer is paired with {database} yet, and nobody else can connect to {endpoint}; \
-                 run `blaze pair {database} {endpoint}` in another terminal"
+                "no peer is paired with {} yet, and nobody else can connect to {endpoint}; run \
+                 `blaze pair {} {endpoint}` in another terminal",
+                database.display(),
+                shell::path(database)
             ));
         }
     }
@@ -123,9 +163,17 @@ impl Trust {
                 "no peer is paired with {}; run `blaze pair DB {endpoint}` there, and `blaze join \
                  {}` here",
                 database.display(),
-                database.display()
+                shell::path(database)
             )
         })
+    }
+}
+
+/// What both modes let a link carry, if that is anything.
+fn common(one: Mode, other: Mode) -> Option<Mode> {
+    match (one, other) {
+        (mode, Mode::Bidirectional) | (Mode::Bidirectional, mode) => Some(mode),
+        _ => (one == other).then_some(one),
     }
 }
 
@@ -137,6 +185,10 @@ pub(crate) fn terms(peer: &TrustedPeer) -> String {
         Mode::WriteOnly => "only sends",
     };
     format!("a {} that {does}", peer.role)
+}
+
+fn option(name: &str, path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" {name} {}", shell::path(path)))
 }
 
 /// The path with something behind its name.

@@ -155,6 +155,17 @@ fn a_log_without_its_index_is_told_and_not_touched() {
 }
 
 #[test]
+fn half_of_a_transaction_is_told_and_not_touched() {
+    let bench = bench();
+    bench.write("db-journal", [1; 512]);
+    let (text, remedy) = fault(&bench, "db");
+    assert!(text.contains("db-journal has 512 bytes that undo half of a transaction"), "{text}");
+    assert!(remedy.starts_with("have it undone, by opening it once: blaze serve /"), "{remedy}");
+    bench.ok(&["put", "db", "c", "k", "a=2"]);
+    bench.doctor(&["db"]).assert_well();
+}
+
+#[test]
 fn a_file_that_may_not_be_written_is_told() {
     let bench = bench();
     fs::set_permissions(bench.path("db"), PermissionsExt::from_mode(0o444)).unwrap();

@@ -98,6 +98,27 @@ fn each_side_that_does_not_trust_the_other_is_named() {
 }
 
 #[test]
+fn of_several_files_the_first_that_opens_asks() {
+    let (office, (bench, key)) = (Office::open(), bench());
+    trust(&bench, &office.key);
+    office.trust.trust(key.public(), TrustedPeer::new("phone")).unwrap();
+    // Neither has a key, and one is a server of another name.
+    office.runtime.block_on(async {
+        let shop = Database::open(bench.path("shop")).name("shop").await.unwrap();
+        shop.adapter().set_role(Role::Server).await.unwrap();
+        shop.close().await.unwrap();
+    });
+    let seen = bench.doctor(&["missing", "db", "shop", &office.endpoint]);
+    seen.fault("database");
+    assert!(seen.ok("tls").starts_with("this node and office"));
+    assert!(seen.ok("session").starts_with("\"office\" answers, a client"));
+
+    let seen = bench.doctor(&["shop", "db", &office.endpoint]);
+    let (text, _) = seen.fault("tls");
+    assert!(text.ends_with("shop.key"), "{text}");
+}
+
+#[test]
 fn who_has_no_database_hears_whose_key_is_there() {
     let (office, bench) = (Office::open(), Bench::new());
     let (text, remedy) = bench.doctor(&[&office.endpoint]).hint("tls");

@@ -2,6 +2,8 @@
 //! else gets in.
 
 mod common;
+#[path = "common/pairing.rs"]
+mod pairing;
 #[path = "common/ticket.rs"]
 mod ticket;
 
@@ -9,50 +11,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
-use common::{Bench, Running};
+use common::{Bench, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use pairing::{bench, connect, endpoint, join, pair, paired, serve, state};
 use ticket::forged;
-
-/// An endpoint that nobody listens at. Only Linux has the whole of 127.0.0.0/8, where a port that
-/// one test has just closed is never the one that the system picks for another.
-fn endpoint() -> String {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let [.., high, low] = process::id().to_be_bytes();
-    let host = if cfg!(target_os = "linux") {
-        format!("127.{high}.{low}.{}", NEXT.fetch_add(1, Ordering::Relaxed))
-    } else {
-        "127.0.0.1".to_owned()
-    };
-    let free = TcpListener::bind((host, 0)).unwrap();
-    format!("tls://{}", free.local_addr().unwrap())
-}
-
-/// A bench with the database `vault`, named `ledger`, which has a record.
-fn bench() -> Bench {
-    let bench = Bench::new();
-    bench.ok(&["put", "vault", "accounts", "cash", "euros=5", "--database", "ledger"]);
-    bench
-}
-
-/// Starts `pair`; returns it and its ticket.
-fn pair(bench: &Bench, endpoint: &str, options: &[&str]) -> (Running, String) {
-    let mut pair = bench.start(&[&["pair", "vault", endpoint], options].concat());
-    let ticket = pair.line(|_| true);
-    assert!(ticket.starts_with("blaze-ticket-1:"), "{ticket}");
-    (pair, ticket)
-}
-
-fn join(bench: &Bench, ticket: &str, file: &str, options: &[&str]) -> Value {
-    let args = ["join", file, "--database", "ledger", "--json"];
-    let paired = bench.ok_with_input(ticket.as_bytes(), &[&args, options].concat());
-    serde_json::from_str(&paired).unwrap()
-}
 
 /// As [`join`], but it fails; returns standard error.
 fn join_in_vain(bench: &Bench, ticket: &str, file: &str) -> String {
@@ -62,27 +28,6 @@ fn join_in_vain(bench: &Bench, ticket: &str, file: &str) -> String {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     error
-}
-
-/// Pairs `vault` with a file by processes of their own.
-fn paired(bench: &Bench, endpoint: &str, file: &str, options: &[&str]) {
-    let (mut pair, ticket) = pair(bench, endpoint, options);
-    join(bench, &ticket, file, &[]);
-    assert_eq!(pair.wait(), Some(0), "{}", pair.stderr());
-}
-
-fn serve(bench: &Bench, endpoint: &str) -> Running {
-    let mut serve = bench.start(&["serve", "vault", "--listen", endpoint, "--json"]);
-    serve.object(|line| line["event"] == "listening");
-    serve
-}
-
-fn connect(bench: &Bench, file: &str, options: &[&str]) -> Running {
-    bench.start(&[&["connect", file, "--json"], options].concat())
-}
-
-fn state(state: &'static str) -> impl Fn(&Value) -> bool {
-    move |line| line["state"] == state
 }
 
 fn refused(line: &Value) -> bool {
@@ -302,16 +247,52 @@ fn the_ticket_says_what_the_other_side_is() {
 
 #[test]
 fn a_ticket_is_not_for_the_command_line() {
-    let bench = bench();
-    let output = bench.output(&["join", "copy", "blaze-ticket-1:0123"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("doesn't belong on the command line") && !error.contains("0123"));
+    let bench = Bench::new();
+    let ticket = "BLAZE-ticket-1:0123SECRET";
+    let glued = format!("--name={ticket}");
+    let refused: [&[&str]; 5] = [
+        &["join", ticket],
+        &["join", "copy", ticket],
+        &["join", "copy", "--name", ticket],
+        &["join", "copy", &glued],
+        &["serve", ticket],
+    ];
+    for args in refused {
+        let output = bench.output(args);
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
+        assert!(told.contains("doesn't belong on the command line"), "{args:?}: {told}");
+        assert!(!told.contains("0123"), "{args:?}: {told}");
+        let made = fs::read_dir(bench.path("")).unwrap().count();
+        assert_eq!(made, 0, "{args:?} made a file");
+    }
+    // It's the text that is refused, not what is called after it.
+    bench.ok(&["put", "blaze-ticket-office.blaze", "c", "k", "about=blaze-ticket-"]);
     assert!(!bench.ok(&["join", "--help"]).to_lowercase().contains("[ticket]"));
     let empty = bench.error(&["join", "copy"]);
     assert!(empty.contains("there is no ticket on standard input"), "{empty}");
     let other = join_in_vain(&bench, "hello", "copy");
     assert!(other.contains("this is no ticket"), "{other}");
+}
+
+#[test]
+fn a_ticket_is_taken_from_a_pipe_that_stays_open() {
+    let bench = bench();
+    let endpoint = endpoint();
+    let (mut pair, ticket) = pair(&bench, &endpoint, &[]);
+    let mut join = bench.start(&["join", "copy", "--database", "ledger", "--json"]);
+    join.tell("");
+    // It may be broken where a mail was.
+    let (begin, rest) = ticket.split_at(40);
+    join.tell(begin);
+    join.tell(rest);
+    assert_eq!(join.object(|_| true)["event"], "paired");
+    assert_eq!((pair.wait(), join.wait()), (Some(0), Some(0)));
+
+    let mut other = bench.start(&["join", "copy", "--database", "ledger"]);
+    other.tell("{\"event\": \"ticket\"}");
+    wait_until("it ends without the end of its input", || !other.is_alive());
+    assert!(other.stderr().contains("this is no ticket"));
 }
 
 #[test]

@@ -72,3 +72,28 @@ fn a_sealed_connection_makes_no_files() {
     names.sort();
     assert_eq!(names, ["a ?#%41é.db", "a ?#%41é.db.lock"]);
 }
+
+#[test]
+fn who_reads_beside_a_writer_goes_on_when_that_closes() {
+    for password in [None, Some("p")] {
+        let (folder, made) = opened(Durability::Disk, password);
+        let path = folder.path().join("test.db");
+        let options = SqliteOptions::new(&path).without_trace(true);
+        let options = match password {
+            Some(password) => options.password(password),
+            None => options,
+        };
+        let writer = made.opener.writer().unwrap();
+        writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).unwrap();
+        let changed = "BEGIN IMMEDIATE; CREATE TABLE t(x); DROP TABLE t; COMMIT";
+        writer.execute_batch(changed).unwrap();
+        let seen = open(&options).unwrap();
+        assert_eq!(seen.opener.reading, Access::ReadBeside);
+        drop((writer, made));
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files(), 2, "the file and its lock");
+        let reader = seen.opener.reader().unwrap();
+        crate::schema::check(&reader).unwrap().unwrap();
+        assert_eq!(files(), 2, "nothing was made");
+    }
+}

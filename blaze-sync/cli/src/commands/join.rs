@@ -1,14 +1,15 @@
 //! `blaze join`: redeems a ticket of another device.
 
-use std::io::{IsTerminal, Read, Write, stdin};
+use std::io::{BufRead, IsTerminal, Write, stdin};
 
 use anyhow::{Context, Result, bail};
-use blaze_sync::{Database, Paired, Role, Ticket};
+use blaze_sync::{Database, Paired, Role, Ticket, TicketError};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::args::CreateArgs;
 use crate::output::{self, GOOD, NAME, Out, printable};
+use crate::shell;
 use crate::trust::{Trust, TrustArgs, terms};
 
 /// More than any ticket has.
@@ -47,7 +48,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self) -> Result<()> {
-        let ticket: Ticket = read()?.parse()?;
+        let ticket = read()?;
         let role = self.database.identity().await?.role;
         let path = &self.database.write.path;
         let trust = self.trust.open(path)?;
@@ -96,7 +97,7 @@ impl Args {
             }))?;
             return Ok(out.flush()?);
         }
-        let (name, path) = (printable(&peer.name), self.database.write.path.display());
+        let (name, path) = (printable(&peer.name), &self.database.write.path);
         let mut out = Out::styled();
         writeln!(
             out,
@@ -105,26 +106,42 @@ impl Args {
         )?;
         writeln!(out, "both devices show: {words}")?;
         out.flush()?;
-        output::note(format_args!(
-            "if the other one shows other words: blaze peers {path} revoke {name}"
-        ));
-        output::note(format_args!("next: blaze connect {path}"));
+        let revoking = self.trust.peers.revoking(path, key);
+        output::note(format_args!("if the other one shows other words: {revoking}"));
+        let options = self.trust.options();
+        output::note(format_args!("next: blaze connect {}{options}", shell::path(path)));
         Ok(())
     }
 }
 
 /// Takes the ticket from the terminal, or from whatever standard input is.
-fn read() -> Result<Zeroizing<String>> {
-    if stdin().is_terminal() {
-        let text = rpassword::prompt_password("Ticket (not shown): ");
-        return Ok(text.context("can't ask for the ticket")?.into());
+fn read() -> Result<Ticket> {
+    if !stdin().is_terminal() {
+        return first(stdin().lock());
     }
+    let text = rpassword::prompt_password("Ticket (not shown): ");
+    let text = Zeroizing::new(text.context("can't ask for the ticket")?);
+    Ok(text.parse()?)
+}
+
+/// Takes the ticket as soon as all its lines are there: a `blaze pair` at the other end of a pipe
+/// ends only when the ticket is redeemed.
+fn first(input: impl BufRead) -> Result<Ticket> {
     // Its room is taken at once, so that no copy is left where it grew.
     let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES_MAX + 1));
-    let mut input = stdin().lock().take(TEXT_BYTES_MAX as u64);
-    input.read_to_string(&mut text).context("can't read the ticket from standard input")?;
-    if text.trim().is_empty() {
-        bail!("there is no ticket on standard input; give it what `blaze pair` shows");
+    let mut input = input.take(TEXT_BYTES_MAX as u64);
+    loop {
+        let bytes = input.read_line(&mut text);
+        let is_over = bytes.context("can't read the ticket from standard input")? == 0;
+        let is_blank = text.trim().is_empty();
+        if is_blank && is_over {
+            bail!("there is no ticket on standard input; give it what `blaze pair` shows");
+        }
+        match text.parse() {
+            Err(TicketError::NotATicket) if is_blank => {}
+            // The rest of it may be on further lines.
+            Err(TicketError::Damaged { .. }) if !is_over => {}
+            ticket => return Ok(ticket?),
+        }
     }
-    Ok(text)
 }

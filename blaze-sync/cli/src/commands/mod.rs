@@ -8,6 +8,7 @@ mod get;
 mod import;
 #[cfg(feature = "tls")]
 mod join;
+mod known;
 mod list;
 #[cfg(feature = "tls")]
 mod pair;

@@ -17,6 +17,7 @@ use super::signals::Signals;
 use crate::args::{CreateArgs, modes, roles};
 use crate::output::{self, Out, printable};
 use crate::progress::Progress;
+use crate::shell;
 use crate::trust::{TrustArgs, terms};
 
 /// How long a ticket lasts, for the bar.
@@ -126,14 +127,12 @@ impl Args {
                 return Err(anyhow::Error::new(error).context(hint));
             }
         };
-        let endpoint = match &listener {
-            // Only now it's known which.
-            Some(listener) if has_any_port(&self.endpoint) => listener.endpoint().clone(),
-            _ => self.endpoint.clone(),
-        };
+        // Only now it's known which port.
+        let found = listener.as_ref().map_or(at, |listener| listener.endpoint());
+        let (at, endpoint) = (with_port_of(at, found)?, with_port_of(&self.endpoint, found)?);
         let peer = self.name.as_ref().map_or_else(TrustedPeer::unnamed, TrustedPeer::new);
         let peer = peer.with_role(self.role).with_mode(self.mode);
-        let issued = transport.issue_ticket(endpoint.clone(), own_role, peer)?;
+        let issued = transport.issue_ticket(endpoint, own_role, peer)?;
         self.show(&issued)?;
         let is_serving = listener.is_none();
         let accepting = async {
@@ -158,8 +157,9 @@ impl Args {
         };
         self.tell(path, &paired)?;
         if !is_serving && !self.json {
-            let path = path.display();
-            output::note(format_args!("next, here: blaze serve {path} --listen {endpoint}"));
+            let (path, at) = (shell::path(path), shell::quoted(&at.to_string()));
+            let options = self.trust.options();
+            output::note(format_args!("next, here: blaze serve {path} --listen {at}{options}"));
         }
         Ok(())
     }
@@ -195,12 +195,11 @@ impl Args {
             }))?;
             return Ok(out.flush()?);
         }
-        let (name, path) = (printable(&peer.name), path.display());
+        let name = printable(&peer.name);
         output::note(format_args!("paired with {name}, {}", terms(peer)));
         output::note(format_args!("both devices show: {words}"));
-        output::note(format_args!(
-            "if the other one shows other words: blaze peers {path} revoke {name}"
-        ));
+        let revoking = self.trust.peers.revoking(path, key);
+        output::note(format_args!("if the other one shows other words: {revoking}"));
         Ok(())
     }
 }
@@ -228,6 +227,12 @@ fn is_everywhere(endpoint: &Endpoint) -> bool {
     host.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
 }
 
-fn has_any_port(endpoint: &Endpoint) -> bool {
-    endpoint.address().ends_with(":0")
+/// The endpoint with the port of another one, if it asks for any.
+fn with_port_of(endpoint: &Endpoint, found: &Endpoint) -> Result<Endpoint> {
+    match (endpoint.address().rsplit_once(':'), found.address().rsplit_once(':')) {
+        (Some((host, "0")), Some((_, port))) => {
+            Ok(Endpoint::new(endpoint.scheme(), &format!("{host}:{port}"))?)
+        }
+        _ => Ok(endpoint.clone()),
+    }
 }

@@ -9,6 +9,7 @@ use blaze_sync::{
     Topology, Transport, default_endpoint,
 };
 
+use super::known::Attempts;
 use super::report::{Events, Report};
 use super::signals::Signals;
 use super::unix::{self, UnixOptions};
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     pub(super) allow: Vec<Mode>,
     /// Where to connect to.
     pub(super) connect: Vec<Endpoint>,
+    /// Where the peers listen that are to be connected to, as none was named.
+    pub(super) known: Vec<Endpoint>,
     /// Which endpoints to join.
     pub(super) join: Vec<Endpoint>,
     /// Whether to connect to the default endpoint.
@@ -66,7 +69,7 @@ impl Plan {
     }
 
     /// What a link to an endpoint is to carry.
-    fn mode_at(&self, endpoint: &Endpoint) -> Mode {
+    pub(super) fn mode_at(&self, endpoint: &Endpoint) -> Mode {
         let agreed = self.agreed.iter().find(|(other, _)| other == endpoint);
         self.mode.or(agreed.map(|(_, mode)| *mode)).unwrap_or_default()
     }
@@ -174,7 +177,11 @@ async fn run(
     for endpoint in &plan.join {
         topology.join(node, &endpoint.to_string(), plan.mode_at(endpoint)).await?;
     }
+    let mut attempts = Attempts::begin(topology, node, plan);
     loop {
-        report.next().await?;
+        tokio::select! {
+            told = report.next() => told?,
+            attempted = attempts.next() => attempted?,
+        }
     }
 }

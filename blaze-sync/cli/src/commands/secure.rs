@@ -20,12 +20,18 @@ impl Plan {
         }
         let trust = self.trust.open(path)?;
         if self.default_connect {
-            self.connect.extend(trust.endpoints());
-            self.default_connect = self.connect.is_empty();
+            self.known.extend(trust.endpoints());
+            self.default_connect = self.known.is_empty();
         }
         for endpoint in self.connect.iter().filter(|endpoint| is_tls(endpoint)) {
             trust.check_not_alone(path, endpoint)?;
-            self.agreed.extend(trust.mode_at(endpoint).map(|mode| (endpoint.clone(), mode)));
+        }
+        if self.mode.is_none() {
+            let endpoints = self.connect.iter().chain(&self.known).chain(&self.join);
+            for endpoint in endpoints.filter(|endpoint| is_tls(endpoint)) {
+                let mode = trust.mode_at(path, endpoint)?;
+                self.agreed.extend(mode.map(|mode| (endpoint.clone(), mode)));
+            }
         }
         for endpoint in self.listen.iter().chain(&self.join).filter(|endpoint| is_tls(endpoint)) {
             trust.warn_if_alone(path, endpoint);

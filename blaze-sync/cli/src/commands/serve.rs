@@ -103,8 +103,8 @@ pub(crate) struct ConnectArgs {
     #[command(flatten)]
     database: CreateArgs,
 
-    /// Where the peers listen; if none is given, where those do that were joined, and else the
-    /// default socket
+    /// Where the peers listen; if none is given, where those do that were joined, without the ones
+    /// that refuse, and else the default socket
     #[arg(value_name = "ENDPOINT", value_parser = endpoint)]
     endpoints: Vec<Endpoint>,
 

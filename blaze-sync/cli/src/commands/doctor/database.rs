@@ -147,6 +147,10 @@ fn fault(path: &Path, error: &DatabaseError, password: Option<&Password>) -> Fin
         DatabaseError::Setting { setting: "the log", reason } => {
             (parted(reason, "").0, format!("have them read once: blaze status {}", path.display()))
         }
+        DatabaseError::Setting { setting: "the journal", reason } => (
+            parted(reason, "").0,
+            format!("have it undone, by opening it once: blaze serve {}", path.display()),
+        ),
         DatabaseError::Setting { reason, .. } => parted(
             reason,
             &format!("check the path, or make the database: blaze serve {}", path.display()),

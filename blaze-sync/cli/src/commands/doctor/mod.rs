@@ -36,7 +36,8 @@ const DEFAULT_NAME: &str = "main";
 ///
 /// It only looks: nothing is made, changed, locked or removed, and a server that is asked who it is
 /// notes no peer (its users see a link named "probe" that comes and goes). Given a file and an
-/// endpoint, it asks as one that would sync the file there. Given nothing, it looks at the default
+/// endpoint, it asks as one that would sync the file there; given several files, as the first that
+/// can be opened. Given nothing, it looks at the default
 /// socket directory and each socket in it, at the limit of open files, and at the clock.
 ///
 /// A line a check: ok, hint or fault. For each fault it then says what is wrong and what to do.
@@ -144,19 +145,21 @@ impl Args {
             })
         };
         let mut findings = Vec::new();
-        let (mut name, mut role) = (self.access.database.clone(), Role::default());
+        let mut opened = None;
         for path in files() {
             let looked = database::check(path, &self.access).await?;
             findings.extend(looked.findings);
-            if let Some(identity) = looked.identity {
-                name = name.or(Some(identity.database));
-                role = identity.role;
-            }
+            opened = opened.or_else(|| Some((looked.identity?, path)));
         }
+        // Name, role and key are of one file, or the answer would be for a node that is none.
+        let (name, role, file) = match opened {
+            Some((identity, path)) => (Some(identity.database), identity.role, Some(path)),
+            None => (self.access.database.clone(), Role::default(), files().next()),
+        };
         for target in &targets {
             findings.extend(match target {
                 Target::Endpoint(endpoint) => {
-                    endpoint_check(endpoint, (name.as_deref(), role), files().next()).await
+                    endpoint_check(endpoint, (name.as_deref(), role), file).await
                 }
                 Target::NoEndpoint(text, error) => vec![no_endpoint(text, error)],
                 Target::File(_) => Vec::new(),
