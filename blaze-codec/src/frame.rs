@@ -103,7 +103,7 @@ impl FrameCodec {
         if body_bytes < BODY_BYTES_MIN {
             return Err(DecodeError::Malformed { what: "frame length", at: 0 });
         }
-        limits::check(limits::what::BODY_BYTES, body_bytes, self.body_bytes_max)
+        limits::check("frame body bytes", body_bytes, self.body_bytes_max)
     }
 }
 

@@ -54,7 +54,6 @@ pub(crate) mod what {
     pub(crate) const BATCH_VALUES: &str = "number of values in a batch";
     pub(crate) const RECORD_BYTES: &str = "encoded record bytes";
     pub(crate) const KEY_BYTES: &str = "key bytes";
-    pub(crate) const BODY_BYTES: &str = "frame body bytes";
     pub(crate) const CONTROL_BYTES: &str = "control message bytes";
     pub(crate) const ROOTS: &str = "number of roots";
     pub(crate) const DEFINITIONS: &str = "number of definitions";

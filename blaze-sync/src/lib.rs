@@ -61,7 +61,7 @@ pub use blaze_sync_engine::{
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{
-    Compression, Endpoint, EndpointError, PeerInfo, Transport, TransportError,
+    Compression, Endpoint, EndpointError, Listener, PeerInfo, Transport, TransportError,
 };
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
-    Compression, Endpoint, KeyFileError, KeyPair, Mode, PublicKey, TlsTransport, Transport,
+    Compression, Endpoint, KeyFileError, KeyPair, Mode, Paired, PublicKey, TlsTransport, Transport,
     TrustStore, TrustedPeer,
 };
 
-use crate::{output, shell};
+use crate::output::{self, printable};
+use crate::shell;
 
 /// What the options stand below in the help.
 const HEADING: &str = "TLS options";
@@ -37,6 +38,15 @@ impl PeersFile {
     /// The command that revokes a peer: by its key, as its name can be changed meanwhile.
     pub(crate) fn revoking(&self, database: &Path, key: &PublicKey) -> String {
         format!("blaze peers {}{} revoke {key}", shell::path(database), self.option())
+    }
+
+    /// Tells people whom the database was paired with, and how to see that it is the right one.
+    pub(crate) fn tell(&self, database: &Path, paired: &Paired) {
+        let Paired { key, peer, words, .. } = paired;
+        output::note(format_args!("paired with {}, {}", printable(&peer.name), terms(peer)));
+        output::note(format_args!("both devices show: {words}"));
+        let revoking = self.revoking(database, key);
+        output::note(format_args!("if the other one shows other words: {revoking}"));
     }
 
     /// Opens the store.
@@ -131,12 +141,18 @@ impl Trust {
         Ok(Some(mode))
     }
 
-    /// Takes in what other processes change of the peers, for as long as it's polled.
-    pub(crate) async fn follow(&self) -> ! {
+    /// Takes in what other processes change of the peers, and tells who was paired here, for
+    /// as long as it's polled.
+    pub(crate) async fn follow(&self, database: &Path, peers: &PeersFile) -> ! {
+        let mut paired = self.transport.paired();
         loop {
-            if let Err(error) = self.store.changed().await {
-                let error = anyhow::Error::new(error);
-                output::warning(format_args!("{error:#}; the peers stay as they were"));
+            tokio::select! {
+                changed = self.store.changed() => if let Err(error) = changed {
+                    let error = anyhow::Error::new(error);
+                    output::warning(format_args!("{error:#}; the peers stay as they were"));
+                },
+                // What is missed of very many is in the list of peers.
+                Ok(paired) = paired.recv() => peers.tell(database, &paired),
             }
         }
     }

@@ -92,6 +92,10 @@ fn pairing_works_while_the_database_is_served() {
     serve.signal(Signal::INT);
     let error = (serve.wait(), serve.stderr());
     assert!(error.1.contains(&format!("run `blaze pair vault {endpoint}`")), "{error:?}");
+    // Whoever looks at the server sees it, too: `pair` may be gone by then.
+    let words = laptop["words"].as_str().unwrap();
+    let told = format!("both devices show: {words}");
+    assert!(error.1.contains("paired with phone") && error.1.contains(&told), "{error:?}");
 }
 
 #[test]

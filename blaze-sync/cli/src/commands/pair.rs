@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use blaze_sync::{
-    Endpoint, IssuedTicket, Mode, Paired, PairingError, Role, TlsTransport, Transport,
+    Endpoint, IssuedTicket, Listener, Mode, Paired, PairingError, Role, TlsTransport, Transport,
     TransportError, TrustedPeer,
 };
 use serde_json::json;
@@ -15,10 +15,10 @@ use serde_json::json;
 use super::serve;
 use super::signals::Signals;
 use crate::args::{CreateArgs, modes, roles};
-use crate::output::{self, Out, printable};
+use crate::output::{self, Out};
 use crate::progress::Progress;
 use crate::shell;
-use crate::trust::{TrustArgs, terms};
+use crate::trust::TrustArgs;
 
 /// How long a ticket lasts, for the bar.
 const LASTS_S: u64 = 600;
@@ -104,35 +104,29 @@ impl Args {
         let path = &self.database.write.path;
         let trust = self.trust.open(path)?;
         let mut signals = Signals::new()?;
-        tokio::select! {
-            paired = self.pair(path, &trust.transport, own_role) => paired,
-            // Its drop takes the ticket back.
-            () = signals.next() => Err(anyhow!("ended by a signal; the ticket is withdrawn")),
-        }
+        let at = self.listen.as_ref().unwrap_or(&self.endpoint);
+        let listener = tokio::select! {
+            listener = listen(&trust.transport, at) => listener?,
+            () = signals.next() => bail!("ended by a signal"),
+        };
+        self.pair(path, &trust.transport, own_role, listener, &mut signals).await
     }
 
-    async fn pair(&self, path: &Path, transport: &TlsTransport, own_role: Role) -> Result<()> {
+    async fn pair(
+        &self,
+        path: &Path,
+        transport: &TlsTransport,
+        own_role: Role,
+        listener: Option<Box<dyn Listener>>,
+        signals: &mut Signals,
+    ) -> Result<()> {
         let at = self.listen.as_ref().unwrap_or(&self.endpoint);
-        let listener = match transport.listen(at).await {
-            Ok(listener) => Some(listener),
-            Err(error @ TransportError::AddressInUse { .. }) => {
-                if !transport.is_own_listener(at).await? {
-                    return Err(error.into());
-                }
-                None
-            }
-            Err(error) => {
-                let hint =
-                    "is it an address of this device? if not, say by --listen where to listen";
-                return Err(anyhow::Error::new(error).context(hint));
-            }
-        };
         // Only now it's known which port.
         let found = listener.as_ref().map_or(at, |listener| listener.endpoint());
         let (at, endpoint) = (with_port_of(at, found)?, with_port_of(&self.endpoint, found)?);
         let peer = self.name.as_ref().map_or_else(TrustedPeer::unnamed, TrustedPeer::new);
         let peer = peer.with_role(self.role).with_mode(self.mode);
-        let issued = transport.issue_ticket(endpoint, own_role, peer)?;
+        let mut issued = transport.issue_ticket(endpoint, own_role, peer)?;
         self.show(&issued)?;
         let is_serving = listener.is_none();
         let accepting = async {
@@ -152,8 +146,13 @@ impl Args {
             }
         };
         let paired = tokio::select! {
-            paired = wait(issued) => paired?,
+            paired = wait(&mut issued) => paired?,
             error = accepting => return Err(error),
+            () = signals.next() => match issued.withdraw()? {
+                // Whoever had it was faster, and is trusted.
+                Some(paired) => paired,
+                None => bail!("ended by a signal; the ticket is withdrawn"),
+            },
         };
         self.tell(path, &paired)?;
         if !is_serving && !self.json {
@@ -195,17 +194,27 @@ impl Args {
             }))?;
             return Ok(out.flush()?);
         }
-        let name = printable(&peer.name);
-        output::note(format_args!("paired with {name}, {}", terms(peer)));
-        output::note(format_args!("both devices show: {words}"));
-        let revoking = self.trust.peers.revoking(path, key);
-        output::note(format_args!("if the other one shows other words: {revoking}"));
+        self.trust.peers.tell(path, paired);
         Ok(())
     }
 }
 
+/// Listens for pairing, unless another process of this node listens there already.
+async fn listen(transport: &TlsTransport, at: &Endpoint) -> Result<Option<Box<dyn Listener>>> {
+    match transport.listen(at).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error @ TransportError::AddressInUse { .. }) => {
+            if transport.is_own_listener(at).await? { Ok(None) } else { Err(error.into()) }
+        }
+        Err(error) => {
+            let hint = "is it an address of this device? if not, say by --listen where to listen";
+            Err(anyhow::Error::new(error).context(hint))
+        }
+    }
+}
+
 /// Waits until somebody redeems the ticket, and shows how long that still can be.
-async fn wait(mut issued: IssuedTicket) -> Result<Paired, PairingError> {
+async fn wait(issued: &mut IssuedTicket) -> Result<Paired, PairingError> {
     let mut progress = Progress::new(Some(LASTS_S));
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {

@@ -16,7 +16,7 @@ use super::unix::{self, UnixOptions};
 use crate::args::CreateArgs;
 use crate::output;
 #[cfg(feature = "tls")]
-use crate::trust::{Trust, TrustArgs};
+use crate::trust::{PeersFile, Trust, TrustArgs};
 
 /// The exit code of a process that ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -103,7 +103,7 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
     let topology = Topology::with_transports(transports, NodeOptions::default());
     let running = run(path, &db, &topology, &plan, &mut report);
     #[cfg(feature = "tls")]
-    let running = beside(running, trust.as_ref());
+    let running = beside(running, trust.as_ref(), path, &plan.trust.peers);
     let result = tokio::select! {
         result = running => result,
         () = signals.next() => Ok(()),
@@ -127,11 +127,16 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
 
 /// Runs something while what other processes change of the peers is taken in.
 #[cfg(feature = "tls")]
-async fn beside<T>(running: impl Future<Output = T>, trust: Option<&Trust>) -> T {
+async fn beside<T>(
+    running: impl Future<Output = T>,
+    trust: Option<&Trust>,
+    path: &Path,
+    peers: &PeersFile,
+) -> T {
     let Some(trust) = trust else { return running.await };
     tokio::select! {
         result = running => result,
-        never = trust.follow() => never,
+        never = trust.follow(path, peers) => never,
     }
 }
 
