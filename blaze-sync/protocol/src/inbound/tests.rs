@@ -301,7 +301,7 @@ fn what_is_kept_does_not_keep_all_that_was_read_with_it() {
     let mut inbound = inbound();
     inbound.frame(nulls(1, false, LOAD_MAX), 10, 0).unwrap();
     let small = changes(1, 2);
-    let read = Bytes::from([&small.payload[..], &[0; 64 * 1024]].concat());
+    let read = Bytes::from([&small.payload[..], &vec![0; 64 * 1024]].concat());
     let payload = read.slice(..small.payload.len());
     inbound.frame(ChangesFrame { more: false, payload }, 10, 0).unwrap();
     assert_eq!(inbound.arrived.len(), 1, "it waits");
