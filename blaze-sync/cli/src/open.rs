@@ -1,6 +1,6 @@
 //! Opening a database as the options say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 #[cfg(feature = "tls")]
@@ -166,4 +166,11 @@ fn is_new(path: &Path) -> bool {
         |error| error.kind() == std::io::ErrorKind::NotFound,
         |metadata| metadata.is_file() && metadata.len() == 0,
     )
+}
+
+/// The path with something behind its name: what lies beside a database.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }

@@ -10,6 +10,7 @@ use blaze_sync::{
     TrustStore, TrustedPeer,
 };
 
+use crate::open::beside;
 use crate::output::{self, printable};
 use crate::shell;
 
@@ -72,10 +73,15 @@ impl TrustArgs {
         option("--key-file", self.key_file.as_deref()) + &self.peers.option()
     }
 
+    /// Where the key is kept.
+    pub(crate) fn key_path(&self, database: &Path) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| beside(database, ".key"))
+    }
+
     /// Opens both, and makes a key if there is none.
     pub(crate) fn open(&self, database: &Path) -> Result<Trust> {
         let store = self.peers.open(database)?;
-        let path = self.key_file.clone().unwrap_or_else(|| beside(database, ".key"));
+        let path = self.key_path(database);
         let key_pair = if store.peers().is_empty() {
             KeyPair::open_or_create(&path)
         } else {
@@ -205,11 +211,4 @@ pub(crate) fn terms(peer: &TrustedPeer) -> String {
 
 fn option(name: &str, path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" {name} {}", shell::path(path)))
-}
-
-/// The path with something behind its name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }

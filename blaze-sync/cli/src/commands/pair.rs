@@ -104,12 +104,16 @@ impl Args {
         let path = &self.database.write.path;
         let trust = self.trust.open(path)?;
         let mut signals = Signals::new()?;
-        let at = self.listen.as_ref().unwrap_or(&self.endpoint);
         let listener = tokio::select! {
-            listener = listen(&trust.transport, at) => listener?,
+            listener = listen(&trust.transport, self.at()) => listener?,
             () = signals.next() => bail!("ended by a signal"),
         };
         self.pair(path, &trust.transport, own_role, listener, &mut signals).await
+    }
+
+    /// Where to listen, if nothing does.
+    fn at(&self) -> &Endpoint {
+        self.listen.as_ref().unwrap_or(&self.endpoint)
     }
 
     async fn pair(
@@ -120,7 +124,7 @@ impl Args {
         listener: Option<Box<dyn Listener>>,
         signals: &mut Signals,
     ) -> Result<()> {
-        let at = self.listen.as_ref().unwrap_or(&self.endpoint);
+        let at = self.at();
         // Only now it's known which port.
         let found = listener.as_ref().map_or(at, |listener| listener.endpoint());
         let (at, endpoint) = (with_port_of(at, found)?, with_port_of(&self.endpoint, found)?);

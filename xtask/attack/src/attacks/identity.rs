@@ -12,7 +12,7 @@ use blaze_codec::{Incarnation, NodeId, Seq};
 use blaze_sync::Mode;
 use serde_json::Value;
 
-use super::{Attack, Field, Outcome, Over};
+use super::{Attack, Field, Outcome, attack};
 use crate::honest::HONEST;
 use crate::hub::blaze;
 use crate::wire::{START, resume};
@@ -25,15 +25,6 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("downgrade", "hellos of protocol versions that aren't spoken", downgrade),
         attack("stranger", "hellos of other databases, and of names that are none", stranger),
     ]
-}
-
-fn attack(
-    name: &'static str,
-    about: &'static str,
-    run: fn(&Field<'_>) -> Result<Outcome>,
-) -> Attack {
-    let over = Over::Both;
-    Attack { name, about, over, quickly_over: over, grows_kib: 0, run }
 }
 
 fn hubs_id(field: &Field<'_>) -> Result<Outcome> {

@@ -88,6 +88,16 @@ pub(crate) struct Attack {
     pub(crate) run: fn(&Field<'_>) -> Result<Outcome>,
 }
 
+/// An attack over both transports that costs the hub nothing.
+fn attack(
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Field<'_>) -> Result<Outcome>,
+) -> Attack {
+    let over = Over::Both;
+    Attack { name, about, over, quickly_over: over, grows_kib: 0, run }
+}
+
 /// What the hub's memory may grow by in any attack, while it serves its honest peers: 4 MiB for
 /// each of two readers' caches and the writer's, 8 MiB of the ring's operations and 8 MiB of
 /// frames beside them, and 4 MiB of the allocator's.

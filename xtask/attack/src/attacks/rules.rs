@@ -7,7 +7,7 @@ use blaze_codec::message::{Ack, Message, Reason, Resume, Start, encode_changes};
 use blaze_codec::{Change, Hlc, NodeId, Operation, RecordKey, Seq, Version, record};
 use blaze_sync::Mode;
 
-use super::{Attack, Field, Outcome, Over};
+use super::{Attack, Field, Outcome, attack};
 use crate::wire::{Wire, resume};
 
 /// The collection that attackers write to.
@@ -19,15 +19,6 @@ pub(super) fn attacks() -> Vec<Attack> {
         attack("future-clock", "writes of tomorrow, and of the end of time", future_clock),
         attack("claims", "acks, starts and places of what never was", claims),
     ]
-}
-
-fn attack(
-    name: &'static str,
-    about: &'static str,
-    run: fn(&Field<'_>) -> Result<Outcome>,
-) -> Attack {
-    let over = Over::Both;
-    Attack { name, about, over, quickly_over: over, grows_kib: 0, run }
 }
 
 /// An insert by the clock of a peer.

@@ -10,8 +10,9 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::finding::{Finding, parted, with_causes};
 use super::process::{self, Holder};
-use super::room::{self, beside};
+use super::room;
 use crate::args::AccessArgs;
+use crate::open::beside;
 use crate::output::count;
 use crate::password::{self, Password};
 

@@ -2,25 +2,19 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indicatif::HumanBytes;
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use rustix::process::geteuid;
 
 use super::finding::Finding;
+use crate::open::beside;
 
 /// With less than this nothing can be committed soon.
 const ROOM_BYTES_MIN: u64 = 1024 * 1024;
 /// What a log may take before it is written back into the file.
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
-
-/// The path with something appended to its last part.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
 
 /// Looks at a database file, whose path has no symbolic links.
 pub(super) fn check(path: &Path) -> Vec<Finding> {

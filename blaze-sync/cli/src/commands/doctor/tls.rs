@@ -7,8 +7,8 @@ use blaze_sync::{
 };
 
 use super::finding::{Finding, parted, with_causes};
-use super::room::beside;
 use super::{Asked, session, tcp, transport};
+use crate::trust::TrustArgs;
 
 const CHECK: &str = "tls";
 
@@ -50,7 +50,8 @@ pub(super) async fn check(endpoint: &Endpoint, asked: &Asked) -> Vec<Finding> {
 /// The node of a database, by its key and the peers that it trusts.
 fn node(database: &Path) -> Result<TlsTransport, Box<Finding>> {
     let path = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-    let (key, peers) = (beside(&path, ".key"), beside(&path, ".peers"));
+    let files = TrustArgs::default();
+    let (key, peers) = (files.key_path(&path), files.peers.path(&path));
     let unpaired = format!(
         "pair the node with its peer, which makes it: blaze pair {} tls://HOST:PORT, or blaze join {0}",
         path.display()
