@@ -73,6 +73,15 @@ impl History {
         self.0.last().expect("a history has a span").incarnation
     }
 
+    /// The history of the feed that one sees through a scope of this
+    /// [digest](crate::Scope::digest), which is another feed, whose places are none of this
+    /// one; 0 is all of it.
+    #[must_use]
+    pub fn through(&self, scope: u64) -> Self {
+        let seen = |span: &Span| Span { incarnation: span.incarnation.through(scope), ..*span };
+        Self(self.0.iter().map(seen).collect())
+    }
+
     /// The place in the feed that a seq is.
     pub fn place(&self, seq: Seq) -> Checkpoint {
         let span = self.0.iter().rev().find(|span| span.first <= seq).unwrap_or(&self.0[0]);

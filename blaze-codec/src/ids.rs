@@ -65,6 +65,35 @@ impl FromStr for NodeId {
 )]
 pub struct Incarnation(#[serde(with = "fixed")] pub u64);
 
+impl Incarnation {
+    /// Set in those of a feed that is seen through a scope.
+    const SEEN_THROUGH: u64 = 1 << 63;
+    /// What tells incarnations of one view from each other.
+    const NUMBER: u64 = (1 << 48) - 1;
+
+    /// One of random bits.
+    pub const fn drawn(random: u64) -> Self {
+        Self(random & !Self::SEEN_THROUGH)
+    }
+
+    /// The one in whose stead a peer sees it through a scope of this
+    /// [digest](crate::Scope::digest); itself if that is 0.
+    #[must_use]
+    pub const fn through(self, scope: u64) -> Self {
+        if scope == 0 {
+            return self;
+        }
+        let number = (self.0 ^ (self.0 >> 48) ^ scope) & Self::NUMBER;
+        Self(Self::SEEN_THROUGH | (scope & !Self::NUMBER) | number)
+    }
+
+    /// What is mostly equal of incarnations that are seen through one scope, and differs from
+    /// those of another; 0 of those that are seen as they are.
+    pub const fn view(self) -> u64 {
+        if self.0 & Self::SEEN_THROUGH == 0 { 0 } else { self.0 >> 48 }
+    }
+}
+
 /// A random number in eight bytes: as a varint it would take ten.
 mod fixed {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

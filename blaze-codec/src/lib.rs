@@ -15,6 +15,7 @@ mod names;
 mod operation;
 mod reader;
 mod record;
+mod scope;
 mod text;
 mod value;
 
@@ -37,6 +38,7 @@ pub use key::{KeyError, RecordKey};
 pub use name::{Name, NameError};
 pub use operation::{Change, Operation};
 pub use record::{IntoIter as RecordIntoIter, Iter as RecordIter, Record};
+pub use scope::{Condition, Rule, Scope, ScopeError};
 pub use text::Text;
 pub use uuid::Uuid;
 pub use value::{Timestamp, Value};

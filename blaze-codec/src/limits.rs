@@ -58,6 +58,7 @@ pub(crate) mod what {
     pub(crate) const ROOTS: &str = "number of roots";
     pub(crate) const DEFINITIONS: &str = "number of definitions";
     pub(crate) const DEFINITION_BYTES: &str = "bytes of definitions";
+    pub(crate) const SCOPE_BYTES: &str = "bytes of a scope";
 }
 
 /// Refuses what exceeds a limit.

@@ -18,9 +18,8 @@ pub use self::changes::{Changes, ChangesFrame, Range, encode_changes, encode_rol
 pub use self::compression::{Body, COMPRESSED_BYTES_MIN, Compression, CompressionSet, expand};
 pub use self::control::{Ack, Goodbye, Hello, Reason, Resume, Start};
 pub use self::feed::{Definition, Encoded, FeedEncoder};
-use crate::DecodeError;
-use crate::limits;
 pub use crate::limits::{BODY_BYTES_MAX, CONTROL_BYTES_MAX, ROOTS_MAX, TRANSACTION_BYTES_MAX};
+use crate::{DecodeError, Scope, limits};
 
 /// The oldest protocol version that this build speaks.
 pub const PROTOCOL_VERSION_MIN: u16 = 1;
@@ -42,6 +41,7 @@ const GOODBYE: u8 = 7;
 const START: u8 = 8;
 const ROLL: u8 = 9;
 const DEFINITIONS: u8 = 10;
+const SCOPE: u8 = 11;
 
 /// One message.
 ///
@@ -77,6 +77,9 @@ pub enum Message {
     /// What numbers in the batches that follow mean; for
     /// [`Definitions::add`](crate::batch::Definitions::add).
     Definitions(Bytes),
+    /// What the other side may write, and of what it sees changes: a
+    /// [`Scope`](crate::Scope) without conditions, encoded. It follows a hello that names one.
+    Scope(Bytes),
 }
 
 impl Message {
@@ -90,6 +93,9 @@ impl Message {
     /// Never in practice: postcard fails only for types without a known length.
     pub fn encode(&self) -> Bytes {
         let (kind, payload) = match self {
+            Self::Hello(hello) if hello.scope != 0 => {
+                (HELLO, postcard::to_stdvec(&(hello, hello.reads, hello.scope)))
+            }
             Self::Hello(hello) if hello.reads == CompressionSet::EMPTY => {
                 (HELLO, postcard::to_stdvec(hello))
             }
@@ -102,6 +108,7 @@ impl Message {
             Self::Start(start) => (START, postcard::to_stdvec(start)),
             Self::Roll(payload) => return [&[ROLL, 0], &payload[..]].concat().into(),
             Self::Definitions(payload) => return [&[DEFINITIONS, 0], &payload[..]].concat().into(),
+            Self::Scope(payload) => return [&[SCOPE, 0], &payload[..]].concat().into(),
             Self::Changes(frame) => return changes::frame_body(frame.more, &frame.payload).into(),
         };
         let payload = payload.expect("control messages have known lengths");
@@ -136,6 +143,10 @@ impl Message {
         if kind == DEFINITIONS {
             return Ok(Self::Definitions(payload));
         }
+        if kind == SCOPE {
+            limits::check(limits::what::SCOPE_BYTES, payload.len(), Scope::BYTES_MAX)?;
+            return Ok(Self::Scope(payload));
+        }
         limits::check(limits::what::CONTROL_BYTES, payload.len(), CONTROL_BYTES_MAX)?;
         match kind {
             HELLO => decode_hello(&payload).map(Self::Hello),
@@ -150,12 +161,17 @@ impl Message {
     }
 }
 
-/// Whoever reads no compression needn't say so: versions that know of none don't.
+/// Whoever reads no compression, and limits the other side to no scope, needn't say so:
+/// versions that know of none don't.
 fn decode_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
     let malformed = |_| DecodeError::Malformed { what: "hello", at: HEADER_BYTES };
-    let (mut hello, later): (Hello, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
-    if !later.is_empty() {
-        (hello.reads, _) = postcard::take_from_bytes(later).map_err(malformed)?;
+    let (mut hello, rest): (Hello, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    if !rest.is_empty() {
+        let later;
+        (hello.reads, later) = postcard::take_from_bytes(rest).map_err(malformed)?;
+        if !later.is_empty() {
+            (hello.scope, _) = postcard::take_from_bytes(later).map_err(malformed)?;
+        }
     }
     Ok(hello)
 }

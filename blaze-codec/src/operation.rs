@@ -1,6 +1,6 @@
 //! Operations: the unit of replication.
 
-use crate::{Name, Record, RecordKey, Value, Version};
+use crate::{Hlc, Name, NodeId, Record, RecordKey, Value, Version};
 
 /// What an [`Operation`] does to its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,4 +48,22 @@ pub struct Operation {
     pub base: Version,
     /// What it does.
     pub change: Change,
+}
+
+impl Operation {
+    /// The version of all withdrawals: below any that a writer makes.
+    const WITHDRAWN: Version =
+        Version { epoch: Hlc::ZERO, hlc: Hlc::from_bits(1), node: NodeId::ZERO };
+
+    /// Says that the reader may not see a record any more, which isn't deleted: an update of no
+    /// field. It tells nothing else of the record, neither when nor by whom it was changed.
+    pub const fn withdrawal(collection: Name, key: RecordKey) -> Self {
+        let change = Change::Update(Vec::new());
+        Self { collection, key, version: Self::WITHDRAWN, base: Version::ZERO, change }
+    }
+
+    /// Whether it is a [withdrawal](Self::withdrawal).
+    pub const fn is_withdrawal(&self) -> bool {
+        matches!(&self.change, Change::Update(fields) if fields.is_empty())
+    }
 }

@@ -333,6 +333,7 @@ fn long_numbers_in_control_messages_are_judged_alike() {
         head: Seq(5),
         wall_ms: 6,
         reads: CompressionSet(7),
+        scope: 0,
     };
     let goodbye = Goodbye { reason: Reason::Busy, message: "bye".into() };
     let hello = Message::Hello(hello).encode().to_vec();

@@ -25,7 +25,8 @@ use blaze_codec::message::{
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
     Change, Checkpoint, History, Hlc, Incarnation, Mode, Name, NodeId, Operation, Record,
-    RecordKey, Role, Seq, Span, Timestamp, Uuid, Value, Version, batch, binary, record,
+    RecordKey, Role, Rule, Scope, Seq, Span, Timestamp, Uuid, Value, Version, batch, binary,
+    record,
 };
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
@@ -409,6 +410,7 @@ fn messages() {
         head: Seq(5),
         wall_ms: 1_700_000_000_000,
         reads: CompressionSet(0),
+        scope: 0,
     };
     let last = Checkpoint { incarnation: Incarnation(300), seq: Seq(4) };
     let resume = |last| Resume { after: Seq(4), last, credit: 1 << 20 };
@@ -432,6 +434,8 @@ fn messages() {
     let forwarded = Range { roots: vec![last], ..range.clone() };
     let behind = Range { left_out: true, ..range.clone() };
     let named = Operation { change: Change::Update(vec![]), ..example().remove(0) };
+    let rule = Rule::all().only([name("text"), name("owner")]);
+    let scope = Scope::new().with(name("tags"), Rule::all()).with(name("notes"), rule);
     let mut samples = vec![
         ("hello", Message::Hello(hello.clone())),
         ("resume from a seq", Message::Resume(resume(Some(last)))),
@@ -448,12 +452,23 @@ fn messages() {
         ("start", Message::Start(Start { roll: None })),
         ("start after a roll", Message::Start(Start { roll: Some(Seq(300)) })),
         ("roll", Message::decode(encode_roll(Seq(4), Seq(5), &[named]).unwrap()).unwrap()),
-        ("hello of who reads LZ4", Message::Hello(Hello { reads: CompressionSet(1), ..hello })),
+        (
+            "hello of who reads LZ4",
+            Message::Hello(Hello { reads: CompressionSet(1), ..hello.clone() }),
+        ),
     ]);
     let definitions = entry(&mut encoder(), &two_shapes());
     let (definitions, _) = split(&definitions).unwrap();
     let definitions = Bytes::copy_from_slice(definitions);
     samples.push(("definitions", Message::Definitions(definitions)));
+    let withdrawal = Operation::withdrawal(name("notes"), RecordKey::Int(7));
+    let withdrawn = Range::new(Seq(5), Seq(5)).encode(std::slice::from_ref(&withdrawal));
+    samples.extend([
+        ("hello of who limits the other side", Message::Hello(Hello { scope: 300, ..hello })),
+        ("scope", Message::Scope(scope.encode().into())),
+        ("changes that withdraw a record", Message::decode(withdrawn[0].clone()).unwrap()),
+        ("goodbye: scope", goodbye(Reason::Scope)),
+    ]);
     check(
         "messages",
         samples,
@@ -461,7 +476,8 @@ fn messages() {
         |bytes| {
             let message = Message::decode(bytes.to_vec().into()).unwrap();
             if let Message::Changes(frame) = &message {
-                assert_eq!(Changes::decode(&frame.payload).unwrap().operations, example());
+                let found = Changes::decode(&frame.payload).unwrap().operations;
+                assert!(found == example() || found == [withdrawal.clone()]);
             }
             message
         },

@@ -136,6 +136,30 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     /// [`DatabaseError`] if the database can't store it.
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError>;
 
+    /// Which of these records an audience was given, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't be read.
+    async fn shared(
+        &self,
+        audience: &Audience,
+        records: &[(Name, RecordKey)],
+    ) -> Result<Vec<bool>, DatabaseError>;
+
+    /// Notes that an audience is given these records, so that they can be withdrawn from it.
+    /// It is forgotten of records that are deleted, once their tombstones go, and of a peer
+    /// that is [unregistered](Self::unregister).
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if the database can't store it.
+    async fn share(
+        &self,
+        audience: &Audience,
+        records: Vec<(Name, RecordKey)>,
+    ) -> Result<(), DatabaseError>;
+
     /// Removes the tombstones that no registered peer needs (see
     /// [`settled`](crate::settled)), but for peers of which nothing was heard since a
     /// time, in milliseconds since 1970. That takes no seq: nothing that exists changes.
@@ -258,13 +282,40 @@ impl fmt::Display for Durability {
 }
 
 /// What a merge did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Merged {
     /// The commit it made; `None` if everything was known.
     pub committed: Option<Arc<Committed>>,
     /// The losers of true conflicts. They are told once, here, and not stored: a
     /// process that ends between the commit and this has not been told of them.
     pub conflicts: Vec<Conflict>,
+    /// The records that the peer may not change as it did, by [`Incoming::scope`]: one that it
+    /// may not see, or a new one. They are as they were. Told once, too.
+    pub refused: Vec<(Name, RecordKey)>,
+    /// The records that existed and were withdrawn by the peer, with all that was known of
+    /// them. Told once, too.
+    pub withdrawn: Vec<Withdrawn>,
+}
+
+/// A record that this replica may not see any more: it doesn't exist here, and it wasn't
+/// deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// Its collection.
+    pub collection: Name,
+    /// The record.
+    pub key: RecordKey,
+    /// What it was here, with what was written here and not sent yet.
+    pub record: Record,
+}
+
+/// Whom a replica limits to a scope: a peer, as somebody whom its transport vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Audience {
+    /// The peer.
+    pub node: NodeId,
+    /// Who it is; empty if nobody vouches for that.
+    pub principal: String,
 }
 
 /// How much [`DatabaseAdapter::changes`] reads, but for finishing a seq.

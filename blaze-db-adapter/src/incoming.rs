@@ -1,6 +1,8 @@
 //! What comes from a peer, and what becomes of each operation of it.
 
-use blaze_codec::{Change, Checkpoint, NodeId, Operation, Seq, Version};
+use std::sync::Arc;
+
+use blaze_codec::{Change, Checkpoint, NodeId, Operation, Rule, Scope, Seq, Version};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
@@ -26,6 +28,11 @@ pub struct Incoming {
     /// All of it was merged here before, so that what isn't known any more was deleted,
     /// and forgotten.
     pub roll: bool,
+    /// What the peer may write; `None` if anything. What changes a record beyond that is
+    /// [refused](crate::Merged::refused).
+    pub scope: Option<Arc<Scope>>,
+    /// Whether the peer may withdraw records, as it limits what is seen of its own.
+    pub withdraws: bool,
 }
 
 /// What became of an operation that was joined into a record.
@@ -63,7 +70,13 @@ impl Incoming {
         conflicts: &mut Vec<Conflict>,
     ) -> Joined {
         if self.roll {
-            return bury(operation, state);
+            // What was withdrawn is known elsewhere.
+            let withdrawn = changed.is_some() && state.is_unknown();
+            return if withdrawn { Joined::Nothing } else { bury(operation, state) };
+        }
+        if operation.is_withdrawal() {
+            let withdrawn = self.withdraws && state.withdraw();
+            return if withdrawn { Joined::Changed } else { Joined::Nothing };
         }
         let (existed, before) = (state.exists(), state.life().stamp.version);
         let had_fields = !state.is_empty();
@@ -91,6 +104,12 @@ impl Incoming {
             return Joined::Whole;
         }
         Joined::Nothing
+    }
+
+    /// What the peer may write of a collection depending on a record's values, if it does.
+    pub(crate) fn judges(&self, collection: &str) -> Option<&Rule> {
+        let rule = self.scope.as_ref()?.rule(collection)?;
+        rule.condition().is_some().then_some(rule)
     }
 
     /// The origin and the roots of the commit that this becomes; `most` is the greatest of
@@ -155,7 +174,39 @@ mod tests {
     }
 
     fn join(incoming: &Incoming, operation: &Operation, state: &mut RecordState) -> Joined {
-        incoming.join(operation, state, Some(Seq(7)), Version::ZERO, &mut Vec::new())
+        // What nothing is known of isn't stored, unless it was withdrawn.
+        let changed = (!state.is_unknown()).then_some(Seq(7));
+        incoming.join(operation, state, changed, Version::ZERO, &mut Vec::new())
+    }
+
+    #[test]
+    fn what_a_peer_withdraws_is_forgotten_and_not_taken_for_deleted() {
+        let withdrawal = operation(1, Change::Update(vec![]));
+        let insert = operation(5, Change::Insert(record! { "a" => 1 }));
+        let peer = Incoming { withdraws: true, ..Incoming::default() };
+        let known = |change| {
+            let mut state = RecordState::default();
+            state.merge(&operation(5, change), &mut Vec::new());
+            state
+        };
+        for change in [insert.change.clone(), Change::Delete] {
+            let mut state = known(change.clone());
+            assert_eq!(join(&Incoming::default(), &withdrawal, &mut state), Joined::Nothing);
+            assert_eq!(state, known(change), "not everybody may withdraw");
+            assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Changed);
+            assert!(state.is_unknown() && !state.is_tombstone() && !state.exists());
+            assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Nothing);
+            let stored = Some(Seq(7));
+            let roll = Incoming { roll: true, ..Incoming::default() };
+            let named = operation(9, Change::Update(vec![]));
+            let buried = roll.join(&named, &mut state, stored, Version::ZERO, &mut Vec::new());
+            assert_eq!((buried, state.is_unknown()), (Joined::Nothing, true));
+            let told = state.operations(&withdrawal.collection, &withdrawal.key);
+            let (collection, key) = (withdrawal.collection.clone(), withdrawal.key.clone());
+            assert_eq!(told, [Operation::withdrawal(collection, key)]);
+            assert_ne!(join(&peer, &insert, &mut state), Joined::Nothing);
+            assert_eq!(state, known(insert.change.clone()), "it comes back as it is");
+        }
     }
 
     #[test]

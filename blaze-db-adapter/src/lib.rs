@@ -21,7 +21,8 @@ mod state;
 mod write;
 
 pub use adapter::{
-    ChangeSet, ChangesLimit, CollectionInfo, DatabaseAdapter, Durability, Identity, Merged,
+    Audience, ChangeSet, ChangesLimit, CollectionInfo, DatabaseAdapter, Durability, Identity,
+    Merged, Withdrawn,
 };
 pub use blaze_codec::Checkpoint;
 pub use clock::WallClock;

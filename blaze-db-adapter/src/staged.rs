@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use blaze_codec::{Name, Operation, RecordKey, Seq, Version};
 
-use crate::{Conflict, Incoming, Joined, RecordState, Stamper, Write, WriteError};
+use crate::{Conflict, Incoming, Joined, RecordState, Stamper, Withdrawn, Write, WriteError};
 
 /// The records that a transaction touches, and what it does to them. Every adapter's
 /// `commit` and `merge` goes through it; `S` is what the adapter wants to keep of where a
@@ -29,6 +29,8 @@ pub struct Touched<'a, S> {
     pub stored: Stored<S>,
     /// What is known of it, as the transaction leaves it.
     pub state: RecordState,
+    /// What was known of it before, if that decides whether a peer may change it.
+    before: Option<Box<RecordState>>,
     changed: bool,
     /// Whether a merge's commit has all of it.
     whole: bool,
@@ -50,6 +52,11 @@ pub struct Merging {
     pub conflicts: Vec<Conflict>,
     /// The greatest of what became of them.
     pub most: Joined,
+    /// The records that a peer may not change so, once they were
+    /// [judged](Staged::judge).
+    pub refused: Vec<(Name, RecordKey)>,
+    /// The records that existed and were withdrawn.
+    pub withdrawn: Vec<Withdrawn>,
     /// The record of each that is a part of the commit.
     effective: Vec<Option<usize>>,
 }
@@ -114,17 +121,52 @@ impl<'a, S> Staged<'a, S> {
         load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
-        let Touched { state, stored, changed, whole, .. } = &mut self.records[place];
+        let Touched { state, stored, changed, whole, before, .. } = &mut self.records[place];
+        if before.is_none() && incoming.judges(&operation.collection).is_some() {
+            *before = Some(Box::new(state.clone()));
+        }
+        let may_go = operation.is_withdrawal() && incoming.withdraws && !incoming.roll;
+        let record = may_go.then(|| state.record()).flatten();
         let seq = stored.seq.filter(|_| !*changed);
         let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
         *whole |= joined == Joined::Whole;
         merging.most = merging.most.max(joined);
+        if let Some(record) = record {
+            let (collection, key) = (operation.collection.clone(), operation.key.clone());
+            merging.withdrawn.push(Withdrawn { collection, key, record });
+        }
         let effective = joined != Joined::Nothing;
         merging.effective.push(effective.then_some(place));
         if effective {
             self.mark(place);
         }
         Ok(())
+    }
+
+    /// Takes back what a peer may not do depending on values, once all of its operations are
+    /// joined: change a record that it may not see, or make one.
+    pub fn judge(&mut self, incoming: &Incoming, merging: &mut Merging) {
+        let mut refused = Vec::new();
+        for (place, record) in self.records.iter_mut().enumerate() {
+            let Some(before) = record.before.take().filter(|_| record.changed) else { continue };
+            let Some(rule) = incoming.judges(record.collection) else { continue };
+            let meets = |state: &RecordState| rule.meets(|field| state.visible_field(field));
+            let judged = if before.exists() { &before } else { &record.state };
+            if !judged.exists() || meets(judged) {
+                continue;
+            }
+            (record.state, record.changed, record.whole) = (*before, false, false);
+            refused.push(place);
+            merging.refused.push((record.collection.clone(), record.key.clone()));
+        }
+        if refused.is_empty() {
+            return;
+        }
+        let kept = |place: usize| refused.binary_search(&place).is_err();
+        self.changed.retain(|place| kept(*place));
+        for effective in &mut merging.effective {
+            *effective = effective.filter(|place| kept(*place));
+        }
     }
 
     /// How many records changed.
@@ -195,7 +237,8 @@ impl<'a, S> Staged<'a, S> {
             return Ok(place);
         }
         let (stored, state) = load(collection, key)?;
-        self.records.push(Touched { collection, key, stored, state, changed: false, whole: false });
+        let (before, changed, whole) = (None, false, false);
+        self.records.push(Touched { collection, key, stored, state, before, changed, whole });
         if !self.places.is_empty() {
             self.places.insert((collection, key), next);
         }

@@ -143,8 +143,20 @@ impl RecordState {
 
     /// Whether all that is known of the record is that it was deleted. A field that was
     /// written later isn't seen, but may be again: an insert between the two may come.
-    pub const fn is_tombstone(&self) -> bool {
-        !self.exists() && self.record.is_empty()
+    pub fn is_tombstone(&self) -> bool {
+        !self.exists() && self.record.is_empty() && !self.is_unknown()
+    }
+
+    /// Whether nothing is known of the record: it was never heard of or, where it is stored,
+    /// withdrawn. A stored one stays, for who doesn't know it takes it for deleted.
+    pub fn is_unknown(&self) -> bool {
+        !self.exists() && self.record.is_empty() && self.life.stamp.version == Version::ZERO
+    }
+
+    /// Forgets everything: the replica may not see the record any more. Returns whether it
+    /// knew anything.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        !std::mem::take(self).is_unknown()
     }
 
     /// How many fields have a last write, removed ones among them.
@@ -301,7 +313,7 @@ impl RecordState {
     }
 
     /// The operations that make this state when they are merged into nothing:
-    /// the record's part of the feed.
+    /// the record's part of the feed. Of one that was withdrawn, a withdrawal.
     pub fn operations(&self, collection: &Name, key: &RecordKey) -> Vec<Operation> {
         let operation = |stamp: Stamp, change| Operation {
             collection: collection.clone(),
@@ -313,6 +325,10 @@ impl RecordState {
         let mut operations = Vec::with_capacity(1);
         if self.is_one_insert() {
             self.clone().into_operations(collection.clone(), key.clone(), &mut operations);
+            return operations;
+        }
+        if self.is_unknown() {
+            operations.push(Operation::withdrawal(collection.clone(), key.clone()));
             return operations;
         }
         let Life { stamp, alive } = self.life;

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use blaze_codec::{Change, Name, Record, Value};
+use blaze_codec::{Change, Name, Record, Value, Version};
 use blaze_db_adapter::{Life, RecordState, Stamp};
 use common::{collection, config, fold, key, operations};
 use proptest::prelude::*;
@@ -28,7 +28,10 @@ proptest! {
         let (life, fields) = plain(&state);
         prop_assert_eq!(state.len(), fields.len());
         prop_assert_eq!(state.is_empty(), fields.is_empty());
-        prop_assert_eq!(state.is_tombstone(), !life.alive && fields.is_empty());
+        let nothing = !life.alive && fields.is_empty();
+        let unknown = life.stamp.version == Version::ZERO;
+        prop_assert_eq!(state.is_tombstone(), nothing && !unknown);
+        prop_assert_eq!(state.is_unknown(), nothing && unknown);
         for name in ["a", "b", "c", "d"] {
             let told = state.field(name).map(|field| (field.stamp, field.value.cloned()));
             prop_assert_eq!(told.as_ref(), fields.get(name));

@@ -47,8 +47,8 @@ mod transaction;
 
 pub use blaze_codec::message::Reason;
 pub use blaze_codec::{
-    Change, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Seq, Text, Timestamp, Uuid, Value,
-    Version, blazedb, record,
+    Change, Condition, Hlc, Mode, Name, NodeId, Record, RecordKey, Role, Rule, Scope, ScopeError,
+    Seq, Text, Timestamp, Uuid, Value, Version, blazedb, record,
 };
 pub use blaze_db_adapter::{
     ChangeSet, ChangesLimit, CollectionInfo, Conflict, DatabaseAdapter, DatabaseError, Durability,
@@ -56,8 +56,9 @@ pub use blaze_db_adapter::{
     WriteKind, Written,
 };
 pub use blaze_sync_engine::{
-    Acknowledged, Backoff, CLOCK_AHEAD_MS_MAX, Direction, Greeting, Limits, Link, LinkId,
-    LinkState, LinkStatus, NodeOptions, Peer, Probed, SessionError, WentBack, probe,
+    Acknowledged, Admission, Backoff, CLOCK_AHEAD_MS_MAX, Direction, ExportPolicy, Greeting,
+    Limits, Link, LinkId, LinkState, LinkStatus, NodeOptions, Peer, Probed, SessionError, WentBack,
+    Withdrawal, probe,
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{
@@ -78,5 +79,5 @@ pub use blaze_transport_unix::{
 pub use collection::{Collection, ToRecord};
 pub use database::{Database, OpenDatabase};
 pub use error::Error;
-pub use topology::{ExportPolicy, Topology};
+pub use topology::Topology;
 pub use transaction::Transaction;

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blaze_codec::{Mode, Role, Seq, Uuid};
 use blaze_db_adapter::Conflict;
-use blaze_sync_engine::{Acknowledged, Direction, Link, LinkId, LinkStatus, Node, NodeOptions};
+use blaze_sync_engine::{
+    Acknowledged, Admission, Direction, ExportPolicy, Link, LinkId, LinkStatus, Node, NodeOptions,
+    Withdrawal,
+};
 use blaze_topology::{NodeKey, Topology as Graph};
 use blaze_transport::{Endpoint, Transport};
 use blaze_transport_memory::MemoryTransport;
@@ -15,28 +18,6 @@ use blaze_transport_unix::UnixTransport;
 use tokio::sync::{broadcast, watch};
 
 use crate::{Database, Error};
-
-/// What may leave a node for a peer, and what may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ExportPolicy {
-    /// What the link carries, seen from the side that connects.
-    /// Default: [`Mode::Bidirectional`].
-    pub mode: Mode,
-}
-
-impl ExportPolicy {
-    /// A policy with this mode.
-    pub const fn new(mode: Mode) -> Self {
-        Self { mode }
-    }
-}
-
-impl From<Mode> for ExportPolicy {
-    fn from(mode: Mode) -> Self {
-        Self::new(mode)
-    }
-}
 
 /// The databases of this process that take part, and their links to each other,
 /// to other apps and to other devices. Cheap to clone; clones are one topology.
@@ -122,36 +103,62 @@ impl Topology {
     ///
     /// [`Error`] if the endpoint isn't one, has no transport, or can't be listened at.
     pub async fn listen(&self, node: NodeKey, endpoint: &str) -> Result<Endpoint, Error> {
-        self.listen_for(node, endpoint, &Mode::ALL).await
+        self.listen_for(node, endpoint, Mode::ALL).await
     }
 
-    /// Accepts peers at an endpoint that ask for one of these modes.
+    /// Accepts peers at an endpoint that ask for one of these modes, and lets them see and
+    /// write what an [`Admission`] says:
+    ///
+    /// ```
+    /// use blaze_sync::{Admission, Condition, Database, Mode, Role, Rule, Scope, Topology};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let endpoint = format!("unix:{}", directory.path().join("notes.sock").display());
+    /// let topology = Topology::new();
+    /// let node = topology.register(Database::in_memory(), "office", Role::Server).await?;
+    /// let hers = Condition::is("owner".parse()?, "anna");
+    /// let scope = Scope::new().with("notes".parse()?, Rule::all().when(hers));
+    /// topology.listen_for(node, &endpoint, Admission::new(Mode::ALL).with_scope(scope)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What was agreed with a peer goes before that, if its transport knows of it: see
+    /// [`NodeOptions::policies`].
     ///
     /// # Errors
     ///
-    /// As [`listen`](Self::listen).
+    /// As [`listen`](Self::listen), and if the scope breaks a limit.
     pub async fn listen_for(
         &self,
         node: NodeKey,
         endpoint: &str,
-        allowed: &[Mode],
+        admission: impl Into<Admission> + Send,
     ) -> Result<Endpoint, Error> {
         let endpoint: Endpoint = endpoint.parse()?;
         let transport = self.transport(&endpoint)?;
-        Ok(self.engine(node)?.listen(transport, &endpoint, allowed).await?)
+        Ok(self.engine(node)?.listen(transport, &endpoint, admission).await?)
     }
 
     /// Links a node to whoever listens at an endpoint, and keeps the link up: if
-    /// nothing listens there yet or the connection is lost, it is tried again.
+    /// nothing listens there yet or the connection is lost, it is tried again. A [`Mode`] is a
+    /// policy of all that there is.
     ///
     /// # Errors
     ///
     /// [`Error`] if the endpoint isn't one or has no transport, or if the first
     /// attempt shows that somebody has to change something first.
-    pub async fn connect(&self, node: NodeKey, endpoint: &str, mode: Mode) -> Result<Link, Error> {
+    pub async fn connect(
+        &self,
+        node: NodeKey,
+        endpoint: &str,
+        policy: impl Into<ExportPolicy> + Send,
+    ) -> Result<Link, Error> {
         let endpoint: Endpoint = endpoint.parse()?;
         let transport = self.transport(&endpoint)?;
-        Ok(self.engine(node)?.connect(transport, endpoint, mode).await?)
+        Ok(self.engine(node)?.connect(transport, endpoint, policy).await?)
     }
 
     /// Joins a node to an endpoint at which there needn't be a server: the first that joins
@@ -232,9 +239,9 @@ impl Topology {
         &self,
         node: NodeKey,
         endpoint: &str,
-        policy: impl Into<ExportPolicy>,
+        policy: impl Into<ExportPolicy> + Send,
     ) -> Result<Link, Error> {
-        self.connect(node, endpoint, policy.into().mode).await
+        self.connect(node, endpoint, policy).await
     }
 
     /// Waits until each connected peer of a node has everything that is committed
@@ -289,6 +296,15 @@ impl Topology {
     /// [`Error::UnknownNode`].
     pub fn conflicts(&self, node: NodeKey) -> Result<broadcast::Receiver<Conflict>, Error> {
         Ok(self.engine(node)?.conflicts())
+    }
+
+    /// The records that peers withdrew from a node, and those that it withdrew from peers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownNode`].
+    pub fn withdrawals(&self, node: NodeKey) -> Result<broadcast::Receiver<Withdrawal>, Error> {
+        Ok(self.engine(node)?.withdrawals())
     }
 
     /// The graph of this process's nodes and the peers that they are linked to, by

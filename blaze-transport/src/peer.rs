@@ -7,18 +7,21 @@ use blaze_codec::{Mode, Role};
 /// Who a peer is, as far as its transport vouches for that: what rights are bound to.
 ///
 /// Two connections of one principal are of the same party, whichever process, group or port
-/// they come from. It is written as `uid:1000`.
+/// they come from. It is written as `uid:1000`, or `key:` and the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Principal {
     /// A user of this device, named by its kernel when the peer connected, or listened.
     User(u32),
+    /// Who holds the private part of a key, as text that names the key.
+    Key(String),
 }
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(uid) => write!(f, "uid:{uid}"),
+            Self::Key(key) => write!(f, "key:{key}"),
         }
     }
 }
@@ -36,6 +39,7 @@ pub struct PeerInfo {
     pid: Option<u32>,
     mode: Option<Mode>,
     role: Option<Role>,
+    policy: Option<String>,
 }
 
 impl PeerInfo {
@@ -48,7 +52,15 @@ impl PeerInfo {
             pid: None,
             mode: None,
             role: None,
+            policy: None,
         }
+    }
+
+    /// Adds the key that the peer has proved to hold, as the [principal](Self::principal).
+    /// Default: unknown.
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.principal = Some(Principal::Key(key.into()));
+        self
     }
 
     /// Adds the user, as the [principal](Self::principal), and the group that the kernel names.
@@ -79,6 +91,12 @@ impl PeerInfo {
         self
     }
 
+    /// Adds the name of the policy by which the peer sees and writes. Default: none was agreed.
+    pub fn with_policy(mut self, name: impl Into<String>) -> Self {
+        self.policy = Some(name.into());
+        self
+    }
+
     /// Whether a link of this mode, seen from the peer, carries no more than what was agreed
     /// with it.
     pub fn allows(&self, mode: Mode) -> bool {
@@ -90,6 +108,11 @@ impl PeerInfo {
     /// The role that was agreed with the peer, if one was.
     pub fn role(&self) -> Option<Role> {
         self.role
+    }
+
+    /// The name of the policy by which the peer sees and writes, if one was agreed.
+    pub fn policy(&self) -> Option<&str> {
+        self.policy.as_deref()
     }
 
     /// Whom this is, for logs and messages.
@@ -105,7 +128,10 @@ impl PeerInfo {
 
     /// The peer's user id, where the transport can vouch for it.
     pub fn uid(&self) -> Option<u32> {
-        self.principal.as_ref().map(|Principal::User(uid)| *uid)
+        match self.principal {
+            Some(Principal::User(uid)) => Some(uid),
+            _ => None,
+        }
     }
 
     /// The peer's group id, where the transport can vouch for it.

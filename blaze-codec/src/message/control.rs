@@ -34,6 +34,10 @@ pub struct Hello {
     /// The compressions that the speaker can read; none if its version knows of none.
     #[serde(skip)]
     pub reads: CompressionSet,
+    /// The [digest](crate::Scope::digest) of the scope that the other side is limited to; 0
+    /// if it is to none.
+    #[serde(skip)]
+    pub scope: u64,
 }
 
 impl Hello {
@@ -115,4 +119,6 @@ pub enum Reason {
     SelfLink,
     /// The other side has another role than was agreed with it.
     Role,
+    /// The other side wrote what it may not.
+    Scope,
 }

@@ -18,6 +18,7 @@ fn controls() -> Vec<Message> {
         head: Seq(300),
         wall_ms: 1_700_000_000_000,
         reads: CompressionSet(5),
+        scope: 300,
     };
     let last = Some(Checkpoint { incarnation: Incarnation(9), seq: Seq(5) });
     let resume = Resume { after: Seq(4), last, credit: 1 << 20 };
@@ -50,7 +51,8 @@ fn operations(count: i64, text_bytes: usize) -> Vec<Operation> {
 fn every_message_comes_back() {
     let piece = ChangesFrame { more: true, payload: Bytes::from_static(b"anything") };
     let roll = Message::Roll(Bytes::from_static(b"anything"));
-    let messages = controls().into_iter().chain([Message::Changes(piece), roll]);
+    let scope = Message::Scope(Bytes::from_static(b"anything"));
+    let messages = controls().into_iter().chain([Message::Changes(piece), roll, scope]);
     for message in messages {
         assert_eq!(Message::decode(message.encode()), Ok(message));
     }
@@ -61,7 +63,7 @@ fn every_reason_comes_back() {
     for number in 0_u8.. {
         let body = [GOODBYE, 0, number, 0];
         let Ok(message) = Message::decode(body.to_vec().into()) else {
-            assert_eq!(number, Reason::Role as u8 + 1, "reasons are numbered without a gap");
+            assert_eq!(number, Reason::Scope as u8 + 1, "reasons are numbered without a gap");
             return;
         };
         assert_eq!(message.encode()[..], body);
@@ -73,9 +75,9 @@ fn every_kind_of_control_message_is_tested() {
     let mut kinds: Vec<_> = controls().iter().map(|message| message.encode()[0]).collect();
     kinds.dedup();
     assert_eq!(kinds.len(), 7);
-    kinds.extend([CHANGES, ROLL, DEFINITIONS]);
+    kinds.extend([CHANGES, ROLL, DEFINITIONS, SCOPE]);
     kinds.sort_unstable();
-    assert!(kinds.into_iter().eq(HELLO..=DEFINITIONS));
+    assert!(kinds.into_iter().eq(HELLO..=SCOPE));
 }
 
 #[test]
@@ -91,26 +93,30 @@ fn fields_of_later_versions_are_skipped() {
 fn a_cut_control_message_is_refused() {
     for message in controls() {
         let body = message.encode();
-        // A hello without its last byte is one that says nothing of compression.
-        let ends = body.len() - usize::from(matches!(message, Message::Hello(_)));
-        for end in 0..ends {
+        // A hello without its last fields is one of a version that doesn't know them.
+        let older =
+            |end| matches!(message, Message::Hello(_)) && [3, 2].contains(&(body.len() - end));
+        for end in (0..body.len()).filter(|end| !older(*end)) {
             assert!(Message::decode(body.slice(..end)).is_err(), "{message:?} cut to {end} bytes");
         }
     }
 }
 
 #[test]
-fn who_says_nothing_of_compression_reads_none() {
+fn who_says_nothing_of_compression_reads_none_and_of_a_scope_limits_to_none() {
     let Message::Hello(hello) = controls().remove(0) else { panic!("no hello") };
     let body = Message::Hello(hello.clone()).encode();
-    let none = Message::Hello(Hello { reads: CompressionSet::EMPTY, ..hello });
-    assert_eq!(none.encode(), body[..body.len() - 1]);
+    let unlimited = Message::Hello(Hello { scope: 0, ..hello.clone() });
+    assert_eq!(unlimited.encode(), body[..body.len() - 2]);
+    assert_eq!(Message::decode(unlimited.encode()), Ok(unlimited));
+    let none = Message::Hello(Hello { reads: CompressionSet::EMPTY, scope: 0, ..hello });
+    assert_eq!(none.encode(), body[..body.len() - 3]);
     assert_eq!(Message::decode(none.encode()), Ok(none));
 }
 
 #[test]
 fn unknown_kinds_are_refused() {
-    for kind in (0..=255).filter(|kind| !(HELLO..=DEFINITIONS).contains(kind)) {
+    for kind in (0..=255).filter(|kind| !(HELLO..=SCOPE).contains(kind)) {
         let decoded = Message::decode(vec![kind, 0, 0].into());
         assert_eq!(decoded, Err(DecodeError::Malformed { what: "frame kind", at: 0 }));
     }
@@ -118,7 +124,7 @@ fn unknown_kinds_are_refused() {
 
 #[test]
 fn unknown_flags_are_refused() {
-    for kind in HELLO..=DEFINITIONS {
+    for kind in HELLO..=SCOPE {
         for flags in 1..=255 {
             let decoded = Message::decode(vec![kind, flags, 0].into());
             let refused = decoded == Err(DecodeError::Malformed { what: "frame flags", at: 1 });

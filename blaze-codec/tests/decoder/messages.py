@@ -15,6 +15,8 @@ ROOTS_MAX = 16
 FORMER_MAX = 8
 SPANS_MAX = 128
 DEFINITIONS = 0x0A
+SCOPE = 0x0B
+SCOPE_BYTES_MAX = 64 << 10
 
 
 class Message(Reader):
@@ -34,6 +36,10 @@ class Message(Reader):
             payload = self.data[self.at : self.end]
             dictionary.define(Reader(self.data, self.at, self.end))
             return {"kind": kind, "payload": payload.hex()}
+        if number == SCOPE:
+            if self.left() > SCOPE_BYTES_MAX:
+                raise Malformed(at, f"{self.left()} bytes, the limit is {SCOPE_BYTES_MAX}")
+            return {"kind": kind, "payload": self.take(self.left()).hex()}
         if number != CHANGES:
             if number != ROLL and self.left() > CONTROL_BYTES_MAX:
                 raise Malformed(at, f"{self.left()} bytes, the limit is {CONTROL_BYTES_MAX}")
@@ -52,7 +58,7 @@ class Message(Reader):
         return super().varint(bits, longer=True)
 
     def hello(self):
-        return {
+        hello = {
             "protocol_min": self.varint(16),
             "protocol_max": self.varint(16),
             "node": self.node(),
@@ -66,6 +72,8 @@ class Message(Reader):
             "wall_ms": self.varint(),
             "reads": self.varint() if self.left() else 0,
         }
+        scope = self.varint() if self.left() else 0
+        return {**hello, "scope": scope} if scope else hello
 
     def resume(self):
         return {
@@ -83,7 +91,7 @@ class Message(Reader):
     def goodbye(self):
         reason = self.one_of(
             "shutdown", "protocol version", "database", "mode", "same node", "clock drift",
-            "violation", "timeout", "storage", "busy", "self link", "role",
+            "violation", "timeout", "storage", "busy", "self link", "role", "scope",
         )  # fmt: skip
         return {"reason": reason, "message": self.text(self.count(1))}
 
@@ -146,6 +154,7 @@ MESSAGES = {
     0x08: ("start", Message.start),
     ROLL: ("roll", Message.roll),
     DEFINITIONS: ("definitions", None),
+    SCOPE: ("scope", None),
 }
 
 

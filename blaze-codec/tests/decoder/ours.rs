@@ -2,7 +2,7 @@
 
 use blaze_codec::batch::{Definitions, Encoder};
 use blaze_codec::frame::FrameCodec;
-use blaze_codec::message::{Changes, CompressionSet, Message, Reason, expand};
+use blaze_codec::message::{Changes, CompressionSet, Hello, Message, Reason, expand};
 use blaze_codec::view::BatchRef;
 use blaze_codec::{
     Change, Checkpoint, DecodeError, Mode, Name, NodeId, Operation, Role, Value, Version, batch,
@@ -109,6 +109,12 @@ pub(crate) fn message(body: &[u8]) -> Result<Json, DecodeError> {
 fn message_by(body: &[u8], known: &mut Definitions) -> Result<Json, DecodeError> {
     let node = |node: &NodeId| hex(node.as_bytes());
     Ok(match Message::decode(expand(body.to_vec().into(), LZ4)?)? {
+        Message::Hello(hello) if hello.scope != 0 => {
+            let (scope, all) = (hello.scope, Message::Hello(Hello { scope: 0, ..hello }));
+            let mut all = message_by(&all.encode(), known)?;
+            all["scope"] = scope.into();
+            all
+        }
         Message::Hello(hello) => json!({
             "kind": "hello",
             "protocol_min": hello.protocol_min,
@@ -159,6 +165,7 @@ fn message_by(body: &[u8], known: &mut Definitions) -> Result<Json, DecodeError>
             known.add(&payload)?;
             json!({ "kind": "definitions", "payload": hex(&payload) })
         }
+        Message::Scope(payload) => json!({ "kind": "scope", "payload": hex(&payload) }),
     })
 }
 
@@ -192,6 +199,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Busy => "busy",
         Reason::SelfLink => "self link",
         Reason::Role => "role",
+        Reason::Scope => "scope",
         _ => "unknown to this test",
     }
 }

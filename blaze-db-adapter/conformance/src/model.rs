@@ -160,6 +160,7 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
                     operations,
                     holds,
                     roll: *roll,
+                    ..Incoming::default()
                 };
                 merge(&database, &model, incoming).await;
             }

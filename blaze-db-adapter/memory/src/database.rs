@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Durability, Identity, Incoming, LiveFeed, Merged, Merging, Origin, Purged, RegisteredPeer,
-    Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
+    Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter,
+    DatabaseError, Durability, Identity, Incoming, LiveFeed, Merged, Merging, Origin, Purged,
+    RegisteredPeer, Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
 };
 
 use crate::store::Store;
@@ -39,7 +39,8 @@ impl MemoryDatabase {
     pub(crate) fn with_options(options: MemoryOptions) -> Self {
         let MemoryOptions { node, incarnation, database, role, clock } = options;
         let node = node.unwrap_or_else(|| NodeId::from_bytes(random()));
-        let incarnation = incarnation.unwrap_or_else(|| Incarnation(u64::from_ne_bytes(random())));
+        let incarnation =
+            incarnation.unwrap_or_else(|| Incarnation::drawn(u64::from_ne_bytes(random())));
         let store = Mutex::new(Store::new(node, incarnation, role));
         Self { database, clock, feed: LiveFeed::new(Seq::ZERO), store }
     }
@@ -163,18 +164,21 @@ impl DatabaseAdapter for MemoryDatabase {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
             staged.join(&incoming, operation, store.forgotten, &mut merging, load)?;
         }
+        staged.judge(&incoming, &mut merging);
         store.clock = clock;
         if let Some(reached) = incoming.checkpoint {
             reach(store.checkpoints.entry(incoming.peer).or_default(), reached);
         }
-        if staged.is_empty() {
-            return Ok(Merged { committed: None, conflicts: merging.conflicts });
-        }
         let parts = staged.parts(&merging);
+        let Merging { conflicts, refused, withdrawn, most, .. } = merging;
+        let mut merged = Merged { committed: None, conflicts, refused, withdrawn };
+        if staged.is_empty() {
+            return Ok(merged);
+        }
         store.install(self.feed.head().next(), staged.into_changed());
-        let (origin, roots) = incoming.source(merging.most);
-        let committed = self.push(origin, roots, parts.of(incoming.operations));
-        Ok(Merged { committed: Some(committed), conflicts: merging.conflicts })
+        let (origin, roots) = incoming.source(most);
+        merged.committed = Some(self.push(origin, roots, parts.of(incoming.operations)));
+        Ok(merged)
     }
 
     async fn changes(&self, after: Seq, limit: ChangesLimit) -> Result<ChangeSet, DatabaseError> {
@@ -204,7 +208,32 @@ impl DatabaseAdapter for MemoryDatabase {
     }
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
-        Ok(self.open()?.peers.remove(&peer).is_some())
+        let mut store = self.open()?;
+        store.shared.retain(|(_, _, audience)| audience.node != peer);
+        Ok(store.peers.remove(&peer).is_some())
+    }
+
+    async fn shared(
+        &self,
+        audience: &Audience,
+        records: &[(Name, RecordKey)],
+    ) -> Result<Vec<bool>, DatabaseError> {
+        let store = self.open()?;
+        let shared = |(collection, key): &(Name, RecordKey)| {
+            store.shared.contains(&(collection.clone(), key.clone(), audience.clone()))
+        };
+        Ok(records.iter().map(shared).collect())
+    }
+
+    async fn share(
+        &self,
+        audience: &Audience,
+        records: Vec<(Name, RecordKey)>,
+    ) -> Result<(), DatabaseError> {
+        let records = records.into_iter();
+        let shared = records.map(|(collection, key)| (collection, key, audience.clone()));
+        self.open()?.shared.extend(shared);
+        Ok(())
     }
 
     async fn purge(&self, silent_since_ms: u64) -> Result<Purged, DatabaseError> {

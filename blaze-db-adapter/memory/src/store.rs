@@ -1,12 +1,12 @@
 //! The three maps: records, the feed's index, checkpoints.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Record, RecordKey, Role, Seq, Version};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
+    Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Lineage, Purged, RecordState,
     RegisteredPeer, Stored, Touched, operation_bytes_max, settled,
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Store {
     pub(crate) closed: bool,
     pub(crate) checkpoints: BTreeMap<NodeId, Vec<Checkpoint>>,
     pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
+    /// The records that those were given who don't see all.
+    pub(crate) shared: BTreeSet<(Name, RecordKey, Audience)>,
     /// The seq up to which tombstones are gone.
     purged: Seq,
     /// The greatest version of those.
@@ -56,6 +58,7 @@ impl Store {
             closed: false,
             checkpoints: BTreeMap::new(),
             peers: BTreeMap::new(),
+            shared: BTreeSet::new(),
             purged: Seq::ZERO,
             forgotten: Version::ZERO,
             collections: BTreeMap::new(),
@@ -179,6 +182,7 @@ impl Store {
             self.forgotten = self.forgotten.max(state.version());
             self.purged = self.purged.max(changed.0);
             self.leave(changed);
+            self.shared.retain(|shared| (&shared.0, &shared.1) != (&collection, &key));
         }
         Purged { removed, through: self.purged }
     }

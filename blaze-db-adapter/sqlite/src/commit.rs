@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use blaze_codec::{History, Hlc, HlcClock, NodeId, Operation, Role, Seq, Version};
+use blaze_codec::{History, Hlc, HlcClock, Name, NodeId, Operation, RecordKey, Role, Seq, Version};
 use blaze_db_adapter::{
-    Committed, Conflict, DatabaseError, Durability, Identity, Incoming, Joined, Lineage, Merged,
-    Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock, Write,
-    WriteError, check_count,
+    Audience, Committed, Conflict, DatabaseError, Durability, Identity, Incoming, Joined, Lineage,
+    Merged, Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock,
+    Withdrawn, Write, WriteError, check_count,
 };
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -19,7 +19,7 @@ use crate::log::{Reserve, Unsynced};
 use crate::open::Opener;
 use crate::peers::{self, Purge};
 use crate::places::{Ending, Places};
-use crate::{schema, state};
+use crate::{schema, shares, state};
 
 mod lookup;
 
@@ -50,6 +50,8 @@ pub(crate) enum Request {
     Settle(Vec<(NodeId, Seq)>),
     /// Takes a peer out.
     Unregister(NodeId),
+    /// Notes that an audience is given records.
+    Share(Audience, Vec<(Name, RecordKey)>),
     /// Removes some of the tombstones up to a seq, but for peers silent since then.
     Purge(Seq, u64),
 }
@@ -66,6 +68,7 @@ pub(crate) enum Done {
     Settle,
     /// Whether it was registered.
     Unregister(bool),
+    Share,
     Purge(Purge),
 }
 
@@ -107,6 +110,9 @@ pub(crate) struct Applied {
     /// The greatest of what became of them.
     most: Joined,
     conflicts: Vec<Conflict>,
+    /// What a merge refused, and what was withdrawn by it.
+    refused: Vec<(Name, RecordKey)>,
+    withdrawn: Vec<Withdrawn>,
     /// The answer to anything else.
     done: Option<Done>,
 }
@@ -124,6 +130,7 @@ impl Writing {
             counted.store(pages.cast_unsigned(), Ordering::Relaxed);
             Ok(())
         }))?;
+        schema::upgrade(&conn)?;
         conn.set_prepared_statement_cache_capacity(32);
         let mut dictionary = Dictionary::default();
         dictionary.names.extend(&conn)?;
@@ -288,6 +295,10 @@ impl Writing {
                 Done::Settle
             }
             Request::Unregister(peer) => Done::Unregister(peers::unregister(conn, *peer)?),
+            Request::Share(audience, records) => {
+                shares::add(conn, dictionary, audience, records)?;
+                Done::Share
+            }
             Request::Purge(through, silent_since_ms) => {
                 let purge = peers::purge(conn, dictionary, *through, *silent_since_ms)?;
                 self.forgotten = self.forgotten.max(purge.forgotten);
@@ -333,6 +344,7 @@ impl Writing {
             staged.join(incoming, operation, forgotten, &mut merging, load)?;
         }
         drop(lookup);
+        staged.judge(incoming, &mut merging);
         let (found, max) = (staged.len(), TRANSACTION_WRITES_MAX);
         if found > max {
             return Err(WriteError::TooMany { found, max }.into());
@@ -346,8 +358,9 @@ impl Writing {
             self.places.store(&self.conn)?;
         }
         let parts = staged.parts(&merging);
-        let Merging { conflicts, most, .. } = merging;
-        Ok(Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) })
+        let Merging { conflicts, most, refused, withdrawn, .. } = merging;
+        let merged = Applied { changed, parts, most, conflicts, ..Applied::nothing(self.seq) };
+        Ok(Applied { refused, withdrawn, ..merged })
     }
 
     /// Sets the clock, but never to where the next opening would refuse it.
@@ -409,8 +422,9 @@ impl Writing {
 impl Applied {
     fn nothing(head: Seq) -> Self {
         let (operations, parts, conflicts) = (Vec::new(), Parts::default(), Vec::new());
-        let most = Joined::Nothing;
-        Self { head, changed: false, operations, parts, most, conflicts, done: None }
+        let (refused, withdrawn) = (Vec::new(), Vec::new());
+        let (changed, most, done) = (false, Joined::Nothing, None);
+        Self { head, changed, operations, parts, most, conflicts, refused, withdrawn, done }
     }
 
     /// What to answer, once it is committed.
@@ -427,7 +441,8 @@ impl Applied {
                     let committed = Committed::new(self.head, origin, operations);
                     Arc::new(committed.with_roots(roots))
                 });
-                Done::Merge(Merged { committed, conflicts: self.conflicts })
+                let Self { conflicts, refused, withdrawn, .. } = self;
+                Done::Merge(Merged { committed, conflicts, refused, withdrawn })
             }
             _ => self.done.expect("it was done"),
         }

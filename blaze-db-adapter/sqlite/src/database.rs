@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use blaze_codec::{History, Name, NodeId, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Identity, Incoming, LiveFeed, Merged, Purged, RegisteredPeer, Write,
+    Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter,
+    DatabaseError, Identity, Incoming, LiveFeed, Merged, Purged, RegisteredPeer, Write,
 };
 
 use crate::SqliteOptions;
@@ -161,6 +161,26 @@ impl DatabaseAdapter for SqliteDatabase {
         match self.ask(Request::Unregister(peer)).await? {
             Done::Unregister(found) => Ok(found),
             other => unreachable!("taking a peer out was answered by {other:?}"),
+        }
+    }
+
+    async fn shared(
+        &self,
+        audience: &Audience,
+        records: &[(Name, RecordKey)],
+    ) -> Result<Vec<bool>, DatabaseError> {
+        let (audience, records) = (audience.clone(), records.to_vec());
+        self.readers.run(move |reading| reading.shared(&audience, &records)).await
+    }
+
+    async fn share(
+        &self,
+        audience: &Audience,
+        records: Vec<(Name, RecordKey)>,
+    ) -> Result<(), DatabaseError> {
+        match self.ask(Request::Share(audience.clone(), records)).await? {
+            Done::Share => Ok(()),
+            other => unreachable!("sharing records was answered by {other:?}"),
         }
     }
 

@@ -18,7 +18,7 @@ use blaze_db_adapter::DatabaseError;
 use crate::create::{UNFOLLOWED, beside};
 use crate::key::Salt;
 use crate::open::{setting, unusable};
-use crate::schema::{self, FORMAT_VERSION};
+use crate::schema::{self, FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
@@ -194,9 +194,9 @@ pub(crate) fn check_version(found: u32) -> Result<(), String> {
     if found == 0 {
         return Err("its format version is 0, which no program wrote".to_owned());
     }
-    if found < FORMAT_VERSION {
+    if found < FORMAT_VERSION_OLDEST {
         return Err(format!(
-            "its format version {found} is older than {FORMAT_VERSION}, the oldest that this program knows; make it anew from a peer, or open it with the program that wrote it"
+            "its format version {found} is older than {FORMAT_VERSION_OLDEST}, the oldest that this program knows; make it anew from a peer, or open it with the program that wrote it"
         ));
     }
     Ok(())

@@ -106,6 +106,7 @@ mod peers;
 mod places;
 mod reader;
 mod schema;
+mod shares;
 mod state;
 mod writer;
 

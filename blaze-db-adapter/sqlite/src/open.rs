@@ -93,7 +93,7 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, DatabaseError> {
     };
     let pages_max = options.size_bytes_max.map(|bytes| (bytes / PAGE_BYTES).max(1));
     let reading = reading(options, &path)?;
-    let drawn = Incarnation(u64::from_ne_bytes(create::random()?));
+    let drawn = Incarnation::drawn(u64::from_ne_bytes(create::random()?));
     let opener = Opener { key, durability: options.durability, pages_max, reading, claim, drawn };
     if lock.is_some() {
         opener.roll_back();
@@ -222,9 +222,9 @@ impl Opener {
             let reason = "it is another program's SQLCipher database; name another file";
             return Err(corrupt(reason.to_owned()));
         }
-        let version = number("user_version").map_err(failed)?;
-        check_version(version.cast_unsigned()).map_err(corrupt)?;
-        schema::check(&conn).map_err(failed)?.map_err(corrupt)?;
+        let version = number("user_version").map_err(failed)?.cast_unsigned();
+        check_version(version).map_err(corrupt)?;
+        schema::check(&conn, version).map_err(failed)?.map_err(corrupt)?;
         let meta = schema::meta(&conn).map_err(failed)?.map_err(corrupt)?;
         if meta.database != database {
             return Err(DatabaseError::OtherDatabase {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::dictionary::Dictionary;
 use crate::fault::Fault;
-use crate::{schema, state};
+use crate::{schema, shares, state};
 
 /// Tombstones that one transaction removes at most: commits wait so long for it.
 pub(crate) const PURGE_RECORDS_MAX: u32 = 2048;
@@ -74,6 +74,7 @@ pub(crate) fn settle(
 
 /// Takes a peer out, and says whether it was there.
 pub(crate) fn unregister(conn: &Connection, node: NodeId) -> rusqlite::Result<bool> {
+    shares::forget(conn, node)?;
     let mut delete = conn.prepare_cached("DELETE FROM peers WHERE node = ?1")?;
     Ok(delete.execute([node.as_bytes()])? > 0)
 }
@@ -103,6 +104,7 @@ pub(crate) fn purge(
         let state = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
         forgotten = forgotten.max(state::decode(state, dictionary, conn)?.version());
     }
+    shares::purge(conn, last)?;
     let removed = conn.prepare_cached(REMOVE)?.execute([last])? as u64;
     let through = before.max(schema::seq_of(last));
     schema::store_purged(conn, through)?;

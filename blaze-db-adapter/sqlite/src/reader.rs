@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blaze_codec::{DecodeError, Name, NodeId, Record, RecordKey, Seq};
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RegisteredPeer,
+    Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, DatabaseError, RegisteredPeer,
 };
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::dictionary::Dictionary;
 use crate::fault::Fault;
 use crate::open::Opener;
-use crate::{peers, places, schema, state};
+use crate::{peers, places, schema, shares, state};
 
 /// Reads at one time.
 const READERS_MAX: u32 = 4;
@@ -200,6 +200,14 @@ impl Reading {
 
     pub(crate) fn peers(&mut self) -> Result<Vec<RegisteredPeer>, Fault> {
         Ok(peers::all(&self.conn)?)
+    }
+
+    pub(crate) fn shared(
+        &mut self,
+        audience: &Audience,
+        records: &[(Name, RecordKey)],
+    ) -> Result<Vec<bool>, Fault> {
+        self.snapshot(|reading| Ok(shares::find(&reading.conn, audience, records)?))
     }
 
     pub(crate) fn roll(

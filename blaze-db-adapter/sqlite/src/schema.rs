@@ -11,7 +11,10 @@ use blaze_db_adapter::{DatabaseError, Identity, Lineage, LineageChange, RecordSt
 /// "Blaz": tells this program's files from those of others.
 pub(crate) const APPLICATION_ID: u32 = 0x426c_617a;
 /// The version of the tables and of what is in them.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
+/// The oldest version that is known. Its files have no [`SHARES`]; they are given them when
+/// they are first opened to be written.
+pub(crate) const FORMAT_VERSION_OLDEST: u32 = 2;
 
 /// Bits of a position that number the records of one commit.
 const NUMBER_BITS: u32 = 20;
@@ -55,6 +58,22 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// The records that peers were given which don't see all.
+const SHARES: &str = "
+    CREATE TABLE audiences(
+        id INTEGER PRIMARY KEY,
+        node BLOB NOT NULL,
+        principal TEXT NOT NULL,
+        UNIQUE(node, principal)
+    );
+    CREATE TABLE shares(
+        collection INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        audience INTEGER NOT NULL,
+        PRIMARY KEY(collection, key, audience)
+    ) WITHOUT ROWID;
+";
+
 /// Who the replica is, as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Meta {
@@ -68,6 +87,7 @@ pub(crate) struct Meta {
 pub(crate) fn create(conn: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     conn.execute_batch(TABLES)?;
+    conn.execute_batch(SHARES)?;
     let mut insert = conn.prepare("INSERT INTO meta(name, value) VALUES (?1, ?2)")?;
     insert.execute(("node", meta.node.as_bytes()))?;
     insert.execute(("database", &meta.database))?;
@@ -77,11 +97,26 @@ pub(crate) fn create(conn: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     conn.execute_batch("COMMIT")
 }
 
+/// Brings a file of an older version to this one, in one transaction.
+pub(crate) fn upgrade(conn: &Connection) -> rusqlite::Result<()> {
+    let version: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == FORMAT_VERSION {
+        return Ok(());
+    }
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    conn.execute_batch(SHARES)?;
+    conn.pragma_update(None, "user_version", FORMAT_VERSION)?;
+    conn.execute_batch("COMMIT")
+}
+
 /// Checks that the schema is the one that [`create`] makes and nothing else, or says
 /// what is wrong: a trigger or a view would act in our name.
-pub(crate) fn check(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+pub(crate) fn check(conn: &Connection, version: u32) -> rusqlite::Result<Result<(), String>> {
     let model = Connection::open_in_memory()?;
     model.execute_batch(TABLES)?;
+    if version > FORMAT_VERSION_OLDEST {
+        model.execute_batch(SHARES)?;
+    }
     let (found, expected) = (objects(conn)?, objects(&model)?);
     if let Some([kind, name, _]) = found.iter().find(|object| !expected.contains(object)) {
         return Ok(Err(format!("its {kind} {name:?} is none that this program makes")));

@@ -6,8 +6,8 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use blaze_codec::{Role, Value};
-use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Durability};
+use blaze_codec::{NodeId, Role, Value};
+use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError, Durability};
 use blaze_db_adapter_sqlite::SqliteOptions;
 use common::{Place, put, value};
 use rusqlite::Connection;
@@ -185,10 +185,33 @@ async fn another_programs_database_is_left_alone() {
 
 #[tokio::test]
 async fn another_format_names_both_versions() {
-    for (version, expected) in [(7, "version 7 is newer than 2"), (1, "version 1 is older than 2")]
+    for (version, expected) in [(7, "version 7 is newer than 3"), (1, "version 1 is older than 2")]
     {
         let (_, error) = changed(&format!("PRAGMA user_version = {version}")).await;
         assert!(corrupt_reason(&error).contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_format_before_is_read_as_it_is_and_brought_to_this_one_to_be_written() {
+    let place = Place::new();
+    fill(SqliteOptions::new(place.file())).await;
+    let conn = Connection::open(place.file()).unwrap();
+    let before = "DROP TABLE shares; DROP TABLE audiences; PRAGMA user_version = 2";
+    conn.execute_batch(before).unwrap();
+    conn.close().unwrap();
+    let reader = SqliteOptions::new(place.file()).read_only(true).open().await.unwrap();
+    assert_eq!(reader.collections().await.unwrap()[0].records, 100);
+    drop(reader);
+    let audience = Audience { node: NodeId::ZERO, principal: "uid:7".into() };
+    let shared = [(put(7, "").collection, put(7, "").key)];
+    for opening in 0..2 {
+        let database = SqliteOptions::new(place.file()).open().await.unwrap();
+        let found = database.shared(&audience, &shared).await.unwrap();
+        assert_eq!(found, [opening == 1]);
+        database.share(&audience, shared.to_vec()).await.unwrap();
+        assert_eq!(database.collections().await.unwrap()[0].records, 100);
+        database.close().await.unwrap();
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use blaze_codec::Mode;
 use blaze_codec::message::Reason;
+use blaze_codec::{Mode, Scope};
 use blaze_sync_protocol::{SessionError, Side};
 use blaze_transport::{Connection, Endpoint, Transport, TransportError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{drive, report};
+use crate::driver::{Terms, drive, report};
 use crate::node::Shared;
 use crate::status::{LinkEntry, LinkState};
 
@@ -20,6 +20,8 @@ pub(crate) struct Connector {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) endpoint: Endpoint,
     pub(crate) mode: Mode,
+    /// What the peer sees and writes, unless something else was agreed with it.
+    pub(crate) scope: Option<Arc<Scope>>,
     pub(crate) entry: LinkEntry,
     pub(crate) cancel: CancellationToken,
     /// Ends a wait.
@@ -112,9 +114,9 @@ impl Connector {
         }
         let began = Instant::now();
         let side = Side::Connector { mode: self.mode };
-        let compression = self.transport.compression();
+        let terms = Terms { compression: self.transport.compression(), scope: self.scope.clone() };
         let (shared, entry) = (&self.shared, &self.entry);
-        let error = drive(shared, connection, side, compression, entry, &self.cancel).await;
+        let error = drive(shared, connection, side, terms, entry, &self.cancel).await;
         if error == SessionError::Closed {
             return None;
         }

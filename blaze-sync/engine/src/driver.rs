@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, CompressionSet};
-use blaze_codec::{Checkpoint, NodeId, Seq};
-use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Identity, Incoming, Merged};
+use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, CompressionSet, Message};
+use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
+use blaze_db_adapter::{
+    Audience, DatabaseAdapter, DatabaseError, Identity, Incoming, Merged, Withdrawn,
+};
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, Output, Session,
+    Batch, CREDIT_BYTES_MAX, Event, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
     SessionConfig, SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
@@ -20,7 +22,9 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::export::{self, Export};
 use crate::node::Shared;
+use crate::policy::Withdrawal;
 use crate::status::LinkEntry;
 use crate::{outgoing, upkeep};
 
@@ -38,6 +42,14 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Bytes a second that are no silence: a frame of 1 MiB may take 17 minutes.
 const SLOWEST_BYTES: u64 = 1024;
 
+/// On what terms a session is held.
+pub(crate) struct Terms {
+    /// What to compress by, if the peer reads it.
+    pub(crate) compression: Compression,
+    /// What the peer sees and writes, unless something else was agreed with it.
+    pub(crate) scope: Option<Arc<Scope>>,
+}
+
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send>>;
 
 /// Runs a session until it ends, and tells why it did.
@@ -45,11 +57,23 @@ pub(crate) async fn drive(
     shared: &Arc<Shared>,
     connection: Connection,
     side: Side,
-    compression: Compression,
+    terms: Terms,
     entry: &LinkEntry,
     cancel: &CancellationToken,
 ) -> SessionError {
-    let Connection { sender, receiver, peer, .. } = connection;
+    let Connection { mut sender, mut receiver, peer, .. } = connection;
+    let Terms { compression, scope } = terms;
+    let scope = match peer.policy() {
+        None => scope,
+        Some(name) => {
+            let Some(agreed) = shared.options.policies.get(name) else {
+                let error = SessionError::Policy { name: name.to_owned() };
+                refuse(&error, &mut *sender, &mut *receiver).await;
+                return error;
+            };
+            Some(Arc::clone(agreed))
+        }
+    };
     // Before the identity is read: who changes it tells after that.
     let renewals = shared.renewals.subscribe();
     let history = tokio::select! {
@@ -72,8 +96,10 @@ pub(crate) async fn drive(
     let local = LocalNode { node, former, history, database, name, role, head: head_now };
     let (versions, reads) = (SessionConfig::VERSIONS, CompressionSet::BUILT);
     let (agreed_role, limits) = (peer.role(), shared.options.limits);
-    let config = SessionConfig { local, side, agreed_role, limits, versions, compression, reads };
-    let mut driver = Driver::new(shared, config, head, renewals, sender, entry);
+    let config =
+        SessionConfig { local, side, agreed_role, scope, limits, versions, compression, reads };
+    let principal = peer.principal().map(ToString::to_string).unwrap_or_default();
+    let mut driver = Driver::new(shared, config, principal, (head, renewals), sender, entry);
     let error = driver.run(receiver, cancel).await;
     upkeep::end(shared, entry.peer()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
@@ -87,6 +113,12 @@ struct Driver<'a> {
     shared: &'a Arc<Shared>,
     entry: &'a LinkEntry,
     session: Session,
+    /// Who the peer is, as far as its transport vouches for that.
+    principal: String,
+    /// What the peer sees and writes; `None` if all.
+    scope: Option<Arc<Scope>>,
+    /// What of the feed the peer gets, once that is known; `None` if all.
+    export: Option<Arc<Export>>,
     sender: Box<dyn FrameSender>,
     started: Instant,
     head: watch::Receiver<Seq>,
@@ -110,8 +142,8 @@ impl<'a> Driver<'a> {
     fn new(
         shared: &'a Arc<Shared>,
         config: SessionConfig,
-        head: watch::Receiver<Seq>,
-        renewals: watch::Receiver<u64>,
+        principal: String,
+        (head, renewals): (watch::Receiver<Seq>, watch::Receiver<u64>),
         sender: Box<dyn FrameSender>,
         entry: &'a LinkEntry,
     ) -> Self {
@@ -119,6 +151,9 @@ impl<'a> Driver<'a> {
         Self {
             shared,
             entry,
+            principal,
+            scope: config.scope.clone(),
+            export: None,
             session: Session::new(config, now),
             sender,
             started: Instant::now(),
@@ -355,6 +390,9 @@ impl<'a> Driver<'a> {
     fn merged(&mut self, merged: Result<Merged, DatabaseError>) -> Result<(), SessionError> {
         if let Ok(merged) = &merged {
             self.tell_conflicts(merged);
+            if !merged.refused.is_empty() {
+                self.handle(Input::Refused(merged.refused.clone()))?;
+            }
         }
         let head = self.shared.database.feed().head();
         self.answer(merged, |merged| {
@@ -367,6 +405,20 @@ impl<'a> Driver<'a> {
         for conflict in &merged.conflicts {
             // Nobody may be listening.
             let _ = self.shared.conflicts.send(conflict.clone());
+        }
+        let Some(peer) = self.session.peer().map(|peer| peer.node) else { return };
+        let withdrawn = merged.withdrawn.iter().cloned();
+        let withdrawn = withdrawn.map(|Withdrawn { collection, key, record }| Withdrawal {
+            peer,
+            collection,
+            key,
+            record: Some(record),
+        });
+        let refused = merged.refused.iter().cloned();
+        let refused =
+            refused.map(|(collection, key)| Withdrawal { peer, collection, key, record: None });
+        for withdrawal in withdrawn.chain(refused) {
+            let _ = self.shared.withdrawals.send(withdrawal);
         }
     }
 
@@ -405,6 +457,9 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
+            Output::Read { after, bytes, known, behind, left_out } if self.exports_part() => {
+                self.read_part((after, bytes), &known, behind, left_out);
+            }
             Output::Read { after, bytes, known, behind, left_out } => {
                 let feed = self.shared.database.feed();
                 // Taking it encodes it, so it is not taken to be thrown away.
@@ -418,11 +473,17 @@ impl<'a> Driver<'a> {
             }
             Output::ReadRoll { after, through } => {
                 let database = Arc::clone(&self.shared.database);
+                let export = self.exports_part().then(|| self.export.clone()).flatten();
                 self.roll = Some(Box::pin(async move {
-                    outgoing::roll(database.as_ref(), after, through).await
+                    outgoing::roll(database.as_ref(), after, through, export.as_deref()).await
                 }));
             }
-            Output::Merge(batch) => self.merge = Some(merge(self.shared, batch)),
+            Output::Merge(batch) => {
+                let limits = self.session.peer().is_some_and(|peer| peer.limits);
+                let audience = self.audience().filter(|_| self.scope.is_some());
+                let scope = self.scope.clone().zip(audience);
+                self.merge = Some(merge(self.shared, batch, scope, limits));
+            }
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));
                 self.entry.event(event);
@@ -447,6 +508,52 @@ impl<'a> Driver<'a> {
         }));
     }
 
+    /// Reads what the peer sees, where that isn't all.
+    fn read_part(
+        &mut self,
+        (after, bytes): (Seq, u64),
+        known: &Known,
+        behind: bool,
+        left_out: bool,
+    ) {
+        let Some(export) = self.export.clone() else { return };
+        let feed = self.shared.database.feed();
+        let passed = if behind { None } else { outgoing::passed(feed, after, known, &export) };
+        if let Some(outgoing) = passed {
+            self.answers.push_back(Input::Changes(outgoing));
+            return;
+        }
+        // What came from the peer isn't sent back, if it is met before it is read.
+        let mixed = !behind && outgoing::is_mixed(feed, after, known);
+        let bytes = if mixed { 1 } else { bytes };
+        let database = Arc::clone(&self.shared.database);
+        self.read = Some(Box::pin(async move {
+            outgoing::part_of_database(database.as_ref(), after, bytes, left_out, &export).await
+        }));
+    }
+
+    /// Whether the peer gets a part of the feed only: the two sides have told that before
+    /// anything is read.
+    fn exports_part(&mut self) -> bool {
+        if self.export.is_none() {
+            let accepted = self.session.accepted().cloned();
+            if (self.scope.is_some() || accepted.is_some())
+                && let Some(audience) = self.audience()
+            {
+                let former = self.session.peer().map(|peer| peer.former.clone());
+                let (scope, former) = (self.scope.clone(), former.unwrap_or_default());
+                self.export = Some(Arc::new(Export { scope, accepted, audience, former }));
+            }
+        }
+        self.export.is_some()
+    }
+
+    /// Whom records are given to that not everybody sees.
+    fn audience(&self) -> Option<Audience> {
+        let node = self.session.peer()?.node;
+        Some(Audience { node, principal: self.principal.clone() })
+    }
+
     fn now(&self) -> Moment {
         let mono_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Moment { mono_ms, wall_ms: self.shared.options.clock.now_ms() }
@@ -459,6 +566,20 @@ impl<'a> Driver<'a> {
         let due = self.started.checked_add(Duration::from_millis(mono_ms));
         due.map_or(tomorrow, |due| due.min(tomorrow))
     }
+}
+
+/// Says goodbye to a peer with which no session is begun.
+async fn refuse(
+    error: &SessionError,
+    sender: &mut dyn FrameSender,
+    receiver: &mut dyn FrameReceiver,
+) {
+    if let Some(goodbye) = error.goodbye() {
+        let _ = sender.feed(Message::Goodbye(goodbye).encode());
+    }
+    receiver.limit_frames(CONTROL_BYTES_MAX);
+    let drain = async { while let Ok(Some(_)) = receiver.recv().await {} };
+    let _ = timeout(GOODBYE, async { tokio::join!(sender.finish(), drain) }).await;
 }
 
 /// Sends what is left, half-closes, and reads until the peer does: closing with unread
@@ -477,11 +598,22 @@ pub(crate) async fn say_goodbye(
     let _ = tokio::join!(sender.finish(), drain);
 }
 
-fn merge(shared: &Arc<Shared>, batch: Batch) -> Pending<Merged> {
+fn merge(
+    shared: &Arc<Shared>,
+    batch: Batch,
+    limit: Option<(Arc<Scope>, Audience)>,
+    withdraws: bool,
+) -> Pending<Merged> {
     let shared = Arc::clone(shared);
     let Batch { peer, checkpoint, step, roots, operations, holds, roll } = batch;
-    let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll };
+    let (scope, audience) = limit.unzip();
+    let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll, scope, withdraws };
     Box::pin(async move {
+        // It has what it sends, and is told when it may not have it any more. Before it is
+        // merged: a merge that nobody notes could never be taken back there.
+        if let Some(audience) = audience.filter(|_| !incoming.roll) {
+            export::share(&*shared.database, &audience, &incoming.operations).await?;
+        }
         let merged = shared.database.merge(incoming).await?;
         if step.is_some() || checkpoint.is_some() {
             shared.step(peer, step);

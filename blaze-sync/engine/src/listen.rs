@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blaze_codec::Mode;
 use blaze_sync_protocol::Side;
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,8 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::driver::{drive, report};
+use crate::driver::{Terms, drive, report};
 use crate::node::Shared;
+use crate::policy::Admission;
 use crate::status::{Direction, Links};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Acceptor {
     shared: Arc<Shared>,
     transport: Arc<dyn Transport>,
-    allowed: Vec<Mode>,
+    admission: Admission,
     cancel: CancellationToken,
     /// Room for the peers.
     places: Arc<Semaphore>,
@@ -40,12 +40,12 @@ impl Acceptor {
     pub(crate) fn new(
         shared: Arc<Shared>,
         transport: Arc<dyn Transport>,
-        allowed: &[Mode],
+        admission: impl Into<Admission>,
         cancel: CancellationToken,
     ) -> Self {
         let places = Arc::new(Semaphore::new(shared.options.connections_max));
-        let (allowed, sessions) = (allowed.to_vec(), TaskTracker::new());
-        Self { shared, transport, allowed, cancel, places, sessions }
+        let (admission, sessions) = (admission.into(), TaskTracker::new());
+        Self { shared, transport, admission, cancel, places, sessions }
     }
 
     /// Accepts until it is cancelled. A listener that fails for good is replaced
@@ -105,11 +105,12 @@ impl Acceptor {
         let entry = self.shared.links.add(endpoint, Direction::Incoming);
         let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
         // Where the transport knows what was agreed with the peer, it gets no more.
-        let allowed = self.allowed.iter().copied().filter(|mode| connection.peer.allows(*mode));
+        let Admission { modes, scope } = &self.admission;
+        let allowed = modes.iter().copied().filter(|mode| connection.peer.allows(*mode));
         let side = Side::Acceptor { allowed: allowed.collect() };
-        let compression = self.transport.compression();
+        let terms = Terms { compression: self.transport.compression(), scope: scope.clone() };
         let session = async move {
-            let error = drive(&shared, connection, side, compression, &entry, &cancel).await;
+            let error = drive(&shared, connection, side, terms, &entry, &cancel).await;
             entry.end(report(&error));
             drop(place);
         };

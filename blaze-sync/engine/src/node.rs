@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use blaze_codec::Mode;
 use blaze_codec::message::Reason;
-use blaze_codec::{Checkpoint, Mode, NodeId, Seq};
+use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
 use blaze_db_adapter::{Conflict, DatabaseAdapter, WallClock};
 use blaze_sync_protocol::{Limits, Peer, SessionError};
 use blaze_transport::{Endpoint, Transport, TransportError};
@@ -19,6 +20,7 @@ use crate::Backoff;
 use crate::connect::Connector;
 use crate::join::{Member, take_seat};
 use crate::listen::Acceptor;
+use crate::policy::{Admission, ExportPolicy, Withdrawal, check_scope, checked};
 use crate::status::{Acknowledged, Direction, Link, LinkId, LinkState, LinkStatus, Links};
 use crate::upkeep;
 
@@ -43,6 +45,9 @@ pub struct NodeOptions {
     /// How often tombstones are looked for that nobody needs; at least a millisecond.
     /// Default: 60 s.
     pub upkeep: Duration,
+    /// What peers see and write by the names of the policies that were agreed with them. Default:
+    /// none.
+    pub policies: BTreeMap<String, Arc<Scope>>,
     /// The clock that peers' timestamps are judged by. Default: the system's.
     pub clock: WallClock,
 }
@@ -55,6 +60,7 @@ impl Default for NodeOptions {
             connections_max: 256,
             lease: Duration::from_secs(30 * 24 * 60 * 60),
             upkeep: Duration::from_secs(60),
+            policies: BTreeMap::new(),
             clock: WallClock::system(),
         }
     }
@@ -78,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) options: NodeOptions,
     pub(crate) links: Arc<Links>,
     pub(crate) conflicts: broadcast::Sender<Conflict>,
+    pub(crate) withdrawals: broadcast::Sender<Withdrawal>,
     pub(crate) tasks: TaskTracker,
     /// Counts the node ids that were taken, so that sessions under an older one end.
     pub(crate) renewals: watch::Sender<u64>,
@@ -100,6 +107,7 @@ impl Node {
             options,
             links: Arc::new(Links::new()),
             conflicts: broadcast::Sender::new(CONFLICTS_KEPT),
+            withdrawals: broadcast::Sender::new(CONFLICTS_KEPT),
             tasks: TaskTracker::new(),
             renewals: watch::Sender::new(0),
             renewed: Mutex::new(None),
@@ -126,20 +134,22 @@ impl Node {
     /// # Errors
     ///
     /// [`TransportError`] if the first attempt shows that it can't work without
-    /// somebody changing something, such as a path that is too long.
+    /// somebody changing something, such as a path that is too long, or if the scope breaks a
+    /// limit.
     pub async fn connect(
         &self,
         transport: Arc<dyn Transport>,
         endpoint: Endpoint,
-        mode: Mode,
+        policy: impl Into<ExportPolicy> + Send,
     ) -> Result<Link, TransportError> {
         self.check_open()?;
+        let policy = checked(policy.into())?;
         let first = transport.connect(&endpoint).await;
         let first = match first {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
         };
-        let (connector, link) = self.outgoing(transport, endpoint, mode);
+        let (connector, link) = self.outgoing(transport, endpoint, policy);
         self.shared.tasks.spawn(connector.run(first));
         Ok(link)
     }
@@ -149,19 +159,21 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`TransportError`] if the endpoint can't be listened at.
+    /// [`TransportError`] if the endpoint can't be listened at, or the scope breaks a limit.
     pub async fn listen(
         &self,
         transport: Arc<dyn Transport>,
         endpoint: &Endpoint,
-        allowed: &[Mode],
+        admission: impl Into<Admission> + Send,
     ) -> Result<Endpoint, TransportError> {
         self.check_open()?;
+        let admission = admission.into();
+        admission.scope.as_deref().map_or(Ok(()), check_scope)?;
         let listener = transport.listen(endpoint).await?;
         self.keep_up();
         let reached = listener.endpoint().clone();
         let (shared, cancel) = (Arc::clone(&self.shared), self.shared.cancel.child_token());
-        let acceptor = Acceptor::new(shared, transport, allowed, cancel);
+        let acceptor = Acceptor::new(shared, transport, admission, cancel);
         self.shared.tasks.spawn(acceptor.run(listener));
         Ok(reached)
     }
@@ -187,9 +199,9 @@ impl Node {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
         };
-        let (connector, link) = self.outgoing(transport, endpoint, mode);
+        let (connector, link) = self.outgoing(transport, endpoint, mode.into());
         let (shared, transport) = (Arc::clone(&self.shared), Arc::clone(&connector.transport));
-        let acceptor = Acceptor::new(shared, transport, &Mode::ALL, connector.cancel.clone());
+        let acceptor = Acceptor::new(shared, transport, &Mode::ALL[..], connector.cancel.clone());
         self.shared.tasks.spawn(Member { connector, acceptor }.run(first));
         Ok(link)
     }
@@ -211,6 +223,13 @@ impl Node {
     /// again, over another link or after a reconnect, may be told again.
     pub fn conflicts(&self) -> broadcast::Receiver<Conflict> {
         self.shared.conflicts.subscribe()
+    }
+
+    /// The records that peers withdrew from this node, as it may not see them any more, and
+    /// those that this node withdrew from peers, for they may not write them so. A subscriber
+    /// that falls behind by more than 1,024 is told how many it missed.
+    pub fn withdrawals(&self) -> broadcast::Receiver<Withdrawal> {
+        self.shared.withdrawals.subscribe()
     }
 
     /// Waits until each peer that is connected and receives from this node has
@@ -257,7 +276,7 @@ impl Node {
         &self,
         transport: Arc<dyn Transport>,
         endpoint: Endpoint,
-        mode: Mode,
+        policy: ExportPolicy,
     ) -> (Connector, Link) {
         self.keep_up();
         let (shared, cancel) = (Arc::clone(&self.shared), self.shared.cancel.child_token());
@@ -269,7 +288,8 @@ impl Node {
             cancel: cancel.clone(),
             retry: Arc::clone(&retry),
         };
-        (Connector { shared, transport, endpoint, mode, entry, cancel, retry }, link)
+        let ExportPolicy { mode, scope } = policy;
+        (Connector { shared, transport, endpoint, mode, scope, entry, cancel, retry }, link)
     }
 }
 

@@ -6,6 +6,8 @@ use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
+use crate::export::Export;
+
 /// Commits that are taken from the ring at once.
 const COMMITS_MAX: usize = 256;
 /// Records that are read from the database at once.
@@ -20,22 +22,45 @@ const BYTES_MAX: u64 = 512 * 1024;
 /// [`behind`](blaze_sync_protocol::Output::Read::behind).
 pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
-    let has = |commit: &Committed| match commit.origin() {
+    let item = |commit: &Committed| {
+        let known = is_known(commit, known);
+        item(commit, if known { Encoded::default() } else { feed.encoded(commit).clone() })
+    };
+    let items = commits.iter().map(|commit| item(commit)).collect();
+    Some(Outgoing { items, behind: false, left_out: false })
+}
+
+/// Of what the ring has after a seq, what the peer has anyway, and goes on to see, as far as
+/// that is all; `None` if there is none of it. For a session whose peer doesn't see all.
+pub fn passed(feed: &LiveFeed, after: Seq, known: &Known, export: &Export) -> Option<Outgoing> {
+    let commits = feed.after(after, COMMITS_MAX)?;
+    let passes = |commit: &Committed| is_known(commit, known) && export.leaves(commit.operations());
+    let known = commits.iter().take_while(|commit| passes(commit));
+    let items: Vec<_> = known.map(|commit| item(commit, Encoded::default())).collect();
+    (!items.is_empty()).then_some(Outgoing { items, behind: false, left_out: false })
+}
+
+/// Whether the ring has commits after a seq that the peer has anyway.
+pub fn is_mixed(feed: &LiveFeed, after: Seq, known: &Known) -> bool {
+    let commits = feed.after(after, COMMITS_MAX).unwrap_or_default();
+    commits.iter().any(|commit| is_known(commit, known))
+}
+
+/// Whether the peer has a commit anyway.
+fn is_known(commit: &Committed, known: &Known) -> bool {
+    match commit.origin() {
         // Whoever has it by another way is to say whether it was deleted there.
         Origin::Peer { checkpoint: Some(reached), .. } if commit.roots().is_empty() => {
             known.is_of(reached)
         }
         Origin::Peer { checkpoint: Some(reached), .. } if known.covers(reached) => true,
         _ => known.covers_all(commit.roots()),
-    };
-    let item = |commit: &Committed| OutgoingItem {
-        after: Seq(commit.seq().0 - 1),
-        through: commit.seq(),
-        encoded: if has(commit) { Encoded::default() } else { feed.encoded(commit).clone() },
-        roots: commit.roots().to_vec(),
-    };
-    let items = commits.iter().map(|commit| item(commit)).collect();
-    Some(Outgoing { items, behind: false, left_out: false })
+    }
+}
+
+fn item(commit: &Committed, encoded: Encoded) -> OutgoingItem {
+    let (after, through) = (Seq(commit.seq().0 - 1), commit.seq());
+    OutgoingItem { after, through, encoded, roots: commit.roots().to_vec() }
 }
 
 /// What the database has after a seq, in about so many bytes. `left_out` tells whether
@@ -61,7 +86,36 @@ pub async fn from_database(
     Ok(Outgoing { items, behind: changes.more, left_out })
 }
 
-/// The roll of a range, as far as one read goes: what exists of it.
+/// The same, of which a peer gets a part. It is told of whole records only, so that nothing
+/// that follows depends on what it wasn't told, unless something was left out.
+///
+/// # Errors
+///
+/// As [`from_database`], and if what the peer is given can't be stored.
+pub async fn part_of_database(
+    database: &dyn DatabaseAdapter,
+    after: Seq,
+    bytes: u64,
+    was_left_out: bool,
+    export: &Export,
+) -> Result<Outgoing, DatabaseError> {
+    let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
+    let limit = ChangesLimit { records: RECORDS_MAX, bytes };
+    let changes = database.changes(after, limit).await?;
+    let left_out = changes.more && (was_left_out || changes.left_out);
+    let operations = export.part_of(database, changes.operations).await?;
+    let mut items = Vec::new();
+    if operations.is_empty() && !was_left_out && !left_out {
+        let (through, encoded) = (changes.through, Encoded::default());
+        items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
+    } else {
+        let range = Range { left_out, ..Range::new(after, changes.through) };
+        encode(&range, &operations, TRANSACTION_BYTES_MAX, &mut items);
+    }
+    Ok(Outgoing { items, behind: left_out, left_out })
+}
+
+/// The roll of a range, as far as one read goes: what exists of it, and the peer sees.
 ///
 /// # Errors
 ///
@@ -70,10 +124,15 @@ pub async fn roll(
     database: &dyn DatabaseAdapter,
     after: Seq,
     through: Seq,
+    export: Option<&Export>,
 ) -> Result<Outgoing, DatabaseError> {
     let names = database.roll(after, through, NAMES_MAX).await?;
+    let operations = match export {
+        Some(export) => export.named(database, names.operations).await?,
+        None => names.operations,
+    };
     let mut items = Vec::new();
-    name(after, names.through, &names.operations, &mut items);
+    name(after, names.through, &operations, &mut items);
     Ok(Outgoing { items, ..Outgoing::default() })
 }
 
@@ -109,10 +168,22 @@ fn encode(
         items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
         return;
     }
-    let (first, rest) = operations.split_at(operations.len() / 2);
+    let (first, rest) = operations.split_at(middle(operations));
     let part = Range { through: range.after, ..range.clone() };
     encode(&part, first, bytes_max, items);
     encode(range, rest, bytes_max, items);
+}
+
+/// Where to halve operations: between two records, if there is such a place, for what a peer
+/// may write is judged by what becomes of a record.
+fn middle(operations: &[Operation]) -> usize {
+    let half = operations.len() / 2;
+    let ends = |at: &usize| {
+        let (before, behind) = (&operations[*at - 1], &operations[*at]);
+        (&before.collection, &before.key) != (&behind.collection, &behind.key)
+    };
+    let found = (half..operations.len()).find(ends).or_else(|| (1..half).rev().find(ends));
+    found.unwrap_or(half)
 }
 
 /// Whether a peer decodes so many, and so many values.

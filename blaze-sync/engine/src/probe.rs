@@ -98,7 +98,7 @@ fn config(database: &str, role: Role) -> Result<SessionConfig, TransportError> {
     let local = LocalNode {
         node: NodeId::from_bytes(random()?),
         former: Vec::new(),
-        history: Incarnation(u64::from_ne_bytes(random()?)).into(),
+        history: Incarnation::drawn(u64::from_ne_bytes(random()?)).into(),
         database: database.to_owned(),
         name: NAME.to_owned(),
         role,
@@ -107,6 +107,7 @@ fn config(database: &str, role: Role) -> Result<SessionConfig, TransportError> {
     Ok(SessionConfig {
         local,
         side: Side::Connector { mode: Mode::ReadOnly },
+        scope: None,
         agreed_role: None,
         limits: Limits::default(),
         versions: SessionConfig::VERSIONS,

@@ -40,6 +40,7 @@ async fn ghost(transport: &MemoryTransport, name: &str, node: NodeId) -> Connect
         head: Seq::ZERO,
         wall_ms: 0,
         reads: CompressionSet::EMPTY,
+        scope: 0,
     };
     let resume = Resume { after: Seq::ZERO, last: None, credit: u64::MAX };
     let start = Start { roll: None };

@@ -47,6 +47,8 @@ pub enum Canary {
     RollOfEverything,
     /// A peer that missed tombstones is sent changes before its roll is merged.
     SentBeforeRoll,
+    /// What a peer's scope leaves out is taken from it.
+    ScopeIgnored,
     /// Changes are compressed for a peer that can't read it.
     CompressionUnasked,
     /// What every fifth seq needs counts as told of the feed's dictionary.

@@ -1,10 +1,12 @@
 //! What a session is told before it starts.
 
+use std::sync::Arc;
+
 use blaze_codec::message::BODY_BYTES_MAX;
 use blaze_codec::message::{
     Compression, CompressionSet, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
 };
-use blaze_codec::{History, Mode, NodeId, Role, Seq};
+use blaze_codec::{History, Mode, NodeId, Role, Scope, Seq};
 
 /// Who this side is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,9 @@ pub struct SessionConfig {
     /// The role that was agreed with the peer, which is refused in any other; `None` if none
     /// was agreed.
     pub agreed_role: Option<Role>,
+    /// What the peer may see and write of this side's database; `None` if all of it. Of what
+    /// it is [told](Scope::told), it sends no more either.
+    pub scope: Option<Arc<Scope>>,
     /// Bounds of time and memory.
     pub limits: Limits,
     /// The oldest and the newest protocol version that it speaks. Default:

@@ -89,6 +89,20 @@ pub enum SessionError {
         /// The one that was agreed.
         agreed: Role,
     },
+    /// The policy that was agreed with the peer isn't known.
+    #[error(
+        "the policy {name:?} was agreed with the peer, and isn't defined here; define it, or agree on another"
+    )]
+    Policy {
+        /// Its name.
+        name: String,
+    },
+    /// The peer wrote what it may not.
+    #[error("the peer wrote {what}, which its policy doesn't let it")]
+    Scope {
+        /// What it wrote.
+        what: String,
+    },
     /// An operation lies too far in the future.
     #[error(transparent)]
     ClockDrift(#[from] ClockDrift),
@@ -132,18 +146,21 @@ impl SessionError {
                     | Reason::Mode
                     | Reason::SelfLink
                     | Reason::Role
+                    | Reason::Scope
             ),
             Self::Closed
             | Self::ProtocolVersion { .. }
             | Self::Database { .. }
             | Self::SelfLink
             | Self::Mode { .. }
-            | Self::Role { .. } => false,
+            | Self::Role { .. }
+            | Self::Policy { .. }
+            | Self::Scope { .. } => false,
         }
     }
 
     /// What to tell the peer, if it is still there.
-    pub(crate) fn goodbye(&self) -> Option<Goodbye> {
+    pub fn goodbye(&self) -> Option<Goodbye> {
         let reason = match self {
             Self::Disconnected { .. } | Self::PeerLeft { .. } => return None,
             Self::Closed | Self::Renewed => Reason::Shutdown,
@@ -154,6 +171,7 @@ impl SessionError {
             Self::SelfLink => Reason::SelfLink,
             Self::Mode { .. } => Reason::Mode,
             Self::Role { .. } => Reason::Role,
+            Self::Policy { .. } | Self::Scope { .. } => Reason::Scope,
             Self::ClockDrift(_) => Reason::ClockDrift,
             Self::Decode(_) | Self::Violation { .. } => Reason::Violation,
             Self::Storage { .. } => Reason::Storage,
@@ -184,6 +202,10 @@ impl SessionError {
             Self::Role { theirs, agreed } => format!(
                 "you come as a {theirs}, and were agreed to be a {agreed}; change your role back, or agree on another"
             ),
+            Self::Policy { .. } => {
+                "the other side has lost the policy that was agreed with you".to_owned()
+            }
+            Self::Scope { what } => format!("the other side's policy doesn't let you write {what}"),
             Self::ClockDrift(drift) => format!(
                 "your clock is ahead: {} ms there, {} ms here, at most {} ms apart are allowed; set both clocks, nothing is lost until then",
                 drift.theirs_ms, drift.ours_ms, drift.allowed_ms

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blaze_codec::batch::Definitions;
 use blaze_codec::message::{Ack, BODY_BYTES_MAX, Changes, ChangesFrame, Range, Start};
-use blaze_codec::{Change, Checkpoint, History, HlcClock, NodeId, Operation, Seq};
+use blaze_codec::{Change, Checkpoint, History, HlcClock, NodeId, Operation, Scope, Seq};
 use bytes::Bytes;
 
 use self::group::{Group, LOAD_MAX, STAGED_BYTES_MAX, load_of};
@@ -27,6 +27,11 @@ const AFTER_ROLL: &str = "changes come after a start, and after the roll that it
 pub(crate) struct Inbound {
     peer: NodeId,
     history: Arc<History>,
+    /// Whether one side limits the other to a scope: then neither has all that lies before the
+    /// places where something was written first.
+    limited: bool,
+    /// What the peer may write; `None` if anything.
+    scope: Option<Arc<Scope>>,
     /// Everything up to here has arrived.
     received: Seq,
     /// Everything up to here is merged and durable.
@@ -83,6 +88,8 @@ impl Inbound {
             held: after,
             peer,
             history,
+            limited: false,
+            scope: None,
             received: after,
             merged: after,
             window,
@@ -105,6 +112,12 @@ impl Inbound {
     /// forgotten.
     pub(crate) fn holding(self, held: Seq) -> Self {
         Self { held: held.max(self.held), ..self }
+    }
+
+    /// Takes no more from the peer than this scope has; none if only the peer limits what
+    /// comes.
+    pub(crate) fn within(self, scope: Option<Arc<Scope>>) -> Self {
+        Self { limited: true, scope, ..self }
     }
 
     /// Everything up to here has arrived.
@@ -246,6 +259,7 @@ impl Inbound {
             return Err(SessionError::Violation { rule });
         }
         check(&operations, arrived.wall_ms)?;
+        self.check_scope(&operations)?;
         let names = |operation: &Operation| match &operation.change {
             Change::Update(fields) => fields.iter().all(|(_, value)| value.is_none()),
             _ => false,
@@ -283,6 +297,8 @@ impl Inbound {
             return Err(SessionError::Violation { rule: "changes follow what was sent before" });
         }
         check(&operations, wall_ms)?;
+        self.check_scope(&operations)?;
+        let roots = if self.limited { Vec::new() } else { roots };
         let partial = through == self.received && !operations.is_empty();
         let was_merged = through <= self.held && !partial;
         let (operations, values) = if was_merged { (Vec::new(), 0) } else { (operations, values) };
@@ -313,6 +329,25 @@ impl Inbound {
             }
         }
         Ok(roots)
+    }
+
+    /// Checks that the peer may write these. What it may depending on values is judged where
+    /// it is merged.
+    fn check_scope(&self, operations: &[Operation]) -> Result<(), SessionError> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::ScopeIgnored) {
+            return Ok(());
+        }
+        let Some(scope) = &self.scope else { return Ok(()) };
+        for Operation { collection, change, .. } in operations {
+            let what = match scope.rule(collection).map(|rule| rule.hidden_field(change)) {
+                Some(None) => continue,
+                None => format!("the collection {collection:?}"),
+                Some(Some(field)) => format!("the field {field:?} of {collection:?}"),
+            };
+            return Err(SessionError::Scope { what });
+        }
+        Ok(())
     }
 
     /// Puts a group behind those that wait to be merged, or with the last of them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blaze_codec::message::{Compression, Encoded};
-use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
+use blaze_codec::{Checkpoint, History, Mode, Name, NodeId, Operation, RecordKey, Role, Seq};
 use bytes::Bytes;
 
 use crate::roots::Places;
@@ -49,6 +49,9 @@ pub enum Input {
         /// The head of the local feed after it.
         head: Seq,
     },
+    /// Records of what was last merged that the peer may not write so, and that were left as
+    /// they were; told before [`Input::Merged`]. They are withdrawn there.
+    Refused(Vec<(Name, RecordKey)>),
     /// The answer to [`Output::Register`]: the local seq up to which tombstones are gone.
     Registered(Seq),
     /// The answer to [`Output::ReadRoll`]. Its frames are those of
@@ -271,6 +274,11 @@ pub struct Peer {
     pub former: Vec<NodeId>,
     /// The history of its feed.
     pub history: Arc<History>,
+    /// The history of its feed as far as this link shows it: another feed, if a side is
+    /// limited to a scope.
+    pub feed: Arc<History>,
+    /// Whether it limits this side to a scope.
+    pub limits: bool,
     /// Its name, for people.
     pub name: String,
     /// Its role.

@@ -1,9 +1,10 @@
 //! One side of one link, from hello to goodbye.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use blaze_codec::message::{CONTROL_BYTES_MAX, CompressionSet, Message, expand};
-use blaze_codec::{Checkpoint, Mode, Seq};
+use blaze_codec::{Checkpoint, Mode, Scope, Seq};
 use bytes::Bytes;
 
 use crate::inbound::Inbound;
@@ -39,6 +40,7 @@ const TOO_LONG: SessionError = SessionError::Violation { rule: "a hello is at mo
 ///     local: local(byte),
 ///     side,
 ///     agreed_role: None,
+///     scope: None,
 ///     limits: Limits::default(),
 ///     versions: SessionConfig::VERSIONS,
 ///     compression: Compression::Lz4,
@@ -60,6 +62,10 @@ pub struct Session {
     config: SessionConfig,
     phase: Phase,
     peer: Option<Peer>,
+    accepted: Accepted,
+    /// What tells this link's feeds, through the scopes of its sides, from others; 0 if there
+    /// is no scope.
+    scope: u64,
     /// The head that the hello told.
     announced: Seq,
     outbound: Option<Outbound>,
@@ -82,6 +88,16 @@ pub struct Session {
     outputs: VecDeque<Output>,
 }
 
+/// What the peer lets this side see and write.
+#[derive(Debug)]
+enum Accepted {
+    All,
+    /// A part, that it is about to tell.
+    Untold,
+    /// This, by its conditions, of which it says nothing.
+    Part(Arc<Scope>),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The peer's hello hasn't come.
@@ -102,6 +118,8 @@ impl Session {
             config,
             phase: Phase::Hello,
             peer: None,
+            accepted: Accepted::All,
+            scope: 0,
             announced: Seq::ZERO,
             outbound: None,
             inbound: None,
@@ -172,6 +190,15 @@ impl Session {
         self.peer.as_ref()
     }
 
+    /// The scope that the peer limits this side to, if it does: without conditions, which it
+    /// judges itself. It is known before anything is to be read.
+    pub const fn accepted(&self) -> Option<&Arc<Scope>> {
+        match &self.accepted {
+            Accepted::Part(scope) => Some(scope),
+            _ => None,
+        }
+    }
+
     /// The peer's seq up to which everything is merged here, once receiving.
     pub fn received(&self) -> Option<Seq> {
         self.inbound.as_ref().map(Inbound::merged)
@@ -214,6 +241,12 @@ impl Session {
             Input::Roll(outgoing) => {
                 if let Some(outbound) = &mut self.outbound {
                     outbound.queue_roll(outgoing);
+                }
+                Ok(())
+            }
+            Input::Refused(records) => {
+                if let Some(outbound) = &mut self.outbound {
+                    outbound.withdraw(&records);
                 }
                 Ok(())
             }
@@ -303,6 +336,16 @@ impl Session {
                 Err(SessionError::Violation { rule: "the first message is a hello" })
             }
             (_, Message::Hello(_)) => Err(SessionError::Violation { rule: "one hello a session" }),
+            (_, Message::Scope(payload)) if matches!(self.accepted, Accepted::Untold) => {
+                self.accepted = Accepted::Part(Arc::new(Scope::decode(&payload)?));
+                Ok(())
+            }
+            (_, Message::Scope(_)) => {
+                Err(SessionError::Violation { rule: "a scope follows a hello that names one" })
+            }
+            _ if matches!(self.accepted, Accepted::Untold) => {
+                Err(SessionError::Violation { rule: "the scope that a hello names follows it" })
+            }
             (_, Message::Resume(resume)) => self.start_sending(resume),
             (_, Message::Changes(frame)) => {
                 let rule = "changes come only where the mode allows them, once asked for";
@@ -385,7 +428,7 @@ impl Session {
         let may_receive = self.peer.as_ref().is_some_and(|peer| self.receives(peer.mode));
         let may_send = self.may_send(may_receive);
         let (Some(outbound), Some(peer)) = (&mut self.outbound, &self.peer) else { return };
-        outbound.poll_kept(now.mono_ms, &peer.history);
+        outbound.poll_kept(now.mono_ms, &peer.feed);
         loop {
             while let Some(frame) = outbound.poll_frame() {
                 self.sent_ms = now.mono_ms;
@@ -400,7 +443,7 @@ impl Session {
             self.outputs.push_back(Output::ReadRoll { after, through });
         }
         if may_send && let Some((after, bytes, behind)) = outbound.poll_read() {
-            let known = outbound.known_to(&peer.history);
+            let known = outbound.known_to(&peer.feed);
             let left_out = outbound.left_out();
             self.outputs.push_back(Output::Read { after, bytes, known, behind, left_out });
         }

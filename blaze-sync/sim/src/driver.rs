@@ -40,9 +40,17 @@ impl World {
         let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
         let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
         // Roles change as they like here.
-        let agreed_role = None;
-        let config =
-            SessionConfig { local, side: kind, agreed_role, limits, versions, compression, reads };
+        let (agreed_role, scope) = (None, None);
+        let config = SessionConfig {
+            local,
+            side: kind,
+            agreed_role,
+            scope,
+            limits,
+            versions,
+            compression,
+            reads,
+        };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),
@@ -238,7 +246,7 @@ impl World {
     fn roll(&mut self, connection: u64, side: usize, after: Seq, through: Seq) -> Option<Input> {
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
-        match ready(outgoing::roll(database.as_ref(), after, through))? {
+        match ready(outgoing::roll(database.as_ref(), after, through, None))? {
             Ok(outgoing) => Some(Input::Roll(outgoing)),
             Err(error) => {
                 self.fail("the feed can be read", error.to_string());

@@ -99,7 +99,7 @@ pub(crate) enum Job {
 
 impl Node {
     pub(crate) fn new(plan: &NodePlan, clock: Clock, rng: &mut Rng) -> Self {
-        let incarnation = Incarnation(rng.next());
+        let incarnation = Incarnation::drawn(rng.next());
         let options = MemoryOptions::new().node(plan.id).incarnation(incarnation);
         let database = options.role(plan.role).clock(clock.wall()).build();
         let snapshot = database.snapshot();
@@ -136,7 +136,7 @@ impl Node {
     /// are of another incarnation each time.
     pub(crate) fn open(&mut self, rng: &mut Rng, anew: bool) {
         let Some(Image { snapshot, oracle }) = self.file.take() else { return };
-        let drawn = Incarnation(rng.next());
+        let drawn = Incarnation::drawn(rng.next());
         self.drawn = if anew { drawn } else { self.drawn };
         // What lies beyond is of another past now, and so are backups of it.
         let head = snapshot.head();

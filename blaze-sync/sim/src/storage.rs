@@ -170,7 +170,8 @@ impl World {
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll };
+        let incoming =
+            Incoming { peer, checkpoint, roots, operations, holds, roll, ..Incoming::default() };
         match ready(database.merge(incoming)) {
             Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
             other => self.fail("a batch is merged", format!("{other:?}")),

@@ -100,6 +100,7 @@ pub(crate) fn hello(node: u64) -> Hello {
         head: Seq(1),
         wall_ms: 0,
         reads: CompressionSet::EMPTY,
+        scope: 0,
     }
 }
 

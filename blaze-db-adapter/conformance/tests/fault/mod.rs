@@ -13,8 +13,9 @@ use blaze_codec::{
     Change, History, Hlc, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq, Value,
 };
 use blaze_db_adapter::{
-    ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter, DatabaseError,
-    Identity, Incoming, LiveFeed, Merged, Origin, Purged, RegisteredPeer, WallClock, Write,
+    Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter,
+    DatabaseError, Identity, Incoming, LiveFeed, Merged, Origin, Purged, RegisteredPeer, WallClock,
+    Write,
 };
 use blaze_db_adapter_conformance::{Harness, Settings};
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions};
@@ -284,7 +285,7 @@ impl DatabaseAdapter for FaultyDatabase {
         self.open()?;
         let Incoming { peer, checkpoint, mut operations, .. } = incoming.clone();
         if self.fault == Fault::MergeSplit && operations.len() > 1 {
-            let mut all = Merged { committed: None, conflicts: Vec::new() };
+            let mut all = Merged::default();
             for operation in operations {
                 let incoming = Incoming { operations: vec![operation], ..incoming.clone() };
                 let merged = self.merge_now(incoming).await?;
@@ -395,6 +396,24 @@ impl DatabaseAdapter for FaultyDatabase {
     async fn peers(&self) -> Result<Vec<RegisteredPeer>, DatabaseError> {
         self.open()?;
         self.memory.peers().await
+    }
+
+    async fn shared(
+        &self,
+        audience: &Audience,
+        records: &[(Name, RecordKey)],
+    ) -> Result<Vec<bool>, DatabaseError> {
+        self.open()?;
+        self.memory.shared(audience, records).await
+    }
+
+    async fn share(
+        &self,
+        audience: &Audience,
+        records: Vec<(Name, RecordKey)>,
+    ) -> Result<(), DatabaseError> {
+        self.open()?;
+        self.memory.share(audience, records).await
     }
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {

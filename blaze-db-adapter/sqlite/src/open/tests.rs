@@ -66,7 +66,7 @@ fn a_sealed_connection_makes_no_files() {
     drop((writer, made));
     assert!(uri(&path, "immutable=1").ends_with("/a%20%3f%23%2541%c3%a9.db?immutable=1"));
     let conn = connect(&path, None, Access::ReadSealed).unwrap();
-    crate::schema::check(&conn).unwrap().unwrap();
+    crate::schema::check(&conn, crate::schema::FORMAT_VERSION).unwrap().unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap();
     let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
     names.sort();
@@ -93,7 +93,7 @@ fn who_reads_beside_a_writer_goes_on_when_that_closes() {
         let files = || std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files(), 2, "the file and its lock");
         let reader = seen.opener.reader().unwrap();
-        crate::schema::check(&reader).unwrap().unwrap();
+        crate::schema::check(&reader, crate::schema::FORMAT_VERSION).unwrap().unwrap();
         assert_eq!(files(), 2, "nothing was made");
     }
 }

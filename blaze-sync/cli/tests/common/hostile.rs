@@ -220,6 +220,7 @@ pub fn hello() -> Hello {
         head: Seq(1),
         wall_ms: 0,
         reads: CompressionSet::EMPTY,
+        scope: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blaze_codec::message::{Ack, BODY_BYTES_MAX, Hello, Message, Resume};
 use blaze_codec::{Checkpoint, History, Mode, Seq};
 
-use super::{Phase, Session};
+use super::{Accepted, Phase, Session};
 use crate::error::truncated;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
@@ -64,10 +64,21 @@ impl Session {
         } else {
             compression
         };
+        if hello.scope != 0 {
+            self.accepted = Accepted::Untold;
+        }
+        let history = Arc::new(hello.history);
+        self.scope = self.link_scope(hello.scope);
+        let feed = match self.scope {
+            0 => Arc::clone(&history),
+            scope => Arc::new(history.through(scope)),
+        };
         let peer = Peer {
             node: hello.node,
             former: hello.former,
-            history: Arc::new(hello.history),
+            history,
+            feed,
+            limits: hello.scope != 0,
             name: hello.name,
             role: hello.role,
             mode: hello.mode,
@@ -104,9 +115,24 @@ impl Session {
             head: local.head,
             wall_ms: now.wall_ms,
             reads: self.config.reads,
+            scope: self.config.scope.as_ref().map_or(0, |scope| scope.digest()),
         };
         self.announced = local.head;
         self.send(&Message::Hello(hello), now);
+        if let Some(scope) = &self.config.scope {
+            self.send(&Message::Scope(scope.told().encode().into()), now);
+        }
+    }
+
+    /// What tells the feeds of this link, through the scopes of its sides, from others: both
+    /// sides come to the same. 0 if there is no scope.
+    fn link_scope(&self, theirs: u64) -> u64 {
+        let ours = self.config.scope.as_ref().map_or(0, |scope| scope.digest());
+        let (connectors, acceptors) = match self.config.side {
+            Side::Connector { .. } => (ours, theirs),
+            Side::Acceptor { .. } => (theirs, ours),
+        };
+        connectors.rotate_left(1) ^ acceptors
     }
 
     /// Asks for the peer's changes after what is held of its feed.
@@ -118,12 +144,14 @@ impl Session {
         now: Moment,
     ) {
         let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
-        let held = places.iter().map(|place| peer.history.common(*place, peer.head));
+        // Since then it may have been told less, and what it got then may be withdrawn.
+        let places = if is_of_view(&peer.feed, places) { places } else { &[] };
+        let held = places.iter().map(|place| peer.feed.common(*place, peer.head));
         // Of a feed that this one was copied from, or that is a copy of it, what was
         // there before is held as well.
-        let copied = local.history.fork(local.head, &peer.history, peer.head);
+        let copied = local.history.fork(local.head, &peer.feed, peer.head);
         // Nothing of the peer's was lost as long as the same one commits.
-        let step = step.filter(|step| step.incarnation == peer.history.latest());
+        let step = step.filter(|step| step.incarnation == peer.feed.latest());
         // One that another link has reached since the peer's hello is beyond what that can
         // tell: from there on the peer would take nothing to be left out.
         let step = step.map(|step| step.seq).filter(|step| *step < peer.head);
@@ -137,7 +165,7 @@ impl Session {
         };
         // A copy of a file that went on isn't a file that went back.
         let last = places.first().copied().filter(|_| !former);
-        let gone = |last: &Checkpoint| went_back(&peer.history, *last, peer.head);
+        let gone = |last: &Checkpoint| went_back(&peer.feed, *last, peer.head);
         if let Some(held) = last.filter(|last| after < last.seq && gone(last)) {
             let event = Event::PeerWentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
@@ -147,9 +175,11 @@ impl Session {
         self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
         // Of two links, one may be ahead of the other's hello.
-        let latest = places.iter().filter(|place| place.incarnation == peer.history.latest());
+        let latest = places.iter().filter(|place| place.incarnation == peer.feed.latest());
         let held = latest.map(|place| place.seq).max().unwrap_or(after);
-        let inbound = Inbound::new(peer.node, peer.history.clone(), after, window);
+        let inbound = Inbound::new(peer.node, peer.feed.clone(), after, window);
+        let limited = self.config.scope.is_some() || peer.limits;
+        let inbound = if limited { inbound.within(self.config.scope.clone()) } else { inbound };
         self.inbound = Some(inbound.holding(held));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
@@ -185,12 +215,12 @@ impl Session {
         if self.outbound.is_some() {
             return Err(SessionError::Violation { rule: "one resume a session" });
         }
-        let (history, announced, after) =
-            (&self.config.local.history, self.announced, resume.after);
+        let (announced, after) = (self.announced, resume.after);
         if after > announced {
             return Err(SessionError::Violation { rule: "a side holds no more than there is" });
         }
-        let gone = |last: &Checkpoint| went_back(history, *last, announced);
+        let history = self.config.local.history.through(self.scope);
+        let gone = |last: &Checkpoint| went_back(&history, *last, announced);
         if let Some(held) = resume.last.filter(|last| after < last.seq && gone(last)) {
             let event = Event::WentBack { held: held.seq, common: after };
             self.outputs.push_back(Output::Event(event));
@@ -203,6 +233,15 @@ impl Session {
         self.register(&peer, after);
         Ok(())
     }
+}
+
+/// Whether what was merged last came through the scope through which a feed is seen now. (Some
+/// that was drawn by an older version looks as if it came through one.)
+fn is_of_view(feed: &History, places: &[Checkpoint]) -> bool {
+    let Some(last) = places.first() else { return true };
+    let view = |feed: &History| feed.latest().view();
+    last.incarnation.view() == view(feed)
+        || feed.spans().iter().any(|span| span.incarnation == last.incarnation)
 }
 
 /// Whether a place that was reached in a feed isn't in it any more. A place beyond the

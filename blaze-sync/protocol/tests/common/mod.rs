@@ -160,6 +160,7 @@ pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
         local,
         side,
         agreed_role: None,
+        scope: None,
         limits: Limits::default(),
         versions: SessionConfig::VERSIONS,
         compression: Compression::None,
@@ -214,6 +215,7 @@ pub(crate) fn hello(adjust: impl FnOnce(&mut Hello)) -> Bytes {
         head: Seq::ZERO,
         wall_ms: WALL_MS,
         reads: CompressionSet::EMPTY,
+        scope: 0,
     };
     adjust(&mut hello);
     Message::Hello(hello).encode()

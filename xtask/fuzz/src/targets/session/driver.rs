@@ -109,9 +109,17 @@ impl Driver {
                 head,
             };
             let (limits, versions) = (Limits::default(), SessionConfig::VERSIONS);
-            let agreed_role = None;
-            let config =
-                SessionConfig { local, side, agreed_role, limits, versions, compression, reads };
+            let (agreed_role, scope) = (None, None);
+            let config = SessionConfig {
+                local,
+                side,
+                agreed_role,
+                scope,
+                limits,
+                versions,
+                compression,
+                reads,
+            };
             Session::new(config, now)
         });
         let mut driver = Self {
@@ -419,6 +427,7 @@ fn hello(mode: Mode, history: History, head: Seq, reads: CompressionSet) -> Hell
         head,
         wall_ms: WALL_MS,
         reads,
+        scope: 0,
     }
 }
 

@@ -1,0 +1,111 @@
+//! What a peer sees and writes of a node's database.
+
+use std::sync::Arc;
+
+use blaze_codec::{Mode, Name, NodeId, Record, RecordKey, Scope};
+use blaze_transport::TransportError;
+
+/// What leaves a node for a peer, and what may come from it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ExportPolicy {
+    /// What the link carries, seen from the side that connects.
+    /// Default: [`Mode::Bidirectional`].
+    pub mode: Mode,
+    /// What the peer sees and writes of this node's database; `None` if all of it. What was
+    /// agreed with a peer, by name (see [`NodeOptions::policies`](crate::NodeOptions::policies)),
+    /// goes before this. Default: `None`.
+    pub scope: Option<Arc<Scope>>,
+}
+
+/// Whom a listener takes, and for what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Admission {
+    /// The modes that peers may ask for.
+    pub modes: Vec<Mode>,
+    /// What peers see and write, as in [`ExportPolicy::scope`].
+    pub scope: Option<Arc<Scope>>,
+}
+
+/// A record that a peer may not see any more, and so doesn't have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The peer.
+    pub peer: NodeId,
+    /// The record's collection.
+    pub collection: Name,
+    /// The record.
+    pub key: RecordKey,
+    /// What it was here, if the peer withdrew it from this node, with what was written here and
+    /// hadn't got there. `None` if it was this node that withdrew it from the peer, which had
+    /// written what it may not.
+    pub record: Option<Record>,
+}
+
+impl ExportPolicy {
+    /// A policy with this mode, that lets the peer see and write everything.
+    pub const fn new(mode: Mode) -> Self {
+        Self { mode, scope: None }
+    }
+
+    /// The same with a scope.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { scope: Some(Arc::new(scope)), ..self }
+    }
+}
+
+impl From<Mode> for ExportPolicy {
+    fn from(mode: Mode) -> Self {
+        Self::new(mode)
+    }
+}
+
+impl Admission {
+    /// Takes peers that ask for one of these modes.
+    pub fn new(modes: impl Into<Vec<Mode>>) -> Self {
+        Self { modes: modes.into(), scope: None }
+    }
+
+    /// The same, and they see and write no more than a scope.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { scope: Some(Arc::new(scope)), ..self }
+    }
+}
+
+impl From<&[Mode]> for Admission {
+    fn from(modes: &[Mode]) -> Self {
+        Self::new(modes)
+    }
+}
+
+impl From<&Vec<Mode>> for Admission {
+    fn from(modes: &Vec<Mode>) -> Self {
+        Self::new(modes.clone())
+    }
+}
+
+impl<const N: usize> From<[Mode; N]> for Admission {
+    fn from(modes: [Mode; N]) -> Self {
+        Self::new(modes)
+    }
+}
+
+impl<const N: usize> From<&[Mode; N]> for Admission {
+    fn from(modes: &[Mode; N]) -> Self {
+        Self::new(*modes)
+    }
+}
+
+/// The policy, if its scope keeps the limits.
+pub(crate) fn checked(policy: ExportPolicy) -> Result<ExportPolicy, TransportError> {
+    policy.scope.as_deref().map_or(Ok(()), check_scope)?;
+    Ok(policy)
+}
+
+pub(crate) fn check_scope(scope: &Scope) -> Result<(), TransportError> {
+    let failed = |error| TransportError::io("use a policy", std::io::Error::other(error));
+    scope.check().map_err(failed)
+}
