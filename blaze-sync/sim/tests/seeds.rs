@@ -88,6 +88,7 @@ fn deliberate_bugs_are_found_and_their_story_is_told() {
         Canary::Session(Session::KnownTooMuch),
         Canary::Session(Session::CompressionUnasked),
         Canary::Merge(Merge::DeleteWins),
+        Canary::Driver(Driver::LeaseOfPresent),
     ];
     for canary in canaries {
         let config = Config { canary: Some(canary), ..config() };
