@@ -53,6 +53,7 @@ impl World {
             timer_ms: None,
             acked: None,
             settled: Seq::ZERO,
+            registered: false,
             read_back: false,
             peer_losses: peer.losses,
         })

@@ -32,9 +32,9 @@ fn main() -> ExitCode {
     }
     match failure {
         None => {
-            let idle = summary::idle_faults(&report, &args.config());
+            let idle = summary::idle(&report, &args.config());
             if args.seeds() >= 1_000 && !idle.is_empty() {
-                eprintln!("error: these faults never happened: {}", idle.join(", "));
+                eprintln!("error: these never happened: {}", idle.join(", "));
                 return ExitCode::FAILURE;
             }
             ExitCode::SUCCESS
