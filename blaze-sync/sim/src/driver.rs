@@ -258,7 +258,10 @@ impl World {
                     end.settled = *seq;
                 }
             }
-            Told::MissedTombstones => self.report.saw("roll called"),
+            Told::MissedTombstones => {
+                self.roll_called = true;
+                self.report.saw("roll called");
+            }
             Told::WentBack { .. } | Told::PeerWentBack { .. } => {
                 self.report.saw("went back");
                 self.check_went_back(connection, side, told);

@@ -8,7 +8,7 @@ mod summary;
 
 use std::process::ExitCode;
 
-use blaze_sync_sim::{Failure, shrink};
+use blaze_sync_sim::{Config, Failure, shrink};
 use clap::Parser as _;
 
 use crate::args::Args;
@@ -61,5 +61,11 @@ fn tell(failure: &Failure, args: &Args) {
     let canary = config.canary.map(|canary| format!(" --canary {canary}")).unwrap_or_default();
     let seed = failure.seed;
     let steps = short.steps;
-    eprintln!("again: cargo xtask sim --seed {seed}{canary} --steps {steps} --only '{faults}'");
+    let Config { large_percent, compressed_percent, scenario_percent, .. } = config;
+    let drawn = format!(
+        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent}"
+    );
+    eprintln!(
+        "again: cargo xtask sim --seed {seed}{canary} {drawn} --steps {steps} --only '{faults}'"
+    );
 }

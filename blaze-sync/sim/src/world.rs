@@ -48,6 +48,8 @@ pub(crate) struct World {
     /// Whether who missed tombstones was sent what came after over a link on which it
     /// couldn't be asked for a roll.
     pub(crate) missed_one_way: bool,
+    /// Whether who missed tombstones was asked for its roll.
+    pub(crate) roll_called: bool,
     /// What was deleted and came back, where that is excepted.
     pub(crate) came_back: BTreeSet<Place>,
     /// The scenario, until it is over.
@@ -125,6 +127,7 @@ impl World {
             graves: Graves::default(),
             met_late: false,
             missed_one_way: false,
+            roll_called: false,
             came_back: BTreeSet::new(),
             script: plan.scenario.map(Script::new),
             trace: Trace::new(config.story),
