@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// In how many of a hundred seeds some nodes compress what they send.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(0..=100))]
     compressed: u64,
+    /// How many of a hundred seeds run each of the scenarios.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=33))]
+    scenarios: u64,
     /// Threads. Default: one a core.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -88,6 +91,7 @@ impl Args {
             steps_max: self.steps.unwrap_or(usize::MAX),
             large_percent: self.large,
             compressed_percent: self.compressed,
+            scenario_percent: self.scenarios,
             shape: None,
             story: false,
         }

@@ -181,7 +181,7 @@ impl World {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
                 let gone = read_back && theirs.oracle.is_buried(operation);
-                !gone && !ours.oracle.holds(operation) && !self.may_be_gone_elsewhere(operation)
+                !gone && !ours.oracle.holds(operation) && !self.may_lack(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
             Some(format!("seq {}: {}", commit.seq(), describe_one(lost)))
@@ -225,7 +225,7 @@ impl World {
             let was_other = ours.losses > 0 || self.report.faults.contains_key(&Fault::Clone);
             let removed = |operation: &Operation| {
                 (was_other && self.is_removed(operation))
-                    || self.may_be_gone_elsewhere(operation)
+                    || self.may_lack(operation)
                     || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
             };
             let lacking = commit
@@ -249,6 +249,12 @@ impl World {
     /// linked late, with one that had removed it and has all the rest from there.
     pub(crate) fn may_be_gone_elsewhere(&self, operation: &Operation) -> bool {
         self.met_late && self.is_removed(operation)
+    }
+
+    /// The same, and of who missed the tombstone: where that was removed, what it had below
+    /// was buried, and it was sent all the rest.
+    fn may_lack(&self, operation: &Operation) -> bool {
+        self.may_be_gone_elsewhere(operation) || (self.roll_called && self.is_removed(operation))
     }
 
     /// Two correct sides never break the protocol, and only copies share an id.

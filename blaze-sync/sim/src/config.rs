@@ -16,6 +16,8 @@ pub struct Config {
     /// In how many of a hundred seeds some nodes compress what they send, and some can't
     /// read that. Default: 25.
     pub compressed_percent: u64,
+    /// How many of a hundred seeds run each of the scenarios. Default: 4.
+    pub scenario_percent: u64,
     /// A shape and its number of nodes, all linked both ways, instead of those that the
     /// seed draws. Default: none.
     pub shape: Option<(Shape, u64)>,
@@ -32,6 +34,7 @@ impl Default for Config {
             steps_max: usize::MAX,
             large_percent: 10,
             compressed_percent: 25,
+            scenario_percent: 4,
             shape: None,
             story: false,
         }

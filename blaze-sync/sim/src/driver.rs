@@ -61,6 +61,7 @@ impl World {
             timer_ms: None,
             acked: None,
             settled: Seq::ZERO,
+            registered: false,
             read_back: false,
             peer_losses: peer.losses,
         })
@@ -265,7 +266,10 @@ impl World {
                     end.settled = *seq;
                 }
             }
-            Told::MissedTombstones => self.report.saw("roll called"),
+            Told::MissedTombstones => {
+                self.roll_called = true;
+                self.report.saw("roll called");
+            }
             Told::WentBack { .. } | Told::PeerWentBack { .. } => {
                 self.report.saw("went back");
                 self.check_went_back(connection, side, told);

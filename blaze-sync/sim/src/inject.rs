@@ -5,6 +5,7 @@ use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_protocol::Input;
 
 use crate::fault::Fault;
+use crate::node::Image;
 use crate::plan::{LinkPlan, NodePlan, draw_mode};
 use crate::ready::ready;
 use crate::rng::Rng;
@@ -82,9 +83,7 @@ impl World {
             }
             Fault::DiskFull => {
                 let node = self.running(rng)?;
-                self.nodes[node].full = true;
-                self.happened(fault, &[("node", node as u64)]);
-                self.schedule(lasts_ms, Event::Over(Over::Full { node }));
+                self.fill(node, lasts_ms);
                 Some(())
             }
             Fault::Skew => {
@@ -123,25 +122,37 @@ impl World {
         }
     }
 
+    /// A node's disk is full for a while.
+    pub(crate) fn fill(&mut self, node: usize, lasts_ms: u64) {
+        self.nodes[node].full = true;
+        self.happened(Fault::DiskFull, &[("node", node as u64)]);
+        self.schedule(lasts_ms, Event::Over(Over::Full { node }));
+    }
+
+    /// A side takes no frames for a while.
+    pub(crate) fn slow_down(&mut self, connection: u64, side: usize, lasts_ms: u64) -> Option<()> {
+        self.happened(Fault::SlowReader, &[("connection", connection), ("side", side as u64)]);
+        let slow_until_ms = self.now_ms + lasts_ms;
+        self.connections.end_mut(connection, side)?.slow_until_ms = slow_until_ms;
+        self.schedule(lasts_ms, Event::Take { connection, side });
+        Some(())
+    }
+
     fn inject_connection(&mut self, fault: Fault, rng: &mut Rng, lasts_ms: u64) -> Option<()> {
         let (connection, side) = (self.any_connection(rng)?, rng.index(2));
+        if fault == Fault::SlowReader {
+            return self.slow_down(connection, side, lasts_ms);
+        }
         self.happened(fault, &[("connection", connection), ("side", side as u64)]);
-        let now_ms = self.now_ms;
+        if fault == Fault::Disconnect {
+            self.cut(connection);
+            return Some(());
+        }
         let found = self.connections.get_mut(connection)?;
-        match fault {
-            Fault::Disconnect => self.cut(connection),
-            Fault::SlowReader => {
-                found.ends[side].as_mut()?.slow_until_ms = now_ms + lasts_ms;
-                self.schedule(lasts_ms, Event::Take { connection, side });
-            }
-            _ => {
-                found.wires[side].dead = true;
-                if rng.percent(60) {
-                    found.wires[1 - side].dead = true;
-                    let reason = "the connection was reset".to_owned();
-                    self.feed(connection, side, Input::Disconnected(reason));
-                }
-            }
+        found.wires[side].dead = true;
+        if rng.percent(60) {
+            found.wires[1 - side].dead = true;
+            self.feed(connection, side, Input::Disconnected("the connection was reset".to_owned()));
         }
         Some(())
     }
@@ -234,6 +245,12 @@ impl World {
         let node = self.running(rng)?;
         let count = self.nodes[node].backups.len();
         let backup = self.nodes[node].backups.get(rng.index(count))?.clone();
+        self.put_back(node, backup, lasts_ms);
+        Some(())
+    }
+
+    /// A node's file is put back to a backup.
+    pub(crate) fn put_back(&mut self, node: usize, backup: Image, lasts_ms: u64) {
         self.happened(Fault::Restore, &[("node", node as u64), ("head", backup.snapshot.head().0)]);
         self.take_down(node, Stop::Kill, false, lasts_ms);
         let found = &mut self.nodes[node];
@@ -242,7 +259,6 @@ impl World {
         found.synced = Some(backup.clone());
         found.file = Some(backup);
         self.lost(node);
-        Some(())
     }
 
     fn copy(&mut self, rng: &mut Rng) -> Option<()> {

@@ -29,6 +29,8 @@ mod purge;
 mod ready;
 mod report;
 mod rng;
+mod scenario;
+mod script;
 mod settle;
 mod shrink;
 mod storage;
@@ -44,6 +46,7 @@ pub use config::Config;
 pub use fault::{Fault, Faults};
 pub use plan::Shape;
 pub use report::{Crossings, Failure, Report};
+pub use scenario::Scenario;
 pub use shrink::shrink;
 
 use crate::canary::Armed;

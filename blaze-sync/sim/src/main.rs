@@ -8,7 +8,7 @@ mod summary;
 
 use std::process::ExitCode;
 
-use blaze_sync_sim::{Failure, shrink};
+use blaze_sync_sim::{Config, Failure, shrink};
 use clap::Parser as _;
 
 use crate::args::Args;
@@ -32,9 +32,9 @@ fn main() -> ExitCode {
     }
     match failure {
         None => {
-            let idle = summary::idle_faults(&report, &args.config());
+            let idle = summary::idle(&report, &args.config());
             if args.seeds() >= 1_000 && !idle.is_empty() {
-                eprintln!("error: these faults never happened: {}", idle.join(", "));
+                eprintln!("error: these never happened: {}", idle.join(", "));
                 return ExitCode::FAILURE;
             }
             ExitCode::SUCCESS
@@ -61,5 +61,11 @@ fn tell(failure: &Failure, args: &Args) {
     let canary = config.canary.map(|canary| format!(" --canary {canary}")).unwrap_or_default();
     let seed = failure.seed;
     let steps = short.steps;
-    eprintln!("again: cargo xtask sim --seed {seed}{canary} --steps {steps} --only '{faults}'");
+    let Config { large_percent, compressed_percent, scenario_percent, .. } = config;
+    let drawn = format!(
+        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent}"
+    );
+    eprintln!(
+        "again: cargo xtask sim --seed {seed}{canary} {drawn} --steps {steps} --only '{faults}'"
+    );
 }

@@ -61,6 +61,8 @@ pub(crate) struct End {
     pub(crate) acked: Option<Seq>,
     /// How far the peer is known to have it for good.
     pub(crate) settled: Seq,
+    /// Whether the peer is registered.
+    pub(crate) registered: bool,
     /// Whether changes were read back from the database.
     pub(crate) read_back: bool,
     /// Losses of the peer's node when the session began.

@@ -11,6 +11,7 @@ use blaze_sync_protocol::Limits;
 use crate::Config;
 use crate::fault::Fault;
 use crate::rng::Rng;
+use crate::scenario::{Scenario, ScenarioPlan};
 
 /// The first stream of random numbers of what nodes compress by; steps have earlier ones.
 const COMPRESSION_STREAM: u64 = 1 << 32;
@@ -75,6 +76,7 @@ pub(crate) struct Plan {
     pub(crate) compressed: bool,
     /// Links over which no connection can be made at first, and for how long.
     pub(crate) late_links: Vec<(usize, u64)>,
+    pub(crate) scenario: Option<ScenarioPlan>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -139,10 +141,12 @@ impl Plan {
             deletes_percent: 0,
             compressed: false,
             late_links: Vec::new(),
+            scenario: None,
         }
         .double(&mut Rng::new(seed, 2), config)
         .bury(&mut Rng::new(seed, 3), config)
         .compress(&mut Rng::new(seed, 4), config)
+        .stage(&mut Rng::new(seed, 5), config)
     }
 
     /// Many values are large enough for it to pay.
@@ -150,6 +154,28 @@ impl Plan {
         self.compressed = rng.percent(config.compressed_percent);
         if self.compressed && self.large_values_percent == 0 {
             (self.large_values_percent, self.value_bytes_max) = (30, 3_000);
+        }
+        self
+    }
+
+    /// A scenario is run, and what it needs is there.
+    fn stage(mut self, rng: &mut Rng, config: &Config) -> Self {
+        let drawn = rng.below(100).checked_div(config.scenario_percent);
+        let drawn = drawn.and_then(|at| Scenario::ALL.get(usize::try_from(at).ok()?).copied());
+        let scenario = drawn.filter(|drawn| drawn.is_on(&config.faults) && !self.large);
+        self.scenario = scenario.and_then(|drawn| ScenarioPlan::draw(rng, drawn, &self.links));
+        let Some(ScenarioPlan { scenario, link, near, far, .. }) = self.scenario else {
+            return self;
+        };
+        self.links[link].mode = Mode::Bidirectional;
+        let longest_ms = rng.between(50, 3_000);
+        self.purge_ms.get_or_insert(longest_ms);
+        let lease_ms = rng.between(200, 2_000);
+        if scenario == Scenario::RollBrokenOff {
+            self.lease_ms = Some(lease_ms);
+        }
+        if scenario == Scenario::LinkBehind {
+            self.links.push(LinkPlan::draw(rng, (near, far), false));
         }
         self
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::Shape;
 use crate::fault::Fault;
+use crate::{Scenario, Shape};
 
 /// What happened in runs that passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Report {
     pub hash: u64,
     /// How often each fault really happened.
     pub faults: BTreeMap<Fault, u64>,
+    /// How often each scenario came to its end.
+    pub scenarios: BTreeMap<Scenario, u64>,
     /// How often each message, phase, error and path was seen.
     pub coverage: BTreeMap<String, u64>,
     /// Runs a shape.
@@ -51,6 +53,9 @@ impl Report {
         self.virtual_ms += other.virtual_ms;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
+        }
+        for (scenario, count) in &other.scenarios {
+            *self.scenarios.entry(*scenario).or_default() += count;
         }
         for (seen, count) in &other.coverage {
             *self.coverage.entry(seen.clone()).or_default() += count;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use blaze_sync_sim::{Config, Crossings, Failure, Fault, Report};
+use blaze_sync_sim::{Config, Crossings, Failure, Fault, Report, Scenario};
 
 /// The counts, for people.
 pub(crate) fn text(report: &Report, took: Duration) -> String {
@@ -23,6 +23,7 @@ pub(crate) fn text(report: &Report, took: Duration) -> String {
     );
     list(&mut out, "shapes", report.shapes.iter());
     list(&mut out, "faults", report.faults.iter());
+    list(&mut out, "scenarios", report.scenarios.iter());
     list(&mut out, "seen", report.coverage.iter());
     let quiet = report
         .quiet
@@ -45,6 +46,8 @@ fn list<K: std::fmt::Display, V: std::fmt::Display>(
 pub(crate) fn json(report: &Report, failure: Option<&Failure>, took: Duration) -> String {
     let map = |entries: Vec<String>| format!("{{{}}}", entries.join(","));
     let faults = report.faults.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
+    let scenarios = report.scenarios.iter();
+    let scenarios = scenarios.map(|(name, count)| format!("\"{name}\":{count}")).collect();
     let seen = report.coverage.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
     let quiet = report
         .quiet
@@ -57,7 +60,7 @@ pub(crate) fn json(report: &Report, failure: Option<&Failure>, took: Duration) -
         format!("{{\"seed\":{},\"message\":\"{message}\"}}", failure.seed)
     });
     format!(
-        "{{\"seeds\":{},\"seconds\":{:.3},\"hash\":\"{:016x}\",\"commits\":{},\"operations\":{},\"crossings\":{},\"virtual_ms\":{},\"faults\":{},\"seen\":{},\"quiet_crossings\":{},\"failure\":{failure}}}",
+        "{{\"seeds\":{},\"seconds\":{:.3},\"hash\":\"{:016x}\",\"commits\":{},\"operations\":{},\"crossings\":{},\"virtual_ms\":{},\"faults\":{},\"scenarios\":{},\"seen\":{},\"quiet_crossings\":{},\"failure\":{failure}}}",
         report.seeds,
         took.as_secs_f64(),
         report.hash,
@@ -66,15 +69,20 @@ pub(crate) fn json(report: &Report, failure: Option<&Failure>, took: Duration) -
         report.crossings,
         report.virtual_ms,
         map(faults),
+        map(scenarios),
         map(seen),
         map(quiet.collect()),
     )
 }
 
-/// Faults that are on and never happened.
-pub(crate) fn idle_faults(report: &Report, config: &Config) -> Vec<String> {
-    let idle = Fault::ALL.into_iter().filter(|fault| config.faults.has(*fault));
-    idle.filter(|fault| !report.faults.contains_key(fault)).map(|fault| fault.to_string()).collect()
+/// Faults and scenarios that are on and never happened.
+pub(crate) fn idle(report: &Report, config: &Config) -> Vec<String> {
+    let faults = Fault::ALL.into_iter().filter(|fault| config.faults.has(*fault));
+    let faults = faults.filter(|fault| !report.faults.contains_key(fault));
+    let is_on = |scenario: &Scenario| config.scenario_percent > 0 && scenario.is_on(&config.faults);
+    let scenarios = Scenario::ALL.into_iter().filter(is_on);
+    let scenarios = scenarios.filter(|scenario| !report.scenarios.contains_key(scenario));
+    faults.map(|fault| fault.to_string()).chain(scenarios.map(|name| name.to_string())).collect()
 }
 
 /// The faults that are on, with commas between.

@@ -14,12 +14,19 @@ use crate::world::{Event, World};
 /// The first stream of random numbers of a step.
 const STREAM: u64 = 1_000;
 
+/// Between two looks whether a scenario is over that the last step waits for.
+const SCENARIO_LOOK_MS: u64 = 20;
+
 impl World {
     /// Does a step: a commit somewhere, or a fault. Each step has random numbers of
     /// its own, so that the others stay as they are when a fault is switched off.
     pub(crate) fn step(&mut self) {
         if self.steps >= self.plan.steps.min(self.config.steps_max) {
-            self.heal();
+            if self.script.is_some() {
+                self.schedule(SCENARIO_LOOK_MS, Event::Step);
+            } else {
+                self.heal();
+            }
             return;
         }
         let rng = &mut Rng::new(self.seed, STREAM + self.steps as u64);

@@ -15,6 +15,7 @@ use crate::oracle::{Graves, Oracle, Place};
 use crate::plan::{LinkPlan, NodePlan, Plan};
 use crate::report::{Failure, Report};
 use crate::rng::Rng;
+use crate::script::Script;
 use crate::trace::Trace;
 
 /// More events than any run needs.
@@ -47,8 +48,12 @@ pub(crate) struct World {
     /// Whether who missed tombstones was sent what came after over a link on which it
     /// couldn't be asked for a roll.
     pub(crate) missed_one_way: bool,
+    /// Whether who missed tombstones was asked for its roll.
+    pub(crate) roll_called: bool,
     /// What was deleted and came back, where that is excepted.
     pub(crate) came_back: BTreeSet<Place>,
+    /// The scenario, until it is over.
+    pub(crate) script: Option<Script>,
     pub(crate) trace: Trace,
     pub(crate) report: Report,
     pub(crate) failure: Option<(&'static str, String)>,
@@ -122,7 +127,9 @@ impl World {
             graves: Graves::default(),
             met_late: false,
             missed_one_way: false,
+            roll_called: false,
             came_back: BTreeSet::new(),
+            script: plan.scenario.map(Script::new),
             trace: Trace::new(config.story),
             report: Report::default(),
             failure: None,
@@ -161,6 +168,7 @@ impl World {
             self.now_ms = at_ms;
             self.time.store(at_ms, Relaxed);
             self.handle(event);
+            self.direct();
         }
     }
 

@@ -1,6 +1,8 @@
 //! Seeds that every test run goes through: some of all, and each that once failed.
 
-use blaze_sync_sim::{Canary, Config, Driver, Fault, Faults, Merge, Report, Session, run, shrink};
+use blaze_sync_sim::{
+    Canary, Config, Driver, Fault, Faults, Merge, Report, Scenario, Session, run, shrink,
+};
 
 /// Small runs only: the large ones are for `cargo xtask sim`.
 fn config() -> Config {
@@ -13,13 +15,16 @@ fn passes(seed: u64, config: &Config) -> Report {
 }
 
 #[test]
-fn all_holds_in_two_hundred_seeds_and_every_fault_happens() {
+fn all_holds_in_two_hundred_seeds_and_every_fault_and_scenario_happens() {
     let mut sum = Report::default();
     for seed in 0..200 {
         sum.add(&passes(seed, &config()));
     }
     for fault in Fault::ALL.into_iter().filter(|fault| Faults::default().has(*fault)) {
         assert!(sum.faults.contains_key(&fault), "{fault} never happened");
+    }
+    for scenario in Scenario::ALL {
+        assert!(sum.scenarios.contains_key(&scenario), "{scenario} never came to its end");
     }
     assert!(sum.coverage.contains_key("compressed"), "nothing was compressed");
 }
@@ -72,11 +77,23 @@ const REGRESSIONS: [(u64, &str); 29] = [
     (758_733, "a client wrote anew where a server's delete was forgotten: too strict a check"),
 ];
 
+/// What once failed while almost every seed ran a scenario.
+const SCENARIO_REGRESSIONS: [(u64, &str); 1] = [(
+    90_039_345,
+    "a delete that was forgotten didn't reach who had missed it, by a third: too strict a check",
+)];
+
 #[test]
 fn what_once_failed_passes() {
     for (seed, what) in REGRESSIONS {
-        // As in long runs, in which few seeds are large, and before there was compression.
-        run(seed, &Config { large_percent: 2, compressed_percent: 0, ..Config::default() })
+        // As in long runs, in which few seeds are large, and before there were compression
+        // and scenarios.
+        let then = Config { large_percent: 2, compressed_percent: 0, ..Config::default() };
+        run(seed, &Config { scenario_percent: 0, ..then })
+            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+    }
+    for (seed, what) in SCENARIO_REGRESSIONS {
+        run(seed, &Config { large_percent: 2, scenario_percent: 33, ..Config::default() })
             .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
     }
 }
@@ -88,6 +105,7 @@ fn deliberate_bugs_are_found_and_their_story_is_told() {
         Canary::Session(Session::KnownTooMuch),
         Canary::Session(Session::CompressionUnasked),
         Canary::Merge(Merge::DeleteWins),
+        Canary::Driver(Driver::LeaseOfPresent),
     ];
     for canary in canaries {
         let config = Config { canary: Some(canary), ..config() };
@@ -98,4 +116,19 @@ fn deliberate_bugs_are_found_and_their_story_is_told() {
         assert!(told.story.last().is_some_and(|line| line.contains(told.check)), "{canary}");
     }
     assert!(run(0, &config()).is_ok(), "canaries stay armed");
+}
+
+#[test]
+fn scenarios_find_what_chance_seldom_does() {
+    let canaries = [
+        Canary::Merge(Merge::SettledForGood),
+        Canary::Session(Session::SentBeforeRoll),
+        Canary::Driver(Driver::SettledByAnySession),
+    ];
+    for canary in canaries {
+        let config = Config { canary: Some(canary), scenario_percent: 33, ..config() };
+        let failure = (0..150).find_map(|seed| run(seed, &config).err());
+        let failure = failure.unwrap_or_else(|| panic!("{canary} isn't found"));
+        passes(failure.seed, &Config { scenario_percent: 0, ..config });
+    }
 }
