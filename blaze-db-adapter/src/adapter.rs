@@ -151,6 +151,9 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     /// It is forgotten of records that are deleted, once their tombstones go, and of a peer
     /// that is [unregistered](Self::unregister).
     ///
+    /// With a seq they are withdrawn from it when it has acknowledged the feed up to there, and
+    /// whatever it writes to them before that is lost there: it is to hear what becomes of it.
+    ///
     /// # Errors
     ///
     /// [`DatabaseError`] if the database can't store it.
@@ -158,6 +161,7 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
         &self,
         audience: &Audience,
         records: Vec<(Name, RecordKey)>,
+        withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError>;
 
     /// Removes the tombstones that no registered peer needs (see
@@ -289,8 +293,9 @@ pub struct Merged {
     /// The losers of true conflicts. They are told once, here, and not stored: a
     /// process that ends between the commit and this has not been told of them.
     pub conflicts: Vec<Conflict>,
-    /// The records that the peer may not change as it did, by [`Incoming::scope`]: one that it
-    /// may not see, or a new one. They are as they were. Told once, too.
+    /// The records that the peer may not change as it did, by [`Incoming::limit`]: one that it
+    /// may not see, or a new one. They are as they were, and a part of the commit, so that the
+    /// peer, which has something else, is told to forget them. Told once, too.
     pub refused: Vec<(Name, RecordKey)>,
     /// The records that existed and were withdrawn by the peer, with all that was known of
     /// them. Told once, too.

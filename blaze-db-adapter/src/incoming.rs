@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use blaze_codec::{Change, Checkpoint, NodeId, Operation, Rule, Scope, Seq, Version};
+use blaze_codec::{
+    Change, Checkpoint, Name, NodeId, Operation, RecordKey, Rule, Scope, Seq, Version,
+};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
-use crate::{Conflict, Life, Origin, RecordState, Stamp};
+use crate::{Audience, Conflict, Origin, RecordState, Stamp};
 
 /// A peer's operations, to be merged in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,11 +30,23 @@ pub struct Incoming {
     /// All of it was merged here before, so that what isn't known any more was deleted,
     /// and forgotten.
     pub roll: bool,
-    /// What the peer may write; `None` if anything. What changes a record beyond that is
-    /// [refused](crate::Merged::refused).
-    pub scope: Option<Arc<Scope>>,
+    /// What the peer sees and writes; `None` if all.
+    pub limit: Option<Arc<Limit>>,
     /// Whether the peer may withdraw records, as it limits what is seen of its own.
     pub withdraws: bool,
+}
+
+/// What a peer sees and writes that doesn't see all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What it may write. What changes a record beyond that is
+    /// [refused](crate::Merged::refused).
+    pub scope: Arc<Scope>,
+    /// Who it is. In the transaction of the merge it is noted that it has the records of the
+    /// operations, and it is told what is known of those that it was never
+    /// [given](crate::DatabaseAdapter::share) before, or that are being withdrawn from it:
+    /// that it hasn't heard, or is about to lose.
+    pub audience: Audience,
 }
 
 /// What became of an operation that was joined into a record.
@@ -75,7 +89,9 @@ impl Incoming {
             return if withdrawn { Joined::Nothing } else { bury(operation, state) };
         }
         if operation.is_withdrawal() {
-            let withdrawn = self.withdraws && state.withdraw();
+            // Also what never came is stored as withdrawn: whoever noted that it sends it may
+            // have gone back to that moment, and name it in a roll.
+            let withdrawn = self.withdraws && (state.withdraw() || changed.is_none());
             return if withdrawn { Joined::Changed } else { Joined::Nothing };
         }
         let (existed, before) = (state.exists(), state.life().stamp.version);
@@ -106,9 +122,21 @@ impl Incoming {
         Joined::Nothing
     }
 
+    /// The records of the operations, each once, in their order, if it is to be noted that the
+    /// peer has them.
+    pub fn shared(&self) -> Option<(&Audience, Vec<(Name, RecordKey)>)> {
+        let audience = &self.limit.as_ref()?.audience;
+        let names = self.operations.iter();
+        let names = names.map(|operation| (operation.collection.clone(), operation.key.clone()));
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        names.dedup();
+        Some((audience, names))
+    }
+
     /// What the peer may write of a collection depending on a record's values, if it does.
     pub(crate) fn judges(&self, collection: &str) -> Option<&Rule> {
-        let rule = self.scope.as_ref()?.rule(collection)?;
+        let rule = self.limit.as_ref()?.scope.rule(collection)?;
         rule.condition().is_some().then_some(rule)
     }
 
@@ -153,14 +181,15 @@ fn bury(operation: &Operation, state: &mut RecordState) -> Joined {
     if nothing_lacks || version == Version::ZERO {
         return Joined::Nothing;
     }
-    let version = version.max(state.version());
-    state.begin(Life { stamp: Stamp { version, base: version }, alive: false });
+    state.bury(version.max(state.version()));
     Joined::Whole
 }
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{Hlc, Name, Record, RecordKey, record};
+    use blaze_codec::{Hlc, Record, record};
+
+    use crate::Life;
 
     use super::*;
 
@@ -195,8 +224,12 @@ mod tests {
             assert_eq!(state, known(change), "not everybody may withdraw");
             assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Changed);
             assert!(state.is_unknown() && !state.is_tombstone() && !state.exists());
-            assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Nothing);
             let stored = Some(Seq(7));
+            let mut again = |changed| {
+                peer.join(&withdrawal, &mut state, changed, Version::ZERO, &mut Vec::new())
+            };
+            assert_eq!(again(stored), Joined::Nothing);
+            assert_eq!(again(None), Joined::Changed, "what never came is known as withdrawn");
             let roll = Incoming { roll: true, ..Incoming::default() };
             let named = operation(9, Change::Update(vec![]));
             let buried = roll.join(&named, &mut state, stored, Version::ZERO, &mut Vec::new());

@@ -28,7 +28,7 @@ pub use blaze_codec::Checkpoint;
 pub use clock::WallClock;
 pub use error::DatabaseError;
 pub use feed::{Committed, LiveFeed, Origin};
-pub use incoming::{Incoming, Joined};
+pub use incoming::{Incoming, Joined, Limit};
 pub use lineage::{Lineage, LineageChange, reach};
 pub use merge::{Conflict, Written};
 pub use observe::{Observed, Observer};

@@ -29,11 +29,24 @@ pub struct Touched<'a, S> {
     pub stored: Stored<S>,
     /// What is known of it, as the transaction leaves it.
     pub state: RecordState,
-    /// What was known of it before, if that decides whether a peer may change it.
-    before: Option<Box<RecordState>>,
+    /// Whether a peer may change it.
+    admission: Admission,
     changed: bool,
     /// Whether a merge's commit has all of it.
     whole: bool,
+}
+
+/// Whether a peer may change a record, depending on its values.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Admission {
+    #[default]
+    Unjudged,
+    /// It sees it.
+    Granted,
+    /// There is none, of which this is known; it may make one that it sees.
+    Makes(Box<RecordState>),
+    /// It doesn't see it.
+    Refused,
 }
 
 /// What an adapter has of a record.
@@ -52,6 +65,9 @@ pub struct Merging {
     pub conflicts: Vec<Conflict>,
     /// The greatest of what became of them.
     pub most: Joined,
+    /// The records that the peer was never [given](crate::DatabaseAdapter::share), or is about to lose, in
+    /// their order.
+    pub unheard: Vec<(Name, RecordKey)>,
     /// The records that a peer may not change so, once they were
     /// [judged](Staged::judge).
     pub refused: Vec<(Name, RecordKey)>,
@@ -121,20 +137,15 @@ impl<'a, S> Staged<'a, S> {
         load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
-        let Touched { state, stored, changed, whole, before, .. } = &mut self.records[place];
-        if before.is_none() && incoming.judges(&operation.collection).is_some() {
-            *before = Some(Box::new(state.clone()));
-        }
-        let may_go = operation.is_withdrawal() && incoming.withdraws && !incoming.roll;
-        let record = may_go.then(|| state.record()).flatten();
-        let seq = stored.seq.filter(|_| !*changed);
-        let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
-        *whole |= joined == Joined::Whole;
+        let joined = if self.admits(place, incoming, operation, merging) {
+            self.join_admitted(place, incoming, operation, forgotten, merging)
+        } else {
+            // It is as it was, and changes all the same: the peer hears from the feed what it
+            // may not have.
+            Joined::Whole
+        };
+        self.records[place].whole |= joined == Joined::Whole;
         merging.most = merging.most.max(joined);
-        if let Some(record) = record {
-            let (collection, key) = (operation.collection.clone(), operation.key.clone());
-            merging.withdrawn.push(Withdrawn { collection, key, record });
-        }
         let effective = joined != Joined::Nothing;
         merging.effective.push(effective.then_some(place));
         if effective {
@@ -143,29 +154,69 @@ impl<'a, S> Staged<'a, S> {
         Ok(())
     }
 
-    /// Takes back what a peer may not do depending on values, once all of its operations are
-    /// joined: change a record that it may not see, or make one.
+    /// Whether a peer may see the record that an operation of it is about, so far; it's judged
+    /// when the transaction first meets it.
+    fn admits(
+        &mut self,
+        place: usize,
+        incoming: &Incoming,
+        operation: &Operation,
+        merging: &mut Merging,
+    ) -> bool {
+        let rule = incoming.judges(&operation.collection);
+        let Some(rule) = rule.filter(|_| !operation.is_withdrawal()) else { return true };
+        let record = &mut self.records[place];
+        if record.admission == Admission::Unjudged {
+            let state = &record.state;
+            record.admission = match state.exists() {
+                true if rule.meets(|field| state.visible_field(field)) => Admission::Granted,
+                true => Admission::Refused,
+                false => Admission::Makes(Box::new(state.clone())),
+            };
+            if record.admission == Admission::Refused {
+                merging.refuse(operation);
+            }
+        }
+        record.admission != Admission::Refused
+    }
+
+    fn join_admitted(
+        &mut self,
+        place: usize,
+        incoming: &Incoming,
+        operation: &Operation,
+        forgotten: Version,
+        merging: &mut Merging,
+    ) -> Joined {
+        let Touched { state, stored, changed, .. } = &mut self.records[place];
+        let may_go = operation.is_withdrawal() && incoming.withdraws && !incoming.roll;
+        let record = may_go.then(|| state.record()).flatten();
+        let seq = stored.seq.filter(|_| !*changed);
+        let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
+        if let Some(record) = record {
+            let (collection, key) = (operation.collection.clone(), operation.key.clone());
+            merging.withdrawn.push(Withdrawn { collection, key, record });
+        }
+        // It passed that in the feed when it wasn't to hear of it.
+        let unheard = seq.is_some() && merging.is_unheard(&operation.collection, &operation.key);
+        if unheard { Joined::Whole } else { joined }
+    }
+
+    /// Ends the records that a peer made and may not make, once all of its operations are
+    /// joined: as they are then, it may not see them.
     pub fn judge(&mut self, incoming: &Incoming, merging: &mut Merging) {
-        let mut refused = Vec::new();
-        for (place, record) in self.records.iter_mut().enumerate() {
-            let Some(before) = record.before.take().filter(|_| record.changed) else { continue };
+        for record in &mut self.records {
+            let Admission::Makes(before) = std::mem::take(&mut record.admission) else { continue };
             let Some(rule) = incoming.judges(record.collection) else { continue };
-            let meets = |state: &RecordState| rule.meets(|field| state.visible_field(field));
-            let judged = if before.exists() { &before } else { &record.state };
-            if !judged.exists() || meets(judged) {
+            let state = &mut record.state;
+            if !state.exists() || rule.meets(|field| state.visible_field(field)) {
                 continue;
             }
-            (record.state, record.changed, record.whole) = (*before, false, false);
-            refused.push(place);
+            let version = std::mem::replace(state, *before).version();
+            state.bury(version);
+            record.whole = true;
+            merging.most = Joined::Whole;
             merging.refused.push((record.collection.clone(), record.key.clone()));
-        }
-        if refused.is_empty() {
-            return;
-        }
-        let kept = |place: usize| refused.binary_search(&place).is_err();
-        self.changed.retain(|place| kept(*place));
-        for effective in &mut merging.effective {
-            *effective = effective.filter(|place| kept(*place));
         }
     }
 
@@ -237,8 +288,8 @@ impl<'a, S> Staged<'a, S> {
             return Ok(place);
         }
         let (stored, state) = load(collection, key)?;
-        let (before, changed, whole) = (None, false, false);
-        self.records.push(Touched { collection, key, stored, state, before, changed, whole });
+        let (admission, changed, whole) = (Admission::Unjudged, false, false);
+        self.records.push(Touched { collection, key, stored, state, admission, changed, whole });
         if !self.places.is_empty() {
             self.places.insert((collection, key), next);
         }
@@ -251,6 +302,18 @@ impl<'a, S> Staged<'a, S> {
         for (place, record) in self.records.iter().enumerate() {
             self.places.insert((record.collection, record.key), place);
         }
+    }
+}
+
+impl Merging {
+    fn refuse(&mut self, operation: &Operation) {
+        self.refused.push((operation.collection.clone(), operation.key.clone()));
+    }
+
+    /// Whether the peer hasn't heard what is known of a record.
+    fn is_unheard(&self, collection: &Name, key: &RecordKey) -> bool {
+        let name = (collection, key);
+        self.unheard.binary_search_by(|(collection, key)| (collection, key).cmp(&name)).is_ok()
     }
 }
 

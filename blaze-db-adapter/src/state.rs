@@ -153,6 +153,12 @@ impl RecordState {
         !self.exists() && self.record.is_empty() && self.life.stamp.version == Version::ZERO
     }
 
+    /// Ends the record's life at a version that somebody else's write has, of which nobody is to
+    /// see anything.
+    pub(crate) fn bury(&mut self, version: Version) {
+        self.begin(Life { stamp: Stamp { version, base: version }, alive: false });
+    }
+
     /// Forgets everything: the replica may not see the record any more. Returns whether it
     /// knew anything.
     pub(crate) fn withdraw(&mut self) -> bool {

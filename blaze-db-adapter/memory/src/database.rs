@@ -159,6 +159,10 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut store = self.open()?;
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, mut clock) = (Merging::default(), store.clock.clone());
+        if let Some((audience, names)) = incoming.shared() {
+            merging.unheard = store.unheard(audience, names, incoming.holds);
+            store.share(audience, merging.unheard.clone(), Seq::ZERO);
+        }
         let load = |collection: &_, key: &_| Ok::<_, DatabaseError>(store.load(collection, key));
         for operation in &incoming.operations {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
@@ -209,7 +213,7 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
         let mut store = self.open()?;
-        store.shared.retain(|(_, _, audience)| audience.node != peer);
+        store.shared.retain(|(_, _, audience), _| audience.node != peer);
         Ok(store.peers.remove(&peer).is_some())
     }
 
@@ -220,7 +224,7 @@ impl DatabaseAdapter for MemoryDatabase {
     ) -> Result<Vec<bool>, DatabaseError> {
         let store = self.open()?;
         let shared = |(collection, key): &(Name, RecordKey)| {
-            store.shared.contains(&(collection.clone(), key.clone(), audience.clone()))
+            store.shared.contains_key(&(collection.clone(), key.clone(), audience.clone()))
         };
         Ok(records.iter().map(shared).collect())
     }
@@ -229,10 +233,9 @@ impl DatabaseAdapter for MemoryDatabase {
         &self,
         audience: &Audience,
         records: Vec<(Name, RecordKey)>,
+        withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError> {
-        let records = records.into_iter();
-        let shared = records.map(|(collection, key)| (collection, key, audience.clone()));
-        self.open()?.shared.extend(shared);
+        self.open()?.share(audience, records, withdrawn.unwrap_or_default());
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The three maps: records, the feed's index, checkpoints.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use blaze_codec::{HlcClock, Incarnation, Name, NodeId, Record, RecordKey, Role, Seq, Version};
@@ -23,8 +23,9 @@ pub(crate) struct Store {
     pub(crate) closed: bool,
     pub(crate) checkpoints: BTreeMap<NodeId, Vec<Checkpoint>>,
     pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
-    /// The records that those were given who don't see all.
-    pub(crate) shared: BTreeSet<(Name, RecordKey, Audience)>,
+    /// The records that those were given who don't see all, and at which seq each was
+    /// withdrawn last; zero if never.
+    pub(crate) shared: BTreeMap<(Name, RecordKey, Audience), Seq>,
     /// The seq up to which tombstones are gone.
     purged: Seq,
     /// The greatest version of those.
@@ -58,7 +59,7 @@ impl Store {
             closed: false,
             checkpoints: BTreeMap::new(),
             peers: BTreeMap::new(),
-            shared: BTreeSet::new(),
+            shared: BTreeMap::new(),
             purged: Seq::ZERO,
             forgotten: Version::ZERO,
             collections: BTreeMap::new(),
@@ -164,6 +165,34 @@ impl Store {
         }
     }
 
+    /// Those of these records that an audience was never given, or doesn't know yet that they
+    /// are withdrawn.
+    pub(crate) fn unheard(
+        &self,
+        audience: &Audience,
+        mut records: Vec<(Name, RecordKey)>,
+        holds: Seq,
+    ) -> Vec<(Name, RecordKey)> {
+        records.retain(|(collection, key)| {
+            let shared = (collection.clone(), key.clone(), audience.clone());
+            self.shared.get(&shared).is_none_or(|withdrawn| *withdrawn > holds)
+        });
+        records
+    }
+
+    /// Notes that an audience is given records, and when they are withdrawn.
+    pub(crate) fn share(
+        &mut self,
+        audience: &Audience,
+        records: Vec<(Name, RecordKey)>,
+        withdrawn: Seq,
+    ) {
+        for (collection, key) in records {
+            let last = self.shared.entry((collection, key, audience.clone())).or_default();
+            *last = withdrawn.max(*last);
+        }
+    }
+
     pub(crate) fn purge(&mut self, head: Seq, silent_since_ms: u64) -> Purged {
         let peers: Vec<_> = self.peers.values().cloned().collect();
         let through = settled(&peers, head, silent_since_ms);
@@ -182,7 +211,7 @@ impl Store {
             self.forgotten = self.forgotten.max(state.version());
             self.purged = self.purged.max(changed.0);
             self.leave(changed);
-            self.shared.retain(|shared| (&shared.0, &shared.1) != (&collection, &key));
+            self.shared.retain(|shared, _| (&shared.0, &shared.1) != (&collection, &key));
         }
         Purged { removed, through: self.purged }
     }

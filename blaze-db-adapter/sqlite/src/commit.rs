@@ -50,8 +50,8 @@ pub(crate) enum Request {
     Settle(Vec<(NodeId, Seq)>),
     /// Takes a peer out.
     Unregister(NodeId),
-    /// Notes that an audience is given records.
-    Share(Audience, Vec<(Name, RecordKey)>),
+    /// Notes that an audience is given records, and when they are withdrawn.
+    Share(Audience, Vec<(Name, RecordKey)>, Seq),
     /// Removes some of the tombstones up to a seq, but for peers silent since then.
     Purge(Seq, u64),
 }
@@ -295,8 +295,8 @@ impl Writing {
                 Done::Settle
             }
             Request::Unregister(peer) => Done::Unregister(peers::unregister(conn, *peer)?),
-            Request::Share(audience, records) => {
-                shares::add(conn, dictionary, audience, records)?;
+            Request::Share(audience, records, withdrawn) => {
+                shares::add(conn, dictionary, audience, records, *withdrawn)?;
                 Done::Share
             }
             Request::Purge(through, silent_since_ms) => {
@@ -337,6 +337,10 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
+        let audience = incoming.shared();
+        if let Some((audience, names)) = &audience {
+            merging.unheard = shares::unheard(&self.conn, audience, names, incoming.holds)?;
+        }
         let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for operation in &incoming.operations {
             clock.observe(operation.version.hlc.max(operation.version.epoch));
@@ -350,6 +354,9 @@ impl Writing {
             return Err(WriteError::TooMany { found, max }.into());
         }
         self.advance(clock)?;
+        if let Some((audience, _)) = audience {
+            shares::add(&self.conn, &mut self.dictionary, audience, &merging.unheard, Seq::ZERO)?;
+        }
         if let Some(reached) = incoming.checkpoint {
             self.places.reach(&self.conn, incoming.peer, reached)?;
         }

@@ -177,8 +177,10 @@ impl DatabaseAdapter for SqliteDatabase {
         &self,
         audience: &Audience,
         records: Vec<(Name, RecordKey)>,
+        withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError> {
-        match self.ask(Request::Share(audience.clone(), records)).await? {
+        let withdrawn = withdrawn.unwrap_or_default();
+        match self.ask(Request::Share(audience.clone(), records, withdrawn)).await? {
             Done::Share => Ok(()),
             other => unreachable!("sharing records was answered by {other:?}"),
         }

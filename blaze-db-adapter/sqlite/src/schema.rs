@@ -58,7 +58,8 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// The records that peers were given which don't see all.
+/// The records that peers were given which don't see all, and the seq at which each was
+/// withdrawn last, 0 if never.
 const SHARES: &str = "
     CREATE TABLE audiences(
         id INTEGER PRIMARY KEY,
@@ -70,6 +71,7 @@ const SHARES: &str = "
         collection INTEGER NOT NULL,
         key BLOB NOT NULL,
         audience INTEGER NOT NULL,
+        withdrawn INTEGER NOT NULL,
         PRIMARY KEY(collection, key, audience)
     ) WITHOUT ROWID;
 ";

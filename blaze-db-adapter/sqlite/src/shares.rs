@@ -1,14 +1,18 @@
 //! The records that peers were given which don't see all, so that they can be withdrawn.
 
-use blaze_codec::{Name, NodeId, RecordKey};
+use blaze_codec::{Name, NodeId, RecordKey, Seq};
 use blaze_db_adapter::Audience;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::dictionary::Dictionary;
 
 const AUDIENCE: &str = "SELECT id FROM audiences WHERE node = ?1 AND principal = ?2";
-const SHARED: &str = "SELECT 1 FROM shares
+/// When a record was withdrawn from an audience that was given it.
+const WITHDRAWN: &str = "SELECT withdrawn FROM shares
     WHERE collection = (SELECT id FROM names WHERE value = ?1) AND key = ?2 AND audience = ?3";
+const SHARE: &str = "INSERT INTO shares(collection, key, audience, withdrawn)
+    VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO UPDATE SET withdrawn = max(withdrawn, excluded.withdrawn)";
 
 /// Which of these records an audience was given.
 pub(crate) fn find(
@@ -16,20 +20,30 @@ pub(crate) fn find(
     audience: &Audience,
     records: &[(Name, RecordKey)],
 ) -> rusqlite::Result<Vec<bool>> {
-    let Some(audience) = id(conn, audience)? else { return Ok(vec![false; records.len()]) };
-    let mut shared = conn.prepare_cached(SHARED)?;
-    let shared = records.iter().map(|(collection, key)| {
-        shared.exists((collection.as_str(), key.to_bytes().as_slice(), audience))
-    });
-    shared.collect()
+    Ok(withdrawn(conn, audience, records)?.iter().map(Option::is_some).collect())
 }
 
-/// Notes that an audience is given records.
+/// Those of these records that an audience was never given, or doesn't know yet that they are
+/// withdrawn.
+pub(crate) fn unheard(
+    conn: &Connection,
+    audience: &Audience,
+    records: &[(Name, RecordKey)],
+    holds: Seq,
+) -> rusqlite::Result<Vec<(Name, RecordKey)>> {
+    let withdrawn = withdrawn(conn, audience, records)?;
+    let unheard = records.iter().zip(withdrawn);
+    let unheard = unheard.filter(|(_, seq)| seq.is_none_or(|seq| seq > holds));
+    Ok(unheard.map(|(record, _)| record.clone()).collect())
+}
+
+/// Notes that an audience is given records, and when they are withdrawn.
 pub(crate) fn add(
     conn: &Connection,
     dictionary: &mut Dictionary,
     audience: &Audience,
     records: &[(Name, RecordKey)],
+    withdrawn: Seq,
 ) -> rusqlite::Result<()> {
     let audience = if let Some(id) = id(conn, audience)? {
         id
@@ -38,13 +52,27 @@ pub(crate) fn add(
         let Audience { node, principal } = audience;
         conn.prepare_cached(insert)?.insert((node.as_bytes(), principal))?
     };
-    let insert = "INSERT OR IGNORE INTO shares(collection, key, audience) VALUES (?1, ?2, ?3)";
-    let mut insert = conn.prepare_cached(insert)?;
+    let mut share = conn.prepare_cached(SHARE)?;
     for (collection, key) in records {
         let collection = dictionary.names.intern(conn, collection)?.cast_signed();
-        insert.execute((collection, key.to_bytes().as_slice(), audience))?;
+        share.execute((collection, key.to_bytes(), audience, withdrawn.0.cast_signed()))?;
     }
     Ok(())
+}
+
+/// When each record was withdrawn from an audience; `None` if it wasn't given it.
+fn withdrawn(
+    conn: &Connection,
+    audience: &Audience,
+    records: &[(Name, RecordKey)],
+) -> rusqlite::Result<Vec<Option<Seq>>> {
+    let Some(audience) = id(conn, audience)? else { return Ok(vec![None; records.len()]) };
+    let mut select = conn.prepare_cached(WITHDRAWN)?;
+    let found = records.iter().map(|(collection, key)| {
+        let name = (collection.as_str(), key.to_bytes(), audience);
+        select.query_row(name, |row| Ok(Seq(row.get::<_, i64>(0)?.cast_unsigned()))).optional()
+    });
+    found.collect()
 }
 
 /// Forgets what a peer was given.

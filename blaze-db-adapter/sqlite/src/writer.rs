@@ -205,7 +205,7 @@ impl Request {
             Self::Commit(writes) => writes.len(),
             Self::Merge(incoming) => incoming.operations.len(),
             Self::Settle(settled) => settled.len(),
-            Self::Share(_, records) => records.len(),
+            Self::Share(_, records, _) => records.len(),
             Self::Purge(..) => PURGE_RECORDS_MAX as usize,
             _ => 1,
         }

@@ -209,7 +209,7 @@ async fn a_file_of_the_format_before_is_read_as_it_is_and_brought_to_this_one_to
         let database = SqliteOptions::new(place.file()).open().await.unwrap();
         let found = database.shared(&audience, &shared).await.unwrap();
         assert_eq!(found, [opening == 1]);
-        database.share(&audience, shared.to_vec()).await.unwrap();
+        database.share(&audience, shared.to_vec(), None).await.unwrap();
         assert_eq!(database.collections().await.unwrap()[0].records, 100);
         database.close().await.unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, CompressionSet, Message};
 use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
 use blaze_db_adapter::{
-    Audience, DatabaseAdapter, DatabaseError, Identity, Incoming, Merged, Withdrawn,
+    Audience, DatabaseAdapter, DatabaseError, Identity, Incoming, Limit, Merged, Withdrawn,
 };
 use blaze_sync_protocol::{
     Batch, CREDIT_BYTES_MAX, Event, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
@@ -22,7 +22,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::export::{self, Export};
+use crate::export::Export;
 use crate::node::Shared;
 use crate::policy::Withdrawal;
 use crate::status::LinkEntry;
@@ -117,6 +117,8 @@ struct Driver<'a> {
     principal: String,
     /// What the peer sees and writes; `None` if all.
     scope: Option<Arc<Scope>>,
+    /// The same, and who it is, once that is known.
+    limit: Option<Arc<Limit>>,
     /// What of the feed the peer gets, once that is known; `None` if all.
     export: Option<Arc<Export>>,
     sender: Box<dyn FrameSender>,
@@ -153,6 +155,7 @@ impl<'a> Driver<'a> {
             entry,
             principal,
             scope: config.scope.clone(),
+            limit: None,
             export: None,
             session: Session::new(config, now),
             sender,
@@ -390,9 +393,6 @@ impl<'a> Driver<'a> {
     fn merged(&mut self, merged: Result<Merged, DatabaseError>) -> Result<(), SessionError> {
         if let Ok(merged) = &merged {
             self.tell_conflicts(merged);
-            if !merged.refused.is_empty() {
-                self.handle(Input::Refused(merged.refused.clone()))?;
-            }
         }
         let head = self.shared.database.feed().head();
         self.answer(merged, |merged| {
@@ -480,9 +480,8 @@ impl<'a> Driver<'a> {
             }
             Output::Merge(batch) => {
                 let limits = self.session.peer().is_some_and(|peer| peer.limits);
-                let audience = self.audience().filter(|_| self.scope.is_some());
-                let scope = self.scope.clone().zip(audience);
-                self.merge = Some(merge(self.shared, batch, scope, limits));
+                let limit = self.limit();
+                self.merge = Some(merge(self.shared, batch, limit, limits));
             }
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));
@@ -548,6 +547,15 @@ impl<'a> Driver<'a> {
         self.export.is_some()
     }
 
+    /// What the peer may write, if that isn't all.
+    fn limit(&mut self) -> Option<Arc<Limit>> {
+        if self.limit.is_none() {
+            let (scope, audience) = self.scope.clone().zip(self.audience())?;
+            self.limit = Some(Arc::new(Limit { scope, audience }));
+        }
+        self.limit.clone()
+    }
+
     /// Whom records are given to that not everybody sees.
     fn audience(&self) -> Option<Audience> {
         let node = self.session.peer()?.node;
@@ -601,19 +609,13 @@ pub(crate) async fn say_goodbye(
 fn merge(
     shared: &Arc<Shared>,
     batch: Batch,
-    limit: Option<(Arc<Scope>, Audience)>,
+    limit: Option<Arc<Limit>>,
     withdraws: bool,
 ) -> Pending<Merged> {
     let shared = Arc::clone(shared);
     let Batch { peer, checkpoint, step, roots, operations, holds, roll } = batch;
-    let (scope, audience) = limit.unzip();
-    let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll, scope, withdraws };
+    let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll, limit, withdraws };
     Box::pin(async move {
-        // It has what it sends, and is told when it may not have it any more. Before it is
-        // merged: a merge that nobody notes could never be taken back there.
-        if let Some(audience) = audience.filter(|_| !incoming.roll) {
-            export::share(&*shared.database, &audience, &incoming.operations).await?;
-        }
         let merged = shared.database.merge(incoming).await?;
         if step.is_some() || checkpoint.is_some() {
             shared.step(peer, step);

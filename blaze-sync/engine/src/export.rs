@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blaze_codec::{Change, Name, NodeId, Operation, RecordKey, Rule, Scope, Value, Version};
+use blaze_codec::{Change, Name, NodeId, Operation, RecordKey, Rule, Scope, Seq, Value, Version};
 use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError};
 
 /// What is seen of a collection where there is no scope.
@@ -30,13 +30,16 @@ enum Part {
     Hidden,
     /// It was deleted, which it hears if it was given it.
     Deleted,
+    /// It was deleted for it wasn't to be: somebody who may not write it so did.
+    Buried,
     /// It doesn't accept it.
     Unwanted,
 }
 
 impl Export {
-    /// What the peer gets of these operations, which describe whole records, those of each one
-    /// after the other. What it may see is noted before it is returned.
+    /// What the peer gets of these operations, which describe whole records as they are at a
+    /// seq, those of each one after the other. What it is given, and what is withdrawn from it,
+    /// is noted before it is returned.
     ///
     /// # Errors
     ///
@@ -45,12 +48,13 @@ impl Export {
         &self,
         database: &dyn DatabaseAdapter,
         operations: Vec<Operation>,
+        through: Seq,
     ) -> Result<Vec<Operation>, DatabaseError> {
         let records = by_record(&operations);
         let parts: Vec<_> = records.iter().map(|record| self.judge(record)).collect();
         let names: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
         let was_shared = match self.scope {
-            Some(_) => self.share(database, names, &parts).await?,
+            Some(_) => self.share(database, names, &parts, through).await?,
             None => vec![true; names.len()],
         };
         let mut exported = Vec::with_capacity(operations.len());
@@ -58,9 +62,12 @@ impl Export {
             match part {
                 Part::Seen => self.show(record, &mut exported),
                 Part::Deleted if was_shared => self.show(record, &mut exported),
-                Part::Hidden if was_shared => {
+                Part::Hidden | Part::Buried if was_shared => {
                     let (collection, key) = name(&record[0]);
                     exported.push(Operation::withdrawal(collection, key));
+                    if part == Part::Buried {
+                        self.show(record, &mut exported);
+                    }
                 }
                 _ => {}
             }
@@ -122,13 +129,19 @@ impl Export {
         if self.accepted.as_ref().is_some_and(|accepted| accepted.rule(collection).is_none()) {
             return Part::Unwanted;
         }
+        // What was withdrawn here isn't withdrawn by that from others: it may be theirs.
+        if record[0].is_withdrawal() {
+            return Part::Unwanted;
+        }
+        let Some(scope) = &self.scope else { return Part::Seen };
         let exists = matches!(record[0].change, Change::Insert(_));
-        let Some(scope) = &self.scope else {
-            // What was withdrawn here is none of the peer's business.
-            return if record[0].is_withdrawal() { Part::Unwanted } else { Part::Seen };
-        };
         match scope.rule(collection) {
             Some(rule) if exists && rule.meets(|field| value(record, field)) => Part::Seen,
+            Some(_)
+                if record[0].change == Change::Delete && record[0].base == record[0].version =>
+            {
+                Part::Buried
+            }
             Some(_) if !exists => Part::Deleted,
             _ => Part::Hidden,
         }
@@ -153,19 +166,29 @@ impl Export {
         Some([ours, rule(self.accepted.as_ref(), collection)?])
     }
 
-    /// Notes what the peer is given; tells what it was given before.
+    /// Notes what the peer is given and what is withdrawn from it; tells what it was given
+    /// before.
     async fn share(
         &self,
         database: &dyn DatabaseAdapter,
         names: Vec<(Name, RecordKey)>,
         parts: &[Part],
+        through: Seq,
     ) -> Result<Vec<bool>, DatabaseError> {
         let shared = self.shared(database, &names).await?;
-        let new = names.into_iter().zip(parts).zip(&shared);
-        let new = new.filter(|((_, part), shared)| **part == Part::Seen && !**shared);
-        let new: Vec<_> = new.map(|((name, _), _)| name).collect();
-        if !new.is_empty() {
-            database.share(&self.audience, new).await?;
+        let (mut given, mut withdrawn) = (Vec::new(), Vec::new());
+        for ((name, part), shared) in names.into_iter().zip(parts).zip(&shared) {
+            match part {
+                Part::Seen if !shared => given.push(name),
+                Part::Hidden | Part::Buried if *shared => withdrawn.push(name),
+                _ => {}
+            }
+        }
+        if !given.is_empty() {
+            database.share(&self.audience, given, None).await?;
+        }
+        if !withdrawn.is_empty() {
+            database.share(&self.audience, withdrawn, Some(through)).await?;
         }
         Ok(shared)
     }
@@ -189,22 +212,6 @@ impl Export {
 /// The rule for a collection, if a scope has one; all of it where there is no scope.
 fn rule<'s>(scope: Option<&'s Arc<Scope>>, collection: &str) -> Option<&'s Rule> {
     scope.map_or(Some(&ALL), |scope| scope.rule(collection))
-}
-
-/// Notes that a peer has the records that it sends.
-pub(crate) async fn share(
-    database: &dyn DatabaseAdapter,
-    audience: &Audience,
-    operations: &[Operation],
-) -> Result<(), DatabaseError> {
-    let names: Vec<_> = by_record(operations).iter().map(|record| name(&record[0])).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    let shared = database.shared(audience, &names).await?;
-    let new = names.into_iter().zip(shared).filter(|(_, shared)| !shared);
-    let new: Vec<_> = new.map(|(name, _)| name).collect();
-    if new.is_empty() { Ok(()) } else { database.share(audience, new).await }
 }
 
 /// The operations of each record that follow each other.

@@ -38,6 +38,8 @@ pub(crate) struct Inbound {
     merged: Seq,
     /// Everything up to here was merged before, over another link, too: the hello was older.
     held: Seq,
+    /// What exists and last changed up to here was known, though all is asked for again.
+    known: Seq,
     window: u64,
     /// What the peer may still send.
     granted: u64,
@@ -86,6 +88,7 @@ impl Inbound {
     pub(crate) fn new(peer: NodeId, history: Arc<History>, after: Seq, window: u64) -> Self {
         Self {
             held: after,
+            known: after,
             peer,
             history,
             limited: false,
@@ -106,6 +109,11 @@ impl Inbound {
             load: 0,
             definitions: Definitions::default(),
         }
+    }
+
+    /// What exists and last changed up to here was known when it was merged.
+    pub(crate) fn knowing(self, known: Seq) -> Self {
+        Self { known, ..self }
     }
 
     /// Passes what was merged before. What it says may have been deleted since, and that
@@ -133,7 +141,7 @@ impl Inbound {
     /// Lets the peer send; one that has missed tombstones sends its roll first.
     pub(crate) fn start(&mut self, missed: bool) -> Start {
         self.started = true;
-        let through = Some(self.merged).filter(|merged| missed && *merged > Seq::ZERO);
+        let through = Some(self.known).filter(|known| missed && *known > Seq::ZERO);
         #[cfg(feature = "canary")]
         let through = through.filter(|_| !canary::is(Canary::RollNotCalled));
         self.roll = through.map(|through| (Seq::ZERO, through));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blaze_codec::message::{Compression, Encoded};
-use blaze_codec::{Checkpoint, History, Mode, Name, NodeId, Operation, RecordKey, Role, Seq};
+use blaze_codec::{Checkpoint, History, Mode, NodeId, Operation, Role, Seq};
 use bytes::Bytes;
 
 use crate::roots::Places;
@@ -49,9 +49,6 @@ pub enum Input {
         /// The head of the local feed after it.
         head: Seq,
     },
-    /// Records of what was last merged that the peer may not write so, and that were left as
-    /// they were; told before [`Input::Merged`]. They are withdrawn there.
-    Refused(Vec<(Name, RecordKey)>),
     /// The answer to [`Output::Register`]: the local seq up to which tombstones are gone.
     Registered(Seq),
     /// The answer to [`Output::ReadRoll`]. Its frames are those of

@@ -4,8 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use blaze_codec::batch::Entry;
-use blaze_codec::message::{Ack, Body, Compression, Range, Start, encode_changes};
-use blaze_codec::{Checkpoint, History, Name, Operation, RecordKey, Seq};
+use blaze_codec::message::{Ack, Body, Compression, Start, encode_changes};
+use blaze_codec::{Checkpoint, History, Seq};
 use bytes::Bytes;
 
 #[cfg(feature = "canary")]
@@ -18,8 +18,6 @@ use crate::{CREDIT_BYTES_MAX, Known, Outgoing, OutgoingItem, SessionError};
 const UNTOLD_MAX: u64 = 64;
 /// They are told at the latest after so long, in milliseconds.
 const UNTOLD_MS: u64 = 1_000;
-/// Records that are withdrawn by one frame, whose keys fit into it.
-const WITHDRAWN_MAX: usize = 512;
 /// How long what the peer gets by another way as well is kept back at most, in
 /// milliseconds: longer than two links with the round trip of a country and a disk's
 /// write take, and hardly noticed by people where the other way breaks.
@@ -69,6 +67,8 @@ pub(crate) struct Outbound {
     started: bool,
     /// Whether something was read.
     begun: bool,
+    /// Up to where the peer may ask for a roll: what it had merged.
+    rolled_max: Seq,
     /// Up to where the roll that the peer asks for was sent, and to where it goes.
     roll: Option<(Seq, Seq)>,
 }
@@ -125,6 +125,7 @@ impl Outbound {
             untold_ms: None,
             started: false,
             begun: false,
+            rolled_max: after,
             roll: None,
         })
     }
@@ -134,12 +135,17 @@ impl Outbound {
         self.compression = compression;
     }
 
+    /// The peer sees a part, and may ask for all of that again though it had merged some.
+    pub(crate) fn limit(&mut self) {
+        self.rolled_max = self.announced;
+    }
+
     /// The peer lets this side send, its roll first if it asks for that.
     pub(crate) fn start(&mut self, start: Start) -> Result<(), SessionError> {
         if self.started {
             return Err(SessionError::Violation { rule: "one start a session" });
         }
-        if start.roll.is_some_and(|through| through > self.acked) {
+        if start.roll.is_some_and(|through| through > self.rolled_max) {
             return Err(SessionError::Violation { rule: "a roll is of what was merged before" });
         }
         self.started = true;
@@ -237,20 +243,6 @@ impl Outbound {
         }
         self.kept.extend(outgoing.items);
         self.kept_ms = now_ms;
-    }
-
-    /// Tells the peer that it may not have these records any more, before anything else.
-    pub(crate) fn withdraw(&mut self, records: &[(Name, RecordKey)]) {
-        let withdrawn = |(collection, key): &(Name, RecordKey)| {
-            Operation::withdrawal(collection.clone(), key.clone())
-        };
-        for records in records.chunks(WITHDRAWN_MAX) {
-            let operations: Vec<_> = records.iter().map(withdrawn).collect();
-            // A part of what the next seq changed, of which all comes together.
-            let range = Range { left_out: self.left_out, ..Range::new(self.told, self.told) };
-            let frames = range.encode(&operations).into_iter().map(Body::from);
-            self.queue.extend(frames.map(Queued::Changes));
-        }
     }
 
     /// Queues what was read, but for what the peer knows anyway, and as far as nothing

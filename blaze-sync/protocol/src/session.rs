@@ -244,12 +244,6 @@ impl Session {
                 }
                 Ok(())
             }
-            Input::Refused(records) => {
-                if let Some(outbound) = &mut self.outbound {
-                    outbound.withdraw(&records);
-                }
-                Ok(())
-            }
             Input::Merged { head } => {
                 self.head(head);
                 let Some(inbound) = &mut self.inbound else { return Ok(()) };

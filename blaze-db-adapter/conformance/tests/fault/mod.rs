@@ -411,9 +411,10 @@ impl DatabaseAdapter for FaultyDatabase {
         &self,
         audience: &Audience,
         records: Vec<(Name, RecordKey)>,
+        withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError> {
         self.open()?;
-        self.memory.share(audience, records).await
+        self.memory.share(audience, records, withdrawn).await
     }
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {

@@ -173,14 +173,18 @@ impl Session {
         // What was deleted where the two were no more the same may be forgotten here, or
         // never have come.
         self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
+        // Through a scope, what was seen where they parted says little of what is seen now: what
+        // is within now was left out, or withdrawn and forgotten, however old it is.
+        let common = after;
+        let after = if self.parted && self.scope != 0 { Seq::ZERO } else { after };
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
         // Of two links, one may be ahead of the other's hello.
         let latest = places.iter().filter(|place| place.incarnation == peer.feed.latest());
         let held = latest.map(|place| place.seq).max().unwrap_or(after);
         let inbound = Inbound::new(peer.node, peer.feed.clone(), after, window);
-        let limited = self.config.scope.is_some() || peer.limits;
-        let inbound = if limited { inbound.within(self.config.scope.clone()) } else { inbound };
-        self.inbound = Some(inbound.holding(held));
+        let inbound =
+            if self.scope != 0 { inbound.within(self.config.scope.clone()) } else { inbound };
+        self.inbound = Some(inbound.knowing(common).holding(held));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
@@ -229,6 +233,9 @@ impl Session {
             Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
         outbound.head(self.config.local.head);
         outbound.compress(peer.compression);
+        if self.scope != 0 {
+            outbound.limit();
+        }
         self.outbound = Some(outbound);
         self.register(&peer, after);
         Ok(())
