@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// Print a JSON object a peer: name, key, fingerprint, role, mode, endpoint
+    /// Print a JSON object a peer: name, key, fingerprint, role, mode, policy, endpoint
     #[arg(long, global = true)]
     json: bool,
 
@@ -137,7 +137,7 @@ fn find(store: &TrustStore, asked: &str) -> Result<(PublicKey, TrustedPeer)> {
 fn object(key: &PublicKey, peer: &TrustedPeer) -> Value {
     json!({
         "name": peer.name, "key": key.to_string(), "fingerprint": key.fingerprint().words(),
-        "role": peer.role.to_string(), "mode": peer.mode.to_string(),
+        "role": peer.role.to_string(), "mode": peer.mode.to_string(), "policy": peer.policy,
         "endpoint": peer.endpoint.as_ref().map(ToString::to_string),
     })
 }
