@@ -32,10 +32,14 @@ pub(crate) const HELP: &str = r#"Policies:
                                     "$not": {"state": {"$in": ["draft", "sold"]}}}}}}
 
   A collection that isn't named is hidden. Without "fields" all of them are seen, without
-  "where" all records; a record that doesn't meet it any more is withdrawn from the peer,
-  and not deleted. All that stands in "where" must hold: "FIELD": VALUE, or of "FIELD"
-  {"$in": [VALUES]}, {"$has": VALUE} (of an array), {"$below": VALUE}, {"$above": VALUE};
-  "$any": [{...}, ...] of which one must hold, "$not": {...} which must not.
+  "where" all records. A record that doesn't meet it any more is withdrawn from the peer, and
+  not deleted; so is one that the peer wrote itself and that doesn't meet it: the peer loses
+  it, and says so. What is in other collections and fields stays there.
+
+  All that stands in "where" must hold: "FIELD": VALUE, or of "FIELD" {"$in": [VALUES]},
+  {"$has": VALUE} (of an array), {"$below": VALUE}, {"$above": VALUE}; "$any": [{...}, ...] of
+  which one must hold, "$not": {...} which must not.
+
   Whom `blaze pair --policy`, --allow-user or --allow-group gave a policy has that one, --policy
   is for all others. A link with a peer whose policy isn't in the file is refused.
 "#;
