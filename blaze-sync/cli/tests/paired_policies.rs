@@ -192,12 +192,15 @@ fn a_session_ends_when_the_peer_gets_another_policy() {
     let serving = serve(&bench, &endpoint);
     let mut anna = live(&bench, "anna");
     wait_for_keys(&bench, "anna", "notes", &["a"]);
-    let store = TrustStore::open(bench.path("vault.peers")).unwrap();
-    let (key, peer) = store.peers().remove(0);
-    store.trust(key, peer.with_policy("ben")).unwrap();
+    let told = bench.ok(&["peers", "vault", "policy", "anna", "ben"]);
+    let expected = r#"anna is a client that sends and receives, under the policy "ben""#;
+    assert_eq!(told.trim_end(), expected);
     let withdrawn = anna.object(is_withdrawal);
     assert_eq!(withdrawn["key"], "a");
     wait_for_keys(&bench, "anna", "notes", &["b"]);
+    let told = bench.json(&["peers", "vault", "policy", "anna", "--none", "--json"]);
+    assert_eq!(told["policy"], Value::Null);
+    wait_for_keys(&bench, "anna", "notes", &["a", "b"]);
     stop(anna);
     stop(serving);
 }
@@ -241,9 +244,8 @@ fn who_connects_holds_the_peer_to_its_policy_too() {
     paired(&bench, &endpoint, "phone", &["--name", "phone"]);
     bench.ok(&["put", "phone", "notes", "p", "text=mine", "owner=anna"]);
     bench.ok(&["put", "phone", "diary", "d", "text=secret"]);
-    let store = TrustStore::open(bench.path("phone.peers")).unwrap();
-    let (key, peer) = store.peers().remove(0);
-    store.trust(key, peer.with_policy("office")).unwrap();
+    let name = bench.json(&["peers", "phone", "--json"])["name"].as_str().unwrap().to_owned();
+    bench.ok(&["peers", "phone", "policy", &name, "office"]);
     define(&bench, &json!({ "office": { "notes": {} } }));
     let mut serving = serve(&bench, &endpoint);
     let mut phone = connect(&bench, "phone", &[]);
@@ -269,6 +271,10 @@ fn names_that_are_none_are_refused_before_anything_is_done() {
         assert_eq!(output.status.code(), Some(2), "{name}");
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains("is no name for a policy: one has 1 to 64 characters"), "{error}");
+    }
+    for rest in [&["policy", "phone", "a b"][..], &["policy", "phone"], &["policy"]] {
+        let output = bench.output(&[&["peers", "vault"], rest].concat());
+        assert_eq!(output.status.code(), Some(2), "{rest:?}");
     }
     let store = TrustStore::open(bench.path("vault.peers")).unwrap();
     let peer = TrustedPeer::new("phone").with_policy("anna");

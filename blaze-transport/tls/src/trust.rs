@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use blaze_transport::check_policy_name;
 use tokio::{sync::watch, time::sleep};
 
 use crate::{PublicKey, own_file::Stamp, transport::SCHEME};
@@ -199,6 +200,20 @@ impl TrustStore {
             check_free(peers, key, name)?;
             let known = peers.get_mut(key);
             Ok(known.map(|peer| name.clone_into(&mut peer.name)).is_some())
+        })
+    }
+
+    /// Has a peer see and write by another policy, or by none; its sessions end if that is another
+    /// one. Returns whether it's trusted. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`trust`](Self::trust).
+    pub fn set_policy(&self, key: &PublicKey, policy: Option<&str>) -> Result<bool, TrustError> {
+        policy.map_or(Ok(()), check_policy_name)?;
+        self.update(|peers| {
+            let known = peers.get_mut(key);
+            Ok(known.map(|peer| peer.policy = policy.map(ToOwned::to_owned)).is_some())
         })
     }
 

@@ -66,7 +66,16 @@ fn a_policy_is_kept_with_its_peer_and_its_name_is_a_plain_one() {
     assert!(text.contains(&format!("{tablet} client bidirectional - tablet\n")), "{text}");
     assert!(text.contains(&format!("{phone} client read-only:anna-2.b_c - my phone\n")), "{text}");
 
+    assert!(again.set_policy(&tablet, Some("ben")).unwrap());
+    assert!(again.set_policy(&phone, None).unwrap());
+    assert!(!again.set_policy(&key(), Some("ben")).unwrap(), "who isn't trusted has none");
+    store.reload().unwrap();
+    assert_eq!(store.peer(&tablet), Some(TrustedPeer::new("tablet").with_policy("ben")));
+    assert_eq!(store.peer(&phone).unwrap().policy, None);
+
     for store in [store, TrustStore::in_memory()] {
+        let error = store.set_policy(&key(), Some("a b")).unwrap_err();
+        assert!(matches!(error, TrustError::PolicyNameInvalid { .. }), "{error}");
         for name in ["", "two words", "a:b", &"x".repeat(65)] {
             let error = store.trust(key(), TrustedPeer::new("new").with_policy(name)).unwrap_err();
             assert!(matches!(error, TrustError::PolicyNameInvalid { .. }), "{error}");

@@ -53,10 +53,11 @@ impl Plan {
             let checked = peer.policy.as_deref().map_or(Ok(()), |name| self.policies.check(name));
             if let Err(error) = checked {
                 output::warning(format_args!(
-                    "links with {} are refused: {error}; add it there, or pair the two anew (`blaze \
-                     peers {}` lists them)",
+                    "links with {} are refused: {error}; define it, or give the peer another one by \
+                     `blaze peers {} policy {} NAME`",
                     printable(&peer.name),
-                    shell::path(path)
+                    shell::path(path),
+                    shell::quoted(&printable(&peer.name))
                 ));
             }
         }

@@ -111,7 +111,7 @@ fn left(subject: &str, reason: Reason, message: &str, asked: &Asked) -> Finding 
             subject,
             format!("the server refuses this node for its policy: {message}"),
             "give the server's `blaze serve` a file of --policies with the policy that was agreed \
-             (`blaze peers` there names it), or pair the two anew",
+             (`blaze peers` there names it and sets another)",
         ),
         Reason::ProtocolVersion => Finding::fault(
             CHECK,
