@@ -7,12 +7,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{Scope, check_policy_name};
-use rustix::fs::fstat;
 use rustix::process::geteuid;
 
 /// What the options stand below in the help.
@@ -111,12 +111,13 @@ pub(crate) fn name(text: &str) -> std::result::Result<String, String> {
 /// The text of a file that only this user, or root, may write.
 fn read(path: &Path) -> Result<String> {
     let file = File::open(path)?;
-    let stat = fstat(&file)?;
-    if stat.st_mode & FORBIDDEN != 0 {
+    let metadata = file.metadata()?;
+    if metadata.mode() & FORBIDDEN != 0 {
         bail!("others may write it, and so say who sees what; run chmod go-w on it");
     }
-    if ![0, geteuid().as_raw()].contains(&stat.st_uid) {
-        bail!("it belongs to uid {}, who may say who sees what; use a file of yours", stat.st_uid);
+    let owner = metadata.uid();
+    if ![0, geteuid().as_raw()].contains(&owner) {
+        bail!("it belongs to uid {owner}, who may say who sees what; use a file of yours");
     }
     let mut text = String::new();
     let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;

@@ -11,7 +11,7 @@ use crate::output::{self, NAME, Out, printable};
 use crate::policies;
 use crate::trust::{PeersFile, terms};
 
-/// Lists the peers that a database trusts over tls, renames and revokes them, and sets their policies
+/// Lists the peers that a database trusts over tls, renames and revokes them, sets their policies
 ///
 /// They come in by `blaze pair` and `blaze join`. A peer that is revoked is refused from then on,
 /// and a session with it, of a `blaze serve` or `blaze connect` that runs, ends within a second.
