@@ -62,7 +62,8 @@ pub use blaze_sync_engine::{
 };
 pub use blaze_topology::{NodeKey, Topology as TopologyGraph, TopologyError};
 pub use blaze_transport::{
-    Compression, Endpoint, EndpointError, Listener, PeerInfo, Transport, TransportError,
+    Compression, Endpoint, EndpointError, Listener, POLICY_NAME_BYTES_MAX, PeerInfo,
+    PolicyNameError, Transport, TransportError, check_policy_name,
 };
 pub use blaze_transport_memory::MemoryTransport;
 pub use blaze_transport_tcp::TcpTransport;

@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod framed;
 mod peer;
+mod policy;
 mod transport;
 
 pub use blaze_codec::message::Compression;
@@ -21,4 +22,5 @@ pub use framed::{
     FRAME_BYTES_MAX, FRAME_BYTES_MIN, FrameLimits, FramedReceiver, FramedSender, framed,
 };
 pub use peer::{PeerInfo, Principal};
+pub use policy::{POLICY_NAME_BYTES_MAX, PolicyNameError, check_policy_name};
 pub use transport::{Connection, FrameReceiver, FrameSender, Listener, Transport};

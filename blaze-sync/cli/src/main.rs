@@ -8,6 +8,7 @@ mod keys;
 mod open;
 mod output;
 mod password;
+mod policies;
 mod progress;
 mod rows;
 #[cfg(feature = "tls")]

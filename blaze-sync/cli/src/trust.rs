@@ -206,7 +206,12 @@ pub(crate) fn terms(peer: &TrustedPeer) -> String {
         Mode::ReadOnly => "only receives",
         Mode::WriteOnly => "only sends",
     };
-    format!("a {} that {does}", peer.role)
+    format!("a {} that {does}{}", peer.role, under(peer.policy.as_deref(), ""))
+}
+
+/// By which policy, and of which side, if by one.
+pub(crate) fn under(policy: Option<&str>, whose: &str) -> String {
+    policy.map_or_else(String::new, |policy| format!(", under the policy {policy:?}{whose}"))
 }
 
 fn option(name: &str, path: Option<&Path>) -> String {

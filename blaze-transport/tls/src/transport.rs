@@ -80,15 +80,15 @@ impl TlsTransport {
     }
 
     /// Issues a ticket, by which the node that redeems it becomes `peer` here: its name, its
-    /// role and what a link with it carries. Whoever redeems it connects to `endpoint`, where this
+    /// role, what a link with it carries and by which policy. Whoever redeems it connects to `endpoint`, where this
     /// transport, or a clone of it, must listen and accept, or one of another process that has
     /// the same key and the same trust store in a file. It lasts 10 minutes, until it's redeemed,
     /// or until five proofs were wrong; 16 at most at a time.
     ///
     /// # Errors
     ///
-    /// [`PairingError`] if the endpoint is another transport's, the name can't be a peer's,
-    /// there are too many tickets, or they can't be kept.
+    /// [`PairingError`] if the endpoint is another transport's, the name can't be a peer's, or
+    /// the policy's a policy's, there are too many tickets, or they can't be kept.
     pub fn issue_ticket(
         &self,
         endpoint: Endpoint,
@@ -96,7 +96,9 @@ impl TlsTransport {
         peer: TrustedPeer,
     ) -> Result<IssuedTicket, PairingError> {
         endpoint.expect_scheme(SCHEME)?;
-        if !peer.is_unnamed() {
+        if peer.is_unnamed() {
+            peer.check_policy()?;
+        } else {
             self.trust.check(None, &peer)?;
         }
         self.tickets.issue(self.key_pair.public(), endpoint, own_role, peer)
@@ -137,7 +139,8 @@ impl TlsTransport {
     }
 
     /// Redeems another node's ticket: from then on, the two trust each other, and this node calls
-    /// the other one `name`, and knows where it listens.
+    /// the other one `name`, and knows where it listens. The [policy](Ticket::policy) in it is the
+    /// other node's, for this one; a policy that this node has for the other one stays.
     ///
     /// Nothing is sent before the other side has proved to own the key in the ticket. Then both
     /// prove that they know its secret, bound to this one connection.
@@ -156,6 +159,9 @@ impl TlsTransport {
             // What this side sends, the issuer receives.
             .with_mode(ticket.terms.mode.reversed())
             .with_endpoint(ticket.endpoint.clone());
+        // What the other side may see here isn't for its ticket to say.
+        let known = self.trust.peer(&ticket.issuer);
+        let peer = TrustedPeer { policy: known.and_then(|known| known.policy), ..peer };
         self.trust.check(Some(&ticket.issuer), &peer)?;
         let config = config::client(&self.key_pair, Accepts::Only(ticket.issuer), PAIRING_PROTOCOL);
         let (stream, address) = connect_tcp(&ticket.endpoint).await?;
@@ -218,8 +224,13 @@ impl TlsTransport {
             return Err(HandshakeError::PeerUntrusted { fingerprint: key.fingerprint() });
         };
         let peer = PeerInfo::new(format!("{} at {address}", agreed.name))
+            .with_key(key.to_string())
             .with_mode(agreed.mode)
             .with_role(agreed.role);
+        let peer = match &agreed.policy {
+            Some(policy) => peer.with_policy(policy),
+            None => peer,
+        };
         let (read_half, write_half) = tokio::io::split(session.into_stream());
         let read_half = Guarded::new(read_half, &self.trust, key, &agreed);
         let write_half = Guarded::new(write_half, &self.trust, key, &agreed);

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use blaze_transport::check_policy_name;
 use tokio::{sync::watch, time::sleep};
 
 use crate::{PublicKey, own_file::Stamp, transport::SCHEME};
@@ -31,7 +32,8 @@ type Peers = BTreeMap<PublicKey, TrustedPeer>;
 /// A transport asks it at every handshake, and each session that stands learns of a change at
 /// once: it ends when its peer is revoked, or was agreed to be something else.
 ///
-/// In a file, it's a line a peer, which only this user may write: key, role, mode, address, name.
+/// In a file, it's a line a peer, which only this user may write: key, role, mode and policy, address,
+/// name.
 /// Tickets that were issued with such a store are kept beside it, so that whichever process
 /// listens with it can serve them.
 ///
@@ -164,14 +166,15 @@ impl TrustStore {
 
     /// Trusts a key from now on. If it was trusted before, under whatever name, this replaces
     /// what was agreed then, but for its address if none is given; sessions that stand end if
-    /// that is another role or mode. Waits for the disk.
+    /// that is another role, mode or policy. Waits for the disk.
     ///
     /// # Errors
     ///
-    /// [`TrustError`] if the name can't be one or is another peer's, or the file can't be
-    /// written. [`TrustError::Unsynced`] if a power cut may undo it: until then, it's trusted.
+    /// [`TrustError`] if the name can't be one or is another peer's, the policy's can't be one,
+    /// or the file can't be written. [`TrustError::Unsynced`] if a power cut may undo it: until then, it's trusted.
     pub fn trust(&self, key: PublicKey, mut peer: TrustedPeer) -> Result<(), TrustError> {
         check_name(&peer.name)?;
+        peer.check_policy()?;
         if let Some(endpoint) = peer.endpoint.as_ref().filter(|it| it.scheme() != SCHEME) {
             return Err(TrustError::EndpointInvalid { endpoint: endpoint.clone() });
         }
@@ -197,6 +200,20 @@ impl TrustStore {
             check_free(peers, key, name)?;
             let known = peers.get_mut(key);
             Ok(known.map(|peer| name.clone_into(&mut peer.name)).is_some())
+        })
+    }
+
+    /// Has a peer see and write by another policy, or by none; its sessions end if that is another
+    /// one. Returns whether it's trusted. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`trust`](Self::trust).
+    pub fn set_policy(&self, key: &PublicKey, policy: Option<&str>) -> Result<bool, TrustError> {
+        policy.map_or(Ok(()), check_policy_name)?;
+        self.update(|peers| {
+            let known = peers.get_mut(key);
+            Ok(known.map(|peer| peer.policy = policy.map(ToOwned::to_owned)).is_some())
         })
     }
 
@@ -293,6 +310,7 @@ impl TrustStore {
         key: Option<&PublicKey>,
         peer: &TrustedPeer,
     ) -> Result<(), TrustError> {
+        peer.check_policy()?;
         check_name(&peer.name)?;
         match self.key_of(&peer.name) {
             Some(other) if key != Some(&other) => {
@@ -302,18 +320,21 @@ impl TrustStore {
         }
     }
 
-    /// Ends when the key isn't trusted any more in the role and the mode that were agreed.
+    /// Ends when the key isn't trusted any more in the role and the mode, and by the policy, that
+    /// were agreed.
     pub(crate) fn changed_from(
         &self,
         key: PublicKey,
         agreed: &TrustedPeer,
     ) -> impl Future<Output = ()> + Send + use<> {
         let mut peers = self.inner.peers.subscribe();
-        let agreed = (agreed.role, agreed.mode);
+        let agreed = (agreed.role, agreed.mode, agreed.policy.clone());
         // It keeps a sender, so that a store that nobody has any more ends no session.
         let store = self.clone();
         async move {
-            let is_kept = |peer: &TrustedPeer| (peer.role, peer.mode) == agreed;
+            let (role, mode, policy) = &agreed;
+            let is_kept =
+                |peer: &TrustedPeer| (&peer.role, &peer.mode, &peer.policy) == (role, mode, policy);
             let _ = peers.wait_for(|peers| !peers.get(&key).is_some_and(is_kept)).await;
             drop(store);
         }

@@ -103,6 +103,36 @@ async fn after_pairing_each_has_the_other_and_both_show_the_same_words() {
 }
 
 #[tokio::test]
+async fn the_issuer_binds_the_policy_to_who_joins_and_the_joiner_is_told_its_name() {
+    let (laptop, phone) = (Node::new(), Node::new());
+    let mut listener = laptop.transport.listen(&loopback()).await.unwrap();
+    let endpoint = listener.endpoint().clone();
+    let issue = |policy: &str| {
+        let peer = TrustedPeer::new("phone").with_policy(policy);
+        laptop.transport.issue_ticket(endpoint.clone(), Role::Server, peer)
+    };
+    // What the phone agreed with the laptop before stays, whatever the ticket says.
+    let key = laptop.key_pair.public();
+    phone.trust.trust(key, TrustedPeer::new("laptop").with_policy("own")).unwrap();
+    let issued = issue("anna").unwrap();
+    let ticket: Ticket = issued.ticket().to_text().parse().unwrap();
+    assert_eq!(ticket.policy(), Some("anna"));
+    let at_phone = phone.redeem(&ticket, &mut *listener).await.unwrap();
+    assert_eq!(at_phone.peer.policy.as_deref(), Some("own"));
+    assert_eq!(phone.trust.peer(&key).unwrap().policy.as_deref(), Some("own"));
+    let bound = laptop.trust.peer(&phone.key_pair.public()).unwrap();
+    assert_eq!(bound.policy.as_deref(), Some("anna"));
+    drop(issued);
+
+    let unnamed = TrustedPeer::unnamed().with_policy("an na");
+    let unnamed = laptop.transport.issue_ticket(endpoint.clone(), Role::Server, unnamed);
+    for error in [issue("").unwrap_err(), unnamed.unwrap_err()] {
+        let error = error.to_string() + &std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.contains("is no name for a policy"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_of_another_secret_is_refused() {
     let (laptop, phone) = (Node::new(), Node::new());
     let mut listener = laptop.transport.listen(&loopback()).await.unwrap();
@@ -211,10 +241,10 @@ fn what_is_no_ticket_says_why() {
     assert!(matches!(long.parse::<Ticket>(), Err(TicketError::NotATicket)));
 }
 
-fn terms() -> impl Strategy<Value = (Role, Role, Mode)> {
+fn terms() -> impl Strategy<Value = (Role, Role, Mode, Option<String>)> {
     let role = || prop::sample::select(vec![Role::Server, Role::Client]);
     let modes = vec![Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
-    (role(), role(), prop::sample::select(modes))
+    (role(), role(), prop::sample::select(modes), prop::option::of("[a-zA-Z0-9._-]{1,64}"))
 }
 
 proptest! {
@@ -222,7 +252,7 @@ proptest! {
 
     #[test]
     fn every_ticket_is_read_as_it_was_written(
-        (own, role, mode) in terms(),
+        (own, role, mode, policy) in terms(),
         host in "[a-z0-9.-]{1,200}",
         port: u16,
     ) {
@@ -232,10 +262,15 @@ proptest! {
         let laptop = Node::new();
         let endpoint = Endpoint::tls(&host, port).unwrap();
         let peer = TrustedPeer::new("phone").with_role(role).with_mode(mode);
+        let peer = match &policy {
+            Some(policy) => peer.with_policy(policy),
+            None => peer,
+        };
         let issued = laptop.transport.issue_ticket(endpoint.clone(), own, peer).unwrap();
         let read: Ticket = issued.ticket().to_text().parse().unwrap();
         prop_assert_eq!(read.endpoint(), &endpoint);
-        prop_assert_eq!((read.role(), read.mode()), (role, mode));
+        prop_assert_eq!((read.role(), read.mode(), read.issuer_role()), (role, mode, own));
+        prop_assert_eq!(read.policy(), policy.as_deref());
         prop_assert_eq!(read.fingerprint(), laptop.key_pair.fingerprint());
         prop_assert_eq!(read.to_text(), issued.ticket().to_text());
     }

@@ -52,6 +52,39 @@ fn what_is_trusted_is_kept_until_it_is_revoked() {
 }
 
 #[test]
+fn a_policy_is_kept_with_its_peer_and_its_name_is_a_plain_one() {
+    let (_folder, path) = folder();
+    let store = TrustStore::open(&path).unwrap();
+    let (phone, tablet) = (key(), key());
+    let peer = TrustedPeer::new("my phone").with_mode(Mode::ReadOnly).with_policy("anna-2.b_c");
+    store.trust(phone, peer.clone()).unwrap();
+    store.trust(tablet, TrustedPeer::new("tablet")).unwrap();
+    let again = TrustStore::open(&path).unwrap();
+    assert_eq!((again.peer(&phone), again.peers()), (Some(peer), store.peers()));
+    // A line as it was before there were policies, and one with a policy.
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&format!("{tablet} client bidirectional - tablet\n")), "{text}");
+    assert!(text.contains(&format!("{phone} client read-only:anna-2.b_c - my phone\n")), "{text}");
+
+    assert!(again.set_policy(&tablet, Some("ben")).unwrap());
+    assert!(again.set_policy(&phone, None).unwrap());
+    assert!(!again.set_policy(&key(), Some("ben")).unwrap(), "who isn't trusted has none");
+    store.reload().unwrap();
+    assert_eq!(store.peer(&tablet), Some(TrustedPeer::new("tablet").with_policy("ben")));
+    assert_eq!(store.peer(&phone).unwrap().policy, None);
+
+    for store in [store, TrustStore::in_memory()] {
+        let error = store.set_policy(&key(), Some("a b")).unwrap_err();
+        assert!(matches!(error, TrustError::PolicyNameInvalid { .. }), "{error}");
+        for name in ["", "two words", "a:b", &"x".repeat(65)] {
+            let error = store.trust(key(), TrustedPeer::new("new").with_policy(name)).unwrap_err();
+            assert!(matches!(error, TrustError::PolicyNameInvalid { .. }), "{error}");
+            assert!(error.to_string().contains("1 to 64"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn an_address_is_kept_with_its_peer() {
     let (_folder, path) = folder();
     let store = TrustStore::open(&path).unwrap();
@@ -201,7 +234,9 @@ fn what_is_no_store_names_the_line_and_is_left() {
         (text.replace("client", "owner"), "line 2: its role"),
         (text.replace("bidirectional", "all"), "line 2: its mode"),
         (text.replace(" - ", " tcp://localhost:1 "), "line 2: its address"),
-        (text.replace(" phone", ""), "line 2: it must be KEY ROLE MODE ADDRESS NAME"),
+        (text.replace(" phone", ""), "line 2: it must be KEY ROLE MODE[:POLICY] ADDRESS NAME"),
+        (text.replace("bidirectional", "bidirectional:"), "line 2: its policy's name"),
+        (text.replace("bidirectional", "bidirectional:a:b"), "line 2: its policy's name"),
         (text.replace("phone", ""), "line 2: its name"),
         (text.replace(&phone.to_string()[..2], "zz"), "line 2: its key"),
         (twice, "line 3: its key is another peer's"),

@@ -56,7 +56,7 @@ use blaze_transport::{
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
 
-use clients::Clients;
+use clients::{Agreed, Clients};
 use safety::Owners;
 
 pub use directory::default_endpoint;
@@ -99,6 +99,8 @@ pub struct UnixTransport {
     clients: Clients,
     /// The only user whom a server may run as.
     server_uid: u32,
+    /// The name of the policy by which servers see and write.
+    server_policy: Option<String>,
     inherited: InheritedListeners,
     limits: FrameLimits,
     space: Space,
@@ -131,6 +133,7 @@ impl UnixTransport {
         Self {
             clients: Clients::of_user(uid),
             server_uid: uid,
+            server_policy: None,
             inherited: InheritedListeners::default(),
             limits: FrameLimits::default(),
             space: Space::Paths,
@@ -155,14 +158,27 @@ impl UnixTransport {
     /// users reach the socket at all is up to the modes of the directories that lead to it,
     /// such as 0711; none of them may be writable by others.
     pub fn with_allowed_user(mut self, uid: u32) -> Self {
-        self.clients.allow_user(uid, None);
+        self.clients.allow_user(uid, Agreed::default());
         self
     }
 
     /// The same with what their links carry at most, seen from them: clients of a user with
     /// [`Mode::ReadOnly`] only receive. It may be given of this process's own user, too.
     pub fn with_allowed_user_in(mut self, uid: u32, mode: Mode) -> Self {
-        self.clients.allow_user(uid, Some(mode));
+        self.clients.allow_user(uid, Agreed::in_mode(mode));
+        self
+    }
+
+    /// The same with the name of the policy by which they see and write this node's database: a
+    /// node that doesn't know it refuses their links. It may be given of this process's own user,
+    /// too.
+    pub fn with_allowed_user_under(
+        mut self,
+        uid: u32,
+        mode: Mode,
+        policy: impl Into<String>,
+    ) -> Self {
+        self.clients.allow_user(uid, Agreed::under(mode, policy));
         self
     }
 
@@ -170,14 +186,26 @@ impl UnixTransport {
     /// of a user. It counts the group that a process runs as (its effective gid), not those that
     /// its user is in besides. Default: none.
     pub fn with_allowed_group(mut self, gid: u32) -> Self {
-        self.clients.allow_group(gid, None);
+        self.clients.allow_group(gid, Agreed::default());
         self
     }
 
     /// The same with what their links carry at most, seen from them. What was said of a user
     /// goes before what was said of its group.
     pub fn with_allowed_group_in(mut self, gid: u32, mode: Mode) -> Self {
-        self.clients.allow_group(gid, Some(mode));
+        self.clients.allow_group(gid, Agreed::in_mode(mode));
+        self
+    }
+
+    /// The same with the name of the policy by which they see and write. A user that is listed
+    /// without a policy has none, whatever its group has.
+    pub fn with_allowed_group_under(
+        mut self,
+        gid: u32,
+        mode: Mode,
+        policy: impl Into<String>,
+    ) -> Self {
+        self.clients.allow_group(gid, Agreed::under(mode, policy));
         self
     }
 
@@ -188,6 +216,13 @@ impl UnixTransport {
     /// system's.
     pub fn with_server_user(mut self, uid: u32) -> Self {
         self.server_uid = uid;
+        self
+    }
+
+    /// Names the policy by which servers that this side connects to see and write. Default: none
+    /// was agreed.
+    pub fn with_server_policy(mut self, policy: impl Into<String>) -> Self {
+        self.server_policy = Some(policy.into());
         self
     }
 
@@ -234,7 +269,11 @@ impl Transport for UnixTransport {
             let (endpoint, uid) = (endpoint.clone(), peer.uid);
             return Err(TransportError::ServerRefused { endpoint, uid, expected });
         }
-        Ok(self.connection(stream, peer.info))
+        let info = match &self.server_policy {
+            Some(policy) => peer.info.with_policy(policy),
+            None => peer.info,
+        };
+        Ok(self.connection(stream, info))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {

@@ -6,6 +6,7 @@ use std::{
     process,
 };
 
+use blaze_codec::Mode;
 use blaze_transport::{Connection, Endpoint, Listener, Principal, Transport, TransportError};
 use blaze_transport_unix::UnixTransport;
 use tempfile::TempDir;
@@ -84,6 +85,21 @@ async fn peers_are_described_by_the_kernel() {
             assert!(peer.description().contains(&process::id().to_string()));
         }
     }
+}
+
+#[tokio::test]
+async fn each_side_names_its_policy_for_the_others_user() {
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::unix(directory.path().join("s")).unwrap();
+    let uid = directory.path().metadata().unwrap().uid();
+    let serving = UnixTransport::new().with_allowed_user_under(uid, Mode::ReadOnly, "anna");
+    let mut listener = serving.listen(&endpoint).await.unwrap();
+    let client = UnixTransport::new().with_server_policy("office");
+    let (connected, accepted) = tokio::join!(client.connect(&endpoint), listener.accept());
+    let (server, client) = (connected.unwrap().peer, accepted.unwrap().peer);
+    assert_eq!(server.policy(), Some("office"));
+    assert_eq!(client.policy(), Some("anna"));
+    assert!(client.allows(Mode::ReadOnly) && !client.allows(Mode::Bidirectional));
 }
 
 #[tokio::test]

@@ -47,11 +47,17 @@ pub(crate) fn blaze(program: &Path, folder: &Path) -> Command {
 impl Hub {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_with(program, folder, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(program: &Path, folder: &Path, options: &[&str]) -> Result<Self> {
         let path = folder.join("hub.blaze");
         let socket = format!("unix:{}", folder.join("hub.sock").display());
         let mut command = blaze(program, folder);
         command.arg("serve").arg(&path).args(["--listen", &socket]);
         command.args(["--listen", "tcp://127.0.0.1:0", "--durability", "process", "--json"]);
+        command.args(options);
         let mut child =
             command.spawn().with_context(|| format!("can't start {}", program.display()))?;
         let says = lines(child.stdout.take().context("no output")?);

@@ -69,7 +69,20 @@ impl Target {
     /// A conversation in which that node may send changes, and gets those that are made from now
     /// on.
     pub(crate) fn started(&self, node: u64) -> Result<Wire> {
-        let mut wire = self.greeted(node, |_| ())?;
+        self.started_as(node, |_| (), &[])
+    }
+
+    /// The same with another hello, and with what follows it.
+    pub(crate) fn started_as(
+        &self,
+        node: u64,
+        change: impl FnOnce(&mut Hello),
+        after: &[Message],
+    ) -> Result<Wire> {
+        let mut wire = self.greeted(node, change)?;
+        for message in after {
+            wire.say(message);
+        }
         let Some(Message::Hello(hub)) = wire.hear()? else { bail!("the hub says no hello") };
         wire.say(&Message::Resume(Resume { after: hub.head, last: None, credit: CREDIT }));
         wire.say(&START);

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::args::CreateArgs;
 use crate::output::{self, GOOD, NAME, Out, printable};
 use crate::shell;
-use crate::trust::{Trust, TrustArgs, terms};
+use crate::trust::{Trust, TrustArgs, terms, under};
 
 /// More than any ticket has.
 const TEXT_BYTES_MAX: usize = 4096;
@@ -60,7 +60,7 @@ impl Args {
             db.adapter().set_role(ticket.role()).await?;
             db.close().await?;
         }
-        self.tell(&paired, ticket.role())
+        self.tell(&paired, &ticket)
     }
 
     /// The database, if its role has to be another.
@@ -85,8 +85,9 @@ impl Args {
         Ok(Some(self.database.open().await?))
     }
 
-    fn tell(&self, paired: &Paired, own_role: Role) -> Result<()> {
+    fn tell(&self, paired: &Paired, ticket: &Ticket) -> Result<()> {
         let Paired { key, peer, words, .. } = paired;
+        let own_role = ticket.role();
         let endpoint = peer.endpoint.as_ref().map(ToString::to_string);
         if self.json {
             let mut out = Out::raw();
@@ -94,6 +95,7 @@ impl Args {
                 "event": "paired", "name": peer.name, "key": key.to_string(), "words": words,
                 "role": peer.role.to_string(), "mode": peer.mode.to_string(),
                 "endpoint": endpoint, "own_role": own_role.to_string(),
+                "own_policy": ticket.policy(),
             }))?;
             return Ok(out.flush()?);
         }
@@ -101,8 +103,9 @@ impl Args {
         let mut out = Out::styled();
         writeln!(
             out,
-            "{GOOD}paired{GOOD:#} with {NAME}{name}{NAME:#}, {}; this database is a {own_role}",
-            terms(peer)
+            "{GOOD}paired{GOOD:#} with {NAME}{name}{NAME:#}, {}; this database is a {own_role}{}",
+            terms(peer),
+            under(ticket.policy(), " there")
         )?;
         writeln!(out, "both devices show: {words}")?;
         out.flush()?;

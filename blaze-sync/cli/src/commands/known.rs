@@ -20,9 +20,9 @@ impl Attempts {
     pub(super) fn begin(topology: &Topology, node: NodeKey, plan: &Plan) -> Self {
         let mut running = JoinSet::new();
         for endpoint in plan.known.iter().cloned() {
-            let (topology, mode) = (topology.clone(), plan.mode_at(&endpoint));
+            let (topology, policy) = (topology.clone(), plan.policy_at(&endpoint));
             running.spawn(async move {
-                let link = topology.connect(node, &endpoint.to_string(), mode).await;
+                let link = topology.connect(node, &endpoint.to_string(), policy).await;
                 (endpoint, link)
             });
         }

@@ -16,6 +16,7 @@ use super::serve;
 use super::signals::Signals;
 use crate::args::{CreateArgs, modes, roles};
 use crate::output::{self, Out};
+use crate::policies;
 use crate::progress::Progress;
 use crate::shell;
 use crate::trust::TrustArgs;
@@ -40,13 +41,16 @@ Examples:
   blaze serve notes.blaze --listen tls://192.168.0.7:7117     # then, or before
   blaze pair notes.blaze tls://home.example:7117 --listen tls://0.0.0.0:7117
   blaze pair notes.blaze tls://192.168.0.7:7117 --name kiosk --mode read-only
+  blaze pair notes.blaze tls://192.168.0.7:7117 --name phone --policy anna
   blaze pair notes.blaze tls://192.168.0.7:7117 | qrencode -t utf8
 
 On the other device:
   blaze join copy.blaze                                       # asks for the ticket
   blaze connect copy.blaze
 
-The role and the mode go by the ticket, and both sides hold the other to them. This database's own
+The role and the mode go by the ticket, and both sides hold the other to them. The policy is a name
+in the file of `blaze serve --policies`; the other device is told that name, and refused while it
+isn't there. This database's own
 role is the one it has by then: give it to `blaze serve --role` before you pair.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -67,6 +71,11 @@ pub(crate) struct Args {
     /// What the other device may do: read-only only receives, write-only only sends
     #[arg(long, default_value = "bidirectional", value_parser = modes())]
     mode: Mode,
+
+    /// By which policy of `blaze serve --policies` the other device sees and writes this
+    /// database; everything if it isn't given
+    #[arg(long, value_name = "NAME", value_parser = policies::name)]
+    policy: Option<String>,
 
     /// Listen here if nothing does, where that is another address than the other device's way here
     #[arg(long, value_name = "ENDPOINT", value_parser = tls)]
@@ -129,7 +138,8 @@ impl Args {
         let found = listener.as_ref().map_or(at, |listener| listener.endpoint());
         let (at, endpoint) = (with_port_of(at, found)?, with_port_of(&self.endpoint, found)?);
         let peer = self.name.as_ref().map_or_else(TrustedPeer::unnamed, TrustedPeer::new);
-        let peer = peer.with_role(self.role).with_mode(self.mode);
+        let mut peer = peer.with_role(self.role).with_mode(self.mode);
+        peer.policy.clone_from(&self.policy);
         let mut issued = transport.issue_ticket(endpoint, own_role, peer)?;
         self.show(&issued)?;
         let is_serving = listener.is_none();
@@ -162,7 +172,10 @@ impl Args {
         if !is_serving && !self.json {
             let (path, at) = (shell::path(path), shell::quoted(&at.to_string()));
             let options = self.trust.options();
-            output::note(format_args!("next, here: blaze serve {path} --listen {at}{options}"));
+            let policies = if self.policy.is_some() { " --policies FILE" } else { "" };
+            output::note(format_args!(
+                "next, here: blaze serve {path} --listen {at}{options}{policies}"
+            ));
         }
         Ok(())
     }
@@ -175,7 +188,8 @@ impl Args {
             out.json(&json!({
                 "event": "ticket", "ticket": *text, "endpoint": ticket.endpoint().to_string(),
                 "fingerprint": ticket.fingerprint().words(), "role": ticket.role().to_string(),
-                "mode": ticket.mode().to_string(), "remaining_s": issued.remaining().as_secs(),
+                "mode": ticket.mode().to_string(), "policy": ticket.policy(),
+                "remaining_s": issued.remaining().as_secs(),
             }))?;
             return Ok(out.flush()?);
         }
@@ -195,6 +209,7 @@ impl Args {
             out.json(&json!({
                 "event": "paired", "name": peer.name, "key": key.to_string(), "words": words,
                 "role": peer.role.to_string(), "mode": peer.mode.to_string(),
+                "policy": peer.policy,
             }))?;
             return Ok(out.flush()?);
         }

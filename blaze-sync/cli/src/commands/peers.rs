@@ -8,9 +8,10 @@ use blaze_sync::{PublicKey, TrustStore, TrustedPeer};
 use serde_json::{Value, json};
 
 use crate::output::{self, NAME, Out, printable};
+use crate::policies;
 use crate::trust::{PeersFile, terms};
 
-/// Lists the peers that a database trusts over tls, renames and revokes them
+/// Lists the peers that a database trusts over tls, renames and revokes them, sets their policies
 ///
 /// They come in by `blaze pair` and `blaze join`. A peer that is revoked is refused from then on,
 /// and a session with it, of a `blaze serve` or `blaze connect` that runs, ends within a second.
@@ -21,6 +22,8 @@ Examples:
   blaze peers notes.blaze
   blaze peers notes.blaze --json | jq -r .name
   blaze peers notes.blaze rename lujuj-soror phone
+  blaze peers notes.blaze policy phone anna       # by `blaze serve --policies` from then on
+  blaze peers notes.blaze policy phone --none     # sees and writes everything
   blaze peers notes.blaze revoke phone")]
 pub(crate) struct Args {
     /// The database file, which needn't be opened for this
@@ -30,7 +33,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// Print a JSON object a peer: name, key, fingerprint, role, mode, endpoint
+    /// Print a JSON object a peer: name, key, fingerprint, role, mode, policy, endpoint
     #[arg(long, global = true)]
     json: bool,
 
@@ -48,6 +51,18 @@ enum Action {
         name: String,
         /// What to call it
         new: String,
+    },
+    /// Has a peer see and write by a policy of `blaze serve --policies`, or by none
+    Policy {
+        /// The peer: its name or its key
+        #[arg(value_name = "NAME|KEY")]
+        name: String,
+        /// The policy's name
+        #[arg(value_parser = policies::name, required_unless_present = "none")]
+        policy: Option<String>,
+        /// Let it see and write everything, as far as --policy of `blaze serve` does
+        #[arg(long, conflicts_with = "policy")]
+        none: bool,
     },
     /// Trusts a peer no more
     Revoke {
@@ -70,6 +85,12 @@ impl Args {
                 let (key, peer) = find(&store, name)?;
                 store.rename(&key, new)?;
                 self.tell("renamed", &key, &TrustedPeer::new(new), &peer)
+            }
+            Some(Action::Policy { name, policy, .. }) => {
+                let (key, _) = find(&store, name)?;
+                store.set_policy(&key, policy.as_deref())?;
+                let (_, peer) = find(&store, &key.to_string())?;
+                self.tell_policy(&key, &peer)
             }
             Some(Action::Revoke { name }) => {
                 let (key, peer) = find(&store, name)?;
@@ -98,6 +119,17 @@ impl Args {
             output::note("no peer is paired with this database; `blaze pair --help` tells how");
         }
         Ok(())
+    }
+
+    fn tell_policy(&self, key: &PublicKey, peer: &TrustedPeer) -> Result<()> {
+        if self.json {
+            let mut out = Out::raw();
+            out.json(&object(key, peer))?;
+            return Ok(out.flush()?);
+        }
+        let mut out = Out::styled();
+        writeln!(out, "{NAME}{}{NAME:#} is {}", printable(&peer.name), terms(peer))?;
+        Ok(out.flush()?)
     }
 
     fn tell(
@@ -137,7 +169,7 @@ fn find(store: &TrustStore, asked: &str) -> Result<(PublicKey, TrustedPeer)> {
 fn object(key: &PublicKey, peer: &TrustedPeer) -> Value {
     json!({
         "name": peer.name, "key": key.to_string(), "fingerprint": key.fingerprint().words(),
-        "role": peer.role.to_string(), "mode": peer.mode.to_string(),
+        "role": peer.role.to_string(), "mode": peer.mode.to_string(), "policy": peer.policy,
         "endpoint": peer.endpoint.as_ref().map(ToString::to_string),
     })
 }

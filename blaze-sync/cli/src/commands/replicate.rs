@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use blaze_sync::{
-    Compression, Database, Endpoint, InheritedListeners, Mode, NodeOptions, Role, TcpTransport,
-    Topology, Transport, default_endpoint,
+    Admission, Compression, Database, Endpoint, ExportPolicy, InheritedListeners, Mode,
+    NodeOptions, Role, TcpTransport, Topology, Transport, default_endpoint,
 };
 
 use super::known::Attempts;
@@ -15,6 +15,7 @@ use super::signals::Signals;
 use super::unix::{self, UnixOptions};
 use crate::args::CreateArgs;
 use crate::output;
+use crate::policies::Policies;
 #[cfg(feature = "tls")]
 use crate::trust::{PeersFile, Trust, TrustArgs};
 
@@ -48,6 +49,8 @@ pub(super) struct Plan {
     pub(super) compression: Compression,
     /// Whether to report in JSON.
     pub(super) json: bool,
+    /// What peers see and write.
+    pub(super) policies: Policies,
     /// Who is on the other side of Unix sockets.
     pub(super) unix: UnixOptions,
     /// Where the key and the peers for TLS are.
@@ -72,6 +75,21 @@ impl Plan {
     pub(super) fn mode_at(&self, endpoint: &Endpoint) -> Mode {
         let agreed = self.agreed.iter().find(|(other, _)| other == endpoint);
         self.mode.or(agreed.map(|(_, mode)| *mode)).unwrap_or_default()
+    }
+
+    /// What a link to an endpoint is to carry, and what is seen and written by whoever is there,
+    /// unless that one has a policy of its own.
+    pub(super) fn policy_at(&self, endpoint: &Endpoint) -> ExportPolicy {
+        let mut policy = ExportPolicy::new(self.mode_at(endpoint));
+        policy.scope.clone_from(&self.policies.others);
+        policy
+    }
+
+    /// Whom to accept, and what is seen and written by whoever has no policy of its own.
+    fn admission(&self) -> Admission {
+        let mut admission = Admission::new(self.allow.clone());
+        admission.scope.clone_from(&self.policies.others);
+        admission
     }
 }
 
@@ -100,7 +118,9 @@ pub(super) async fn replicate(database: &CreateArgs, plan: Plan) -> Result<()> {
         let tls = trust.as_ref().map(|trust| trust.transport(plan.compression));
         transports.into_iter().chain(tls).collect()
     };
-    let topology = Topology::with_transports(transports, NodeOptions::default());
+    let policies = plan.policies.known.clone();
+    let options = NodeOptions { policies, ..NodeOptions::default() };
+    let topology = Topology::with_transports(transports, options);
     let running = run(path, &db, &topology, &plan, &mut report);
     #[cfg(feature = "tls")]
     let running = beside(running, trust.as_ref(), path, &plan.trust.peers);
@@ -158,6 +178,7 @@ async fn run(
         links: topology.links(node)?,
         ended: topology.ended(node)?,
         conflicts: topology.conflicts(node)?,
+        withdrawals: topology.withdrawals(node)?,
         changes: db.observe_all(db.head()),
     });
 
@@ -167,17 +188,17 @@ async fn run(
         anyhow::Ok(endpoint)
     };
     for endpoint in plan.listen.iter().cloned().chain(default(plan.default_listen)?) {
-        let endpoint = topology.listen_for(node, &endpoint.to_string(), &plan.allow).await?;
+        let endpoint = topology.listen_for(node, &endpoint.to_string(), plan.admission()).await?;
         report.listening(&endpoint);
         if endpoint.scheme() == "tcp" {
             output::warning(format_args!(
                 "any user of this device can connect to {endpoint}, read and write, as far as \
-                 --allow lets them; a unix: endpoint is for this user alone"
+                 --allow and --policy let them; a unix: endpoint is for this user alone"
             ));
         }
     }
     for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
-        topology.connect(node, &endpoint.to_string(), plan.mode_at(&endpoint)).await?;
+        topology.connect(node, &endpoint.to_string(), plan.policy_at(&endpoint)).await?;
     }
     for endpoint in &plan.join {
         topology.join(node, &endpoint.to_string(), plan.mode_at(endpoint)).await?;

@@ -1,13 +1,13 @@
-//! What is told of links and conflicts, to people or to programs.
+//! What is told of links, conflicts and withdrawals, to people or to programs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
     Compression, Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId,
-    Observer, Origin, Peer, Role, Value, WentBack,
+    Observer, Origin, Peer, Role, Value, WentBack, Withdrawal,
 };
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -26,6 +26,7 @@ pub(super) struct Events {
     pub(super) links: watch::Receiver<BTreeMap<LinkId, LinkStatus>>,
     pub(super) ended: broadcast::Receiver<LinkStatus>,
     pub(super) conflicts: broadcast::Receiver<Conflict>,
+    pub(super) withdrawals: broadcast::Receiver<Withdrawal>,
     pub(super) changes: Observer,
 }
 
@@ -38,11 +39,13 @@ pub(super) struct Report {
     links: BTreeMap<LinkId, LinkStatus>,
     /// What was last told of a link, to people.
     told: BTreeMap<LinkId, String>,
-    peers: BTreeSet<NodeId>,
+    /// What they call themselves.
+    peers: BTreeMap<NodeId, String>,
     /// The minute, since it started, in which strangers were last refused, and how many.
     strangers: (u64, u32),
     received: u64,
     conflicts: u64,
+    withdrawals: u64,
 }
 
 impl Report {
@@ -54,10 +57,11 @@ impl Report {
             events: None,
             links: BTreeMap::new(),
             told: BTreeMap::new(),
-            peers: BTreeSet::new(),
+            peers: BTreeMap::new(),
             strangers: (0, 0),
             received: 0,
             conflicts: 0,
+            withdrawals: 0,
         }
     }
 
@@ -114,6 +118,11 @@ impl Report {
             conflict = events.conflicts.recv() => match conflict {
                 Ok(conflict) => self.conflict(&conflict),
                 Err(RecvError::Lagged(missed)) => self.missed(missed),
+                Err(RecvError::Closed) => bail!("the node is gone"),
+            },
+            withdrawal = events.withdrawals.recv() => match withdrawal {
+                Ok(withdrawal) => self.withdrawal(&withdrawal),
+                Err(RecvError::Lagged(missed)) => self.missed_withdrawals(missed),
                 Err(RecvError::Closed) => bail!("the node is gone"),
             },
             change = events.changes.next() => {
@@ -177,7 +186,7 @@ impl Report {
 
     fn link(&mut self, status: &LinkStatus) {
         if let Some(peer) = status.peer.as_ref().filter(|_| status.is_connected()) {
-            self.peers.insert(peer.node);
+            self.peers.insert(peer.node, peer.name.clone());
         }
         if self.json {
             self.object(&link_object(status));
@@ -253,6 +262,44 @@ impl Report {
         self.line(&format!("{NOTABLE}{} more{NOTABLE:#}, not shown", count(missed, "conflict")));
     }
 
+    /// Tells that a record went as a policy says, without being deleted.
+    fn withdrawal(&mut self, withdrawal: &Withdrawal) {
+        self.withdrawals += 1;
+        let Withdrawal { peer, collection, key, record } = withdrawal;
+        let (key, name) = (keys::to_text(key), self.peers.get(peer));
+        if self.json {
+            // Whose database it went from.
+            let from = if record.is_some() { "here" } else { "peer" };
+            let (node, collection) = (peer.to_string(), collection.as_str());
+            return self.object(&json!({
+                "event": "withdrawal", "from": from, "peer": name, "node": node,
+                "collection": collection, "key": key, "record": record,
+            }));
+        }
+        let place = printable(format_args!("{collection}/{key}"));
+        let name = name.map_or_else(|| peer.to_string(), printable);
+        self.line(&match record {
+            Some(record) => {
+                let was = serde_json::to_string(record).expect("a record is JSON");
+                let was = printable_json(&was);
+                format!("{NOTABLE}withdrawn{NOTABLE:#} by {name}: {place}, here it was {was}")
+            }
+            None => format!(
+                "{NOTABLE}withdrawn{NOTABLE:#} from {name}: {place}, which its policy doesn't let it write so; nothing was changed here"
+            ),
+        });
+    }
+
+    /// Tells that withdrawals came faster than they could be told.
+    fn missed_withdrawals(&mut self, missed: u64) {
+        self.withdrawals += missed;
+        if self.json {
+            return self.object(&json!({ "event": "withdrawals_missed", "count": missed }));
+        }
+        let missed = count(missed, "withdrawal");
+        self.line(&format!("{NOTABLE}{missed} more{NOTABLE:#}, not shown"));
+    }
+
     /// Tells what there was in all.
     pub(super) fn closed(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
@@ -261,11 +308,16 @@ impl Report {
             self.object(&json!({
                 "event": "closed", "seconds": seconds, "peers": peers,
                 "changes_received": received, "conflicts": self.conflicts,
+                "withdrawals": self.withdrawals,
             }));
             return;
         }
+        let withdrawals = match self.withdrawals {
+            0 => String::new(),
+            some => format!(", {}", count(some, "withdrawal")),
+        };
         self.line(&format!(
-            "closed after {seconds:.1} s: {}, {} received, {}",
+            "closed after {seconds:.1} s: {}, {} received, {}{withdrawals}",
             count(peers, "peer"),
             count(received, "change"),
             count(self.conflicts, "conflict"),

@@ -6,7 +6,8 @@ use anyhow::Result;
 use blaze_sync::{Endpoint, Role};
 
 use super::replicate::Plan;
-use crate::output;
+use crate::output::{self, printable};
+use crate::shell;
 use crate::trust::Trust;
 
 impl Plan {
@@ -19,6 +20,7 @@ impl Plan {
             return Ok((self, None));
         }
         let trust = self.trust.open(path)?;
+        self.warn_of_policies(path, &trust);
         if self.default_connect {
             self.known.extend(trust.endpoints());
             self.default_connect = self.known.is_empty();
@@ -43,6 +45,22 @@ impl Plan {
             ));
         }
         Ok((self, Some(trust)))
+    }
+
+    /// Says which peers will be refused as their policy isn't known, and what to do.
+    fn warn_of_policies(&self, path: &Path, trust: &Trust) {
+        for (_, peer) in trust.store.peers() {
+            let checked = peer.policy.as_deref().map_or(Ok(()), |name| self.policies.check(name));
+            if let Err(error) = checked {
+                output::warning(format_args!(
+                    "links with {} are refused: {error}; define it, or give the peer another one by \
+                     `blaze peers {} policy {} NAME`",
+                    printable(&peer.name),
+                    shell::path(path),
+                    shell::quoted(&printable(&peer.name))
+                ));
+            }
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `blaze serve` and `blaze connect`: keep a database in sync until interrupted.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use blaze_sync::{Compression, Endpoint, EndpointError, Mode, Role};
 
 use super::replicate::{Plan, replicate};
 use super::unix::{ClientArgs, ServerArgs, UnixOptions};
 use crate::args::{CreateArgs, compressions, modes, roles};
+use crate::policies::{self, PolicyArgs};
 #[cfg(feature = "tls")]
 use crate::trust::TrustArgs;
 
@@ -44,9 +45,13 @@ struct NodeArgs {
     #[arg(long, default_value = "lz4", value_parser = compressions())]
     compression: Compression,
 
-    /// Print a JSON object a line: "listening", "link", "conflict", "closed" in "event"
+    /// Print a JSON object a line: "listening", "link", "conflict", "withdrawal", "closed" in
+    /// "event"
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    policies: PolicyArgs,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -58,7 +63,8 @@ struct NodeArgs {
 
 /// Keeps a database in sync with whoever connects, until it is interrupted
 ///
-/// The database is made if there is none. Links that come and go, and conflicts, are printed.
+/// The database is made if there is none. Links that come and go, conflicts, and records that
+/// a policy withdraws are printed.
 /// ctrl-C, SIGTERM and SIGHUP say goodbye to the peers and close the database; a second one ends
 /// at once. Meanwhile the database can be read by other commands, but not written.
 #[derive(Debug, clap::Args)]
@@ -77,7 +83,7 @@ pub(crate) struct Args {
 
     /// Listen here if nobody else does, and else connect to who does: of several that join, another
     /// one takes the place of the one that goes; may be given several times
-    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint)]
+    #[arg(long, value_name = "ENDPOINT", value_parser = endpoint, conflicts_with = "policy")]
     join: Vec<Endpoint>,
 
     /// The modes that peers who connect may ask for; may be given several times, all if not given
@@ -140,6 +146,9 @@ Examples:
   blaze serve notes.blaze --listen tls://192.168.0.7:7117
   blaze serve notes.blaze --listen tcp://127.0.0.1:7117 --allow read-only
   blaze serve notes.blaze --join unix:/run/user/1000/notes.sock
+  blaze serve notes.blaze --policies policies.json --policy anna
+  blaze serve notes.blaze --listen unix:/run/notes/sync.sock --policies policies.json \\
+      --allow-user 1001=read-only:kiosk
   blaze serve middle.blaze --listen unix:/run/user/1000/middle.sock \\
       --connect unix:/run/user/1000/office.sock"
     } else {
@@ -149,9 +158,10 @@ Examples:
   blaze connect copy.blaze tls://192.168.0.7:7117
   blaze connect copy.blaze unix:$HOME/sockets/notes.sock --mode read-only
   blaze connect copy.blaze tcp://127.0.0.1:7117 --name kitchen
+  blaze connect notes.blaze --policies policies.json --policy anna    # what the server sees
   blaze connect copy.blaze --json | jq -r 'select(.event == \"conflict\")'"
     };
-    format!("{ENDPOINTS}\n{examples}")
+    format!("{ENDPOINTS}\n{}\n{examples}", policies::HELP)
 }
 
 impl Args {
@@ -159,7 +169,10 @@ impl Args {
         let Self { database, listen, connect, join, allow, clients, node } = self;
         let allow = if allow.is_empty() { Mode::ALL.to_vec() } else { allow };
         let default_listen = listen.is_empty() && connect.is_empty() && join.is_empty();
-        let plan = node.plan();
+        let plan = node.plan()?;
+        for (option, policy) in clients.policies() {
+            plan.policies.check(policy).with_context(|| format!("{option} can't be used"))?;
+        }
         let unix = UnixOptions { clients, ..plan.unix };
         let plan = Plan { listen, default_listen, allow, connect, join, unix, ..plan };
         replicate(&database, plan).await
@@ -170,18 +183,19 @@ impl ConnectArgs {
     pub(crate) async fn run(self) -> Result<()> {
         let Self { database, endpoints, node } = self;
         let default_connect = endpoints.is_empty();
-        let plan = Plan { default_connect, connect: endpoints, ..node.plan() };
+        let plan = Plan { default_connect, connect: endpoints, ..node.plan()? };
         replicate(&database, plan).await
     }
 }
 
 impl NodeArgs {
-    fn plan(self) -> Plan {
-        let Self { name, role, mode, compression, json, server, .. } = self;
+    fn plan(self) -> Result<Plan> {
+        let Self { name, role, mode, compression, json, policies, server, .. } = self;
+        let policies = policies.open()?;
         let unix = UnixOptions { server, ..UnixOptions::default() };
-        let plan = Plan { name, role, mode, compression, json, unix, ..Plan::default() };
+        let plan = Plan { name, role, mode, compression, json, policies, unix, ..Plan::default() };
         #[cfg(feature = "tls")]
         let plan = Plan { trust: self.trust, ..plan };
-        plan
+        Ok(plan)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use blaze_sync::{InheritedListeners, Mode, Transport, UnixTransport};
 
-use crate::args;
+use crate::{args, policies};
 
 /// What the options stand below in the help.
 const HEADING: &str = "Unix socket options";
@@ -23,34 +23,49 @@ pub(super) struct ServerArgs {
 /// Whose clients are let in.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(super) struct ClientArgs {
-    /// Let programs of another user connect to unix: endpoints, and with =MODE have their links
-    /// carry no more than that: read-only only receives. May be given several times
-    #[arg(long, value_name = "UID[=MODE]", value_parser = listed, help_heading = HEADING)]
+    /// Let programs of another user connect to unix: endpoints, with =MODE have their links
+    /// carry no more than that (read-only only receives), and with :POLICY see and write by that
+    /// policy of --policies. May be given several times
+    #[arg(long, value_name = "UID[=MODE][:POLICY]", value_parser = listed, help_heading = HEADING)]
     allow_user: Vec<Listed>,
 
     /// The same of programs that run as a group
-    #[arg(long, value_name = "GID[=MODE]", value_parser = listed, help_heading = HEADING)]
+    #[arg(long, value_name = "GID[=MODE][:POLICY]", value_parser = listed, help_heading = HEADING)]
     allow_group: Vec<Listed>,
 }
 
-/// A user or group by its number, and what its links carry at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl ClientArgs {
+    /// The policies that are named, each with what names it.
+    pub(super) fn policies(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let users = self.allow_user.iter().map(|listed| ("--allow-user", listed));
+        let groups = self.allow_group.iter().map(|listed| ("--allow-group", listed));
+        users.chain(groups).filter_map(|(option, listed)| Some((option, listed.policy.as_deref()?)))
+    }
+}
+
+/// A user or group by its number, what its links carry at most, and by which policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Listed {
     id: u32,
     mode: Option<Mode>,
+    policy: Option<String>,
 }
 
 /// # Errors
 ///
 /// A sentence if the text is none.
 fn listed(text: &str) -> std::result::Result<Listed, String> {
+    let (text, policy) = match text.split_once(':') {
+        Some((text, policy)) => (text, Some(policies::name(policy)?)),
+        None => (text, None),
+    };
     let (id, mode) = match text.split_once('=') {
         Some((id, mode)) => (id, Some(args::parse_mode(mode)?)),
         None => (text, None),
     };
     let not_a_number =
         || format!("{id:?} is no number; `id -u NAME` tells a user's, `getent group` a group's");
-    Ok(Listed { id: id.parse().map_err(|_| not_a_number())?, mode })
+    Ok(Listed { id: id.parse().map_err(|_| not_a_number())?, mode, policy })
 }
 
 /// What Unix sockets are to be, all of one process.
@@ -79,24 +94,34 @@ impl UnixOptions {
             transport = transport.with_server_user(uid);
         }
         // What was said last of one holds, as everywhere.
-        for (id, mode) in last(allow_user) {
-            transport = match mode {
-                Some(mode) => transport.with_allowed_user_in(id, mode),
-                None => transport.with_allowed_user(id),
+        for Listed { id, mode, policy } in last(allow_user) {
+            transport = match (mode, policy) {
+                // All modes are within the one in both directions.
+                (mode, Some(policy)) => {
+                    let mode = mode.unwrap_or_default();
+                    transport.with_allowed_user_under(*id, mode, policy)
+                }
+                (Some(mode), None) => transport.with_allowed_user_in(*id, *mode),
+                (None, None) => transport.with_allowed_user(*id),
             };
         }
-        for (id, mode) in last(allow_group) {
-            transport = match mode {
-                Some(mode) => transport.with_allowed_group_in(id, mode),
-                None => transport.with_allowed_group(id),
+        for Listed { id, mode, policy } in last(allow_group) {
+            transport = match (mode, policy) {
+                (mode, Some(policy)) => {
+                    let mode = mode.unwrap_or_default();
+                    transport.with_allowed_group_under(*id, mode, policy)
+                }
+                (Some(mode), None) => transport.with_allowed_group_in(*id, *mode),
+                (None, None) => transport.with_allowed_group(*id),
             };
         }
         transport
     }
 }
 
-fn last(listed: &[Listed]) -> BTreeMap<u32, Option<Mode>> {
-    listed.iter().map(|listed| (listed.id, listed.mode)).collect()
+fn last(listed: &[Listed]) -> impl Iterator<Item = &Listed> {
+    let by_id: BTreeMap<_, _> = listed.iter().map(|listed| (listed.id, listed)).collect();
+    by_id.into_values()
 }
 
 /// The sockets that whoever started this program passed to it. To be taken before anything else
@@ -114,12 +139,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_are_numbers_and_may_have_a_mode() {
-        assert_eq!(listed("7"), Ok(Listed { id: 7, mode: None }));
-        assert_eq!(listed("7=read-only"), Ok(Listed { id: 7, mode: Some(Mode::ReadOnly) }));
+    fn users_are_numbers_and_may_have_a_mode_and_a_policy() {
+        let user = |id, mode, policy: Option<&str>| {
+            Ok(Listed { id, mode, policy: policy.map(ToOwned::to_owned) })
+        };
+        assert_eq!(listed("7"), user(7, None, None));
+        assert_eq!(listed("7=read-only"), user(7, Some(Mode::ReadOnly), None));
+        assert_eq!(listed("7:anna"), user(7, None, Some("anna")));
+        assert_eq!(listed("7=read-only:a.b"), user(7, Some(Mode::ReadOnly), Some("a.b")));
         assert!(listed("alice").unwrap_err().contains("`id -u NAME`"));
         assert!(listed("7=all").unwrap_err().contains("read-only"));
-        let twice = ["7=read-only", "8", "7"].map(|text| listed(text).unwrap());
-        assert_eq!(last(&twice), BTreeMap::from([(7, None), (8, None)]));
+        assert!(listed("7:").unwrap_err().contains("no name for a policy"));
+        assert!(listed("7:anna=read-only").unwrap_err().contains("no name for a policy"));
+        let twice = ["7=read-only", "8", "7:anna"].map(|text| listed(text).unwrap());
+        assert!(last(&twice).eq([&twice[2], &twice[1]]));
+        let args = ClientArgs { allow_user: twice.to_vec(), allow_group: twice.to_vec() };
+        let named = [("--allow-user", "anna"), ("--allow-group", "anna")];
+        assert!(args.policies().eq(named));
     }
 }

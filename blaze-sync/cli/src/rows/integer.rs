@@ -1,7 +1,7 @@
 //! Integers that no integer type here holds, which JSON's reader makes floats of.
 
 /// A sentence if a JSON text has an integer that would be changed.
-pub(super) fn problem(json: &[u8]) -> Option<String> {
+pub(crate) fn problem(json: &[u8]) -> Option<String> {
     let integer = beyond_64_bits(json)?;
     Some(format!("{integer} is beyond 64 bits; put it in quotes to keep it as a text"))
 }

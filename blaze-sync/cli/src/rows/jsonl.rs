@@ -109,7 +109,7 @@ pub(crate) fn parse_record(text: &[u8]) -> Result<Record, String> {
 }
 
 /// What an error says, without its place in the text.
-pub(super) fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&place).unwrap_or(&message).to_owned()

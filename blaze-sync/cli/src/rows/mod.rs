@@ -21,7 +21,8 @@ pub(crate) use self::cell::infer;
 pub(crate) use self::csv::CsvWriter;
 pub(crate) use self::error::RowError;
 pub(crate) use self::format::{Format, WriteFormat};
-pub(crate) use self::jsonl::{parse_record, write as write_jsonl};
+pub(crate) use self::integer::problem as integer_problem;
+pub(crate) use self::jsonl::{parse_record, without_place, write as write_jsonl};
 use self::source::{Counted, Counter};
 
 /// Where an exported row has its record's key, unless another column is named.

@@ -1,4 +1,5 @@
 //! Two devices that are paired: `vault`, which is served, and whoever joins it.
+#![allow(dead_code, reason = "each test file is a program that uses part of it")]
 
 use std::net::TcpListener;
 use std::process;
@@ -51,7 +52,12 @@ pub(crate) fn paired(bench: &Bench, endpoint: &str, file: &str, options: &[&str]
 }
 
 pub(crate) fn serve(bench: &Bench, endpoint: &str) -> Running {
-    let mut serve = bench.start(&["serve", "vault", "--listen", endpoint, "--json"]);
+    serve_with(bench, endpoint, &[])
+}
+
+pub(crate) fn serve_with(bench: &Bench, endpoint: &str, options: &[&str]) -> Running {
+    let args = ["serve", "vault", "--listen", endpoint, "--json"];
+    let mut serve = bench.start(&[&args, options].concat());
     serve.object(|line| line["event"] == "listening");
     serve
 }

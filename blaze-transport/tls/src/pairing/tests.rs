@@ -168,7 +168,7 @@ async fn what_a_man_in_the_middle_passes_on_is_refused() {
     let server = config::server(&attacker.key_pair, Accepts::Anybodys, PAIRING_PROTOCOL);
 
     // The victim was given the attacker's key and address, with the issuer's secret.
-    let (secret, terms) = (issued.ticket.secret.clone(), issued.ticket.terms);
+    let (secret, terms) = (issued.ticket.secret.clone(), issued.ticket.terms.clone());
     let (id, key) = (issued.ticket.id, attacker.key_pair.public());
     let forged = Ticket { id, secret, issuer: key, endpoint, terms };
     let victim_trust = TrustStore::in_memory();

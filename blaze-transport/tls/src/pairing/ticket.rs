@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use blaze_codec::{Mode, Role};
-use blaze_transport::{Endpoint, EndpointError};
+use blaze_transport::{Endpoint, EndpointError, PolicyNameError, check_policy_name};
 use zeroize::Zeroizing;
 
 use super::proof::{SECRET_BYTES, Secret};
@@ -23,6 +23,10 @@ pub(crate) type TicketId = [u8; ID_BYTES];
 
 const ISSUER_IS_SERVER: u8 = 1;
 const JOINER_IS_SERVER: u8 = 2;
+const MODE_SHIFT: u8 = 2;
+/// A policy's name follows the key. Versions that know of no policies take it for a mode that they
+/// don't know, and refuse the ticket.
+const HAS_POLICY: u8 = 16;
 
 /// A single-use ticket: who shows it may pair with the node that issued it.
 ///
@@ -40,11 +44,13 @@ pub struct Ticket {
 }
 
 /// What the two nodes will be to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) issuer_role: Role,
     pub(crate) joiner_role: Role,
     pub(crate) mode: Mode,
+    /// By which policy of the issuer the joiner sees and writes.
+    pub(crate) policy: Option<String>,
 }
 
 /// Why a text is no ticket.
@@ -66,6 +72,10 @@ pub enum TicketError {
     #[error("this ticket says what this version does not know; update this node")]
     Unknown,
 
+    /// The policy in it can't be called so.
+    #[error("the ticket's policy has no name that one can have")]
+    PolicyName(#[from] PolicyNameError),
+
     /// The address in it is none.
     #[error("the ticket's address is none")]
     Endpoint(#[from] EndpointError),
@@ -75,12 +85,20 @@ impl Ticket {
     /// The ticket as text, which is zeroed when it's dropped.
     pub fn to_text(&self) -> Zeroizing<String> {
         let address = self.endpoint.address().as_bytes();
-        let bytes = 1 + ID_BYTES + SECRET_BYTES + self.issuer.as_bytes().len() + address.len();
+        let policy = self.terms.policy.as_deref();
+        let policy_bytes = policy.map_or(0, |policy| 1 + policy.len());
+        let key_bytes = self.issuer.as_bytes().len();
+        let bytes = 1 + ID_BYTES + SECRET_BYTES + key_bytes + policy_bytes + address.len();
         let mut payload = Zeroizing::new(Vec::with_capacity(bytes));
         payload.push(self.terms.to_byte());
         payload.extend_from_slice(&self.id);
         payload.extend_from_slice(&*self.secret);
         payload.extend_from_slice(self.issuer.as_bytes());
+        if let Some(policy) = policy {
+            // It was checked to be a name, which is short.
+            payload.push(u8::try_from(policy.len()).unwrap_or(u8::MAX));
+            payload.extend_from_slice(policy.as_bytes());
+        }
         payload.extend_from_slice(address);
         let encoded = base32::encode(PREFIX, &payload);
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + encoded.len()));
@@ -114,6 +132,12 @@ impl Ticket {
         self.terms.mode
     }
 
+    /// By which policy of the node that issued it the one that redeems it will see and write, if
+    /// by one.
+    pub fn policy(&self) -> Option<&str> {
+        self.terms.policy.as_deref()
+    }
+
     /// What the node that redeems it will be.
     pub fn role(&self) -> Role {
         self.terms.joiner_role
@@ -135,14 +159,23 @@ impl FromStr for Ticket {
         let (terms, rest) = payload.split_first().ok_or_else(short)?;
         let (id, rest) = rest.split_first_chunk().ok_or_else(short)?;
         let (secret, rest) = rest.split_first_chunk().ok_or_else(short)?;
-        let (issuer, address) = rest.split_first_chunk().ok_or_else(short)?;
+        let (issuer, rest) = rest.split_first_chunk().ok_or_else(short)?;
+        let mut terms = Terms::from_byte(*terms).ok_or(TicketError::Unknown)?;
+        let mut address = rest;
+        if let Some(policy) = &mut terms.policy {
+            let (bytes, rest) = rest.split_first().ok_or_else(short)?;
+            let (name, rest) = rest.split_at_checked((*bytes).into()).ok_or_else(short)?;
+            *policy = String::from_utf8_lossy(name).into_owned();
+            check_policy_name(policy)?;
+            address = rest;
+        }
         let address = str::from_utf8(address).map_err(|_| short())?;
         Ok(Self {
             id: *id,
             secret: Secret::new(*secret),
             issuer: PublicKey::from_bytes(*issuer),
             endpoint: Endpoint::new(SCHEME, address)?,
-            terms: Terms::from_byte(*terms).ok_or(TicketError::Unknown)?,
+            terms,
         })
     }
 }
@@ -158,7 +191,7 @@ impl fmt::Debug for Ticket {
 }
 
 impl Terms {
-    fn to_byte(self) -> u8 {
+    fn to_byte(&self) -> u8 {
         let issuer = if self.issuer_role == Role::Server { ISSUER_IS_SERVER } else { 0 };
         let joiner = if self.joiner_role == Role::Server { JOINER_IS_SERVER } else { 0 };
         let mode = match self.mode {
@@ -166,18 +199,65 @@ impl Terms {
             Mode::ReadOnly => 1,
             Mode::WriteOnly => 2,
         };
-        issuer | joiner | mode << 2
+        let policy = if self.policy.is_some() { HAS_POLICY } else { 0 };
+        issuer | joiner | mode << MODE_SHIFT | policy
     }
 
+    /// Of the policy it's known only whether there is one.
     fn from_byte(byte: u8) -> Option<Self> {
         let role = |bit| if byte & bit == 0 { Role::Client } else { Role::Server };
-        let mode = match byte >> 2 {
+        let policy = (byte & HAS_POLICY != 0).then(String::new);
+        let mode = match (byte & !HAS_POLICY) >> MODE_SHIFT {
             0 => Mode::Bidirectional,
             1 => Mode::ReadOnly,
             2 => Mode::WriteOnly,
             _ => return None,
         };
         let (issuer_role, joiner_role) = (role(ISSUER_IS_SERVER), role(JOINER_IS_SERVER));
-        Some(Self { issuer_role, joiner_role, mode })
+        Some(Self { issuer_role, joiner_role, mode, policy })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of a ticket with these terms, and this behind the issuer's key.
+    fn text(terms: u8, end: &[u8]) -> String {
+        let fixed = [7; ID_BYTES + SECRET_BYTES + 32];
+        format!("{PREFIX}{}", *base32::encode(PREFIX, &[&[terms], &fixed[..], end].concat()))
+    }
+
+    #[test]
+    fn a_ticket_without_a_policy_is_what_it_was_before_there_were_any() {
+        let ticket: Ticket = text(7, b"localhost:7117").parse().unwrap();
+        let terms = (ticket.issuer_role(), ticket.role(), ticket.mode(), ticket.policy());
+        assert_eq!(terms, (Role::Server, Role::Server, Mode::ReadOnly, None));
+        assert_eq!(ticket.endpoint().address(), "localhost:7117");
+        assert_eq!(*ticket.to_text(), text(7, b"localhost:7117"));
+    }
+
+    #[test]
+    fn a_policy_stands_before_the_address() {
+        let ticket: Ticket = text(16, b"\x04annalocalhost:7117").parse().unwrap();
+        assert_eq!((ticket.policy(), ticket.mode()), (Some("anna"), Mode::Bidirectional));
+        assert_eq!(ticket.endpoint().address(), "localhost:7117");
+        assert_eq!(*ticket.to_text(), text(16, b"\x04annalocalhost:7117"));
+    }
+
+    #[test]
+    fn a_ticket_that_somebody_made_up_is_refused() {
+        let parse = |terms, end: &[u8]| text(terms, end).parse::<Ticket>().unwrap_err();
+        for end in [&b""[..], b"\x05anna", b"\xff", b"\xffanna", b"\x04anna\xff"] {
+            let error = parse(16, end);
+            assert!(matches!(error, TicketError::Damaged { .. }), "{end:?}: {error:?}");
+        }
+        for end in [&b"\x00localhost:1"[..], b"\x02a localhost:1", b"\x02\xff\x1blocalhost:1"] {
+            let error = parse(16, end);
+            assert!(matches!(error, TicketError::PolicyName(_)), "{end:?}: {error:?}");
+        }
+        for terms in [12, 28, 32, 64, 128] {
+            assert_eq!(parse(terms, b"\x01alocalhost:1"), TicketError::Unknown, "{terms}");
+        }
     }
 }

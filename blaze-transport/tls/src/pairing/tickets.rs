@@ -241,7 +241,12 @@ impl Tickets {
         let random = SystemRandom::new();
         let filled = random.fill(&mut id).and_then(|()| random.fill(&mut *secret));
         filled.map_err(|_| PairingError::NoRandomness)?;
-        let terms = Terms { issuer_role: own_role, joiner_role: peer.role, mode: peer.mode };
+        let terms = Terms {
+            issuer_role: own_role,
+            joiner_role: peer.role,
+            mode: peer.mode,
+            policy: peer.policy.clone(),
+        };
         let verifier = Verifier::new(&secret);
         self.update(|tickets, now_ms| {
             if tickets.iter().filter(|ticket| ticket.is_open()).count() >= OPEN_MAX {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use blaze_transport::Endpoint;
+use blaze_transport::{Endpoint, PolicyNameError};
 
 /// Why a peer wasn't trusted. The store is as it was, but where a variant says so.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,10 @@ pub enum TrustError {
         /// What is wrong with it.
         problem: &'static str,
     },
+
+    /// A policy can't be called so.
+    #[error(transparent)]
+    PolicyNameInvalid(#[from] PolicyNameError),
 
     /// Another peer has the name.
     #[error("another peer is called `{name}` already; choose another name, or revoke that one")]

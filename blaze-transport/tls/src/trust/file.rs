@@ -20,7 +20,10 @@ const HEADER: &str = "blaze-trusted-peers-1";
 /// Some thousands of peers.
 const FILE_BYTES_MAX: u32 = 1024 * 1024;
 /// What a line has.
-const FORM: &str = "it must be KEY ROLE MODE ADDRESS NAME";
+const FORM: &str = "it must be KEY ROLE MODE[:POLICY] ADDRESS NAME";
+/// What stands between a mode and a policy. A version that knows of no policies refuses such a
+/// mode, and with it the file, rather than to let the peer see everything.
+const POLICY: char = ':';
 /// What stands in the place of an address that isn't known.
 const NO_ENDPOINT: &str = "-";
 /// Whoever may write the file says whom this node trusts.
@@ -102,8 +105,10 @@ pub(crate) fn terms(peer: &TrustedPeer) -> String {
         Mode::ReadOnly => "read-only",
         Mode::WriteOnly => "write-only",
     };
+    let policy = peer.policy.as_ref().map(|policy| format!("{POLICY}{policy}"));
+    let policy = policy.unwrap_or_default();
     let endpoint = peer.endpoint.as_ref().map(Endpoint::to_string);
-    format!("{role} {mode} {} {}", endpoint.as_deref().unwrap_or(NO_ENDPOINT), peer.name)
+    format!("{role} {mode}{policy} {} {}", endpoint.as_deref().unwrap_or(NO_ENDPOINT), peer.name)
 }
 
 fn parse(line: &str) -> Result<(PublicKey, TrustedPeer), &'static str> {
@@ -123,7 +128,12 @@ pub(crate) fn parse_terms(terms: &str) -> Result<TrustedPeer, &'static str> {
         "client" => Role::Client,
         _ => return Err("its role is neither server nor client"),
     };
-    let mode = match part()? {
+    let mode = part()?;
+    let (mode, policy) = match mode.split_once(POLICY) {
+        Some((mode, policy)) => (mode, Some(policy.to_owned())),
+        None => (mode, None),
+    };
+    let mode = match mode {
         "bidirectional" => Mode::Bidirectional,
         "read-only" => Mode::ReadOnly,
         "write-only" => Mode::WriteOnly,
@@ -138,7 +148,9 @@ pub(crate) fn parse_terms(terms: &str) -> Result<TrustedPeer, &'static str> {
         }
     };
     let peer = TrustedPeer::new(part()?).with_role(role).with_mode(mode);
-    Ok(TrustedPeer { endpoint, ..peer })
+    let peer = TrustedPeer { policy, endpoint, ..peer };
+    peer.check_policy().map_err(|_| "its policy's name can be none")?;
+    Ok(peer)
 }
 
 fn read_error(path: &Path, error: ReadError) -> TrustError {

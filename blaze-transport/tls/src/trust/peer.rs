@@ -1,7 +1,7 @@
 //! What was agreed with a peer.
 
 use blaze_codec::{Mode, Role};
-use blaze_transport::Endpoint;
+use blaze_transport::{Endpoint, check_policy_name};
 
 use super::TrustError;
 
@@ -12,9 +12,9 @@ const UNNAMED: &str = "";
 
 /// A peer that this node trusts.
 ///
-/// Role and mode are what people agreed on as they paired the nodes. The peer is let in only in
-/// that role, and a link with it carries no more than that mode, whichever of the two connects or
-/// asks for more.
+/// Role, mode and policy are what people agreed on as they paired the nodes. The peer is let in
+/// only in that role, and a link with it carries no more than that mode, and of that no more than
+/// that policy lets through, whichever of the two connects or asks for more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrustedPeer {
@@ -25,6 +25,9 @@ pub struct TrustedPeer {
     /// What was agreed that a link with it carries, seen from the peer: [`Mode::ReadOnly`] if
     /// it only receives.
     pub mode: Mode,
+    /// The name of the policy by which it sees and writes this node's database, if one was
+    /// agreed: the transport names it, and who drives the session has to know it.
+    pub policy: Option<String>,
     /// Where it listens, if that is known.
     pub endpoint: Option<Endpoint>,
 }
@@ -32,7 +35,8 @@ pub struct TrustedPeer {
 impl TrustedPeer {
     /// A client with a link in both directions, until told otherwise.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), role: Role::Client, mode: Mode::Bidirectional, endpoint: None }
+        let (role, mode) = (Role::Client, Mode::Bidirectional);
+        Self { name: name.into(), role, mode, policy: None, endpoint: None }
     }
 
     /// One of which no name is known yet: when it redeems a ticket, it's called by the
@@ -55,9 +59,20 @@ impl TrustedPeer {
         Self { mode, ..self }
     }
 
+    /// Sets the name of the policy by which it sees and writes this node's database: 1 to 64
+    /// letters, digits, `-`, `_` and `.`. Default: none was agreed.
+    pub fn with_policy(self, policy: impl Into<String>) -> Self {
+        Self { policy: Some(policy.into()), ..self }
+    }
+
     /// Sets where it listens. Default: not known.
     pub fn with_endpoint(self, endpoint: Endpoint) -> Self {
         Self { endpoint: Some(endpoint), ..self }
+    }
+
+    /// Checks that its policy, if it has one, can be called so.
+    pub(crate) fn check_policy(&self) -> Result<(), TrustError> {
+        Ok(self.policy.as_deref().map_or(Ok(()), check_policy_name)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is agreed can be taken back, and that holds at once.
 
 use blaze_codec::Mode;
-use blaze_transport::{Connection, TransportError};
+use blaze_transport::{Connection, Principal, TransportError};
 use blaze_transport_tls::{HandshakeError, TrustedPeer};
 
 use crate::node::{DEADLINE, Node, reason};
@@ -60,6 +60,29 @@ async fn a_session_ends_when_something_else_is_agreed() {
     at_laptop.sender.flush().await.unwrap();
     laptop.trust.trust(key, TrustedPeer::new("phone").with_mode(Mode::ReadOnly)).unwrap();
     expect_broken(&mut at_laptop).await;
+
+    let mut listener = laptop.listen().await;
+    let (connected, accepted) = phone.connect(&mut *listener).await;
+    let (_at_phone, mut at_laptop) = (connected.unwrap(), accepted.unwrap());
+    let peer = TrustedPeer::new("phone").with_mode(Mode::ReadOnly).with_policy("anna");
+    laptop.trust.trust(key, peer).unwrap();
+    expect_broken(&mut at_laptop).await;
+}
+
+#[tokio::test]
+async fn both_sides_name_the_others_key_and_their_own_policy_for_it() {
+    let (laptop, phone) = (Node::new(), Node::new());
+    let (laptops, phones) = (laptop.key_pair.public(), phone.key_pair.public());
+    laptop.trust.trust(phones, TrustedPeer::new("phone").with_policy("anna")).unwrap();
+    phone.trust.trust(laptops, TrustedPeer::new("laptop").with_policy("office")).unwrap();
+    let mut listener = laptop.listen().await;
+    let (connected, accepted) = phone.connect(&mut *listener).await;
+    let expected = [(connected, laptops, "office"), (accepted, phones, "anna")];
+    for (connection, key, policy) in expected {
+        let peer = connection.unwrap().peer;
+        assert_eq!(peer.principal(), Some(&Principal::Key(key.to_string())));
+        assert_eq!(peer.policy(), Some(policy));
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod frames;
 mod handshake;
 mod identity;
 mod noise;
+mod policies;
 mod rules;
 mod sockets;
 
@@ -117,6 +118,7 @@ pub(crate) fn all() -> Vec<Attack> {
         frames::attacks(),
         identity::attacks(),
         rules::attacks(),
+        policies::attacks(),
         bombs::attacks(),
         collisions::attacks(),
         sockets::attacks(),

@@ -106,6 +106,13 @@ fn left(subject: &str, reason: Reason, message: &str, asked: &Asked) -> Finding 
             format!("the server refuses this node's role: {message}"),
             "pair the two anew with the roles that they have, or change the role back",
         ),
+        Reason::Scope => Finding::fault(
+            CHECK,
+            subject,
+            format!("the server refuses this node for its policy: {message}"),
+            "give the server's `blaze serve` a file of --policies with the policy that was agreed \
+             (`blaze peers` there names it and sets another)",
+        ),
         Reason::ProtocolVersion => Finding::fault(
             CHECK,
             subject,
