@@ -61,12 +61,12 @@ impl Export {
         for ((record, part), was_shared) in records.into_iter().zip(parts).zip(was_shared) {
             match part {
                 Part::Seen => self.show(record, &mut exported),
-                Part::Deleted if was_shared => self.show(record, &mut exported),
+                Part::Deleted if was_shared => exported.push(end_of(record)),
                 Part::Hidden | Part::Buried if was_shared => {
                     let (collection, key) = name(&record[0]);
                     exported.push(Operation::withdrawal(collection, key));
                     if part == Part::Buried {
-                        self.show(record, &mut exported);
+                        exported.push(end_of(record));
                     }
                 }
                 _ => {}
@@ -222,6 +222,16 @@ fn by_record(operations: &[Operation]) -> Vec<&[Operation]> {
 
 fn name(operation: &Operation) -> (Name, RecordKey) {
     (operation.collection.clone(), operation.key.clone())
+}
+
+/// That a record doesn't exist, and nothing of what was written to it since: nobody can tell
+/// whether the peer may see that. It gets all of it if the record comes back.
+fn end_of(record: &[Operation]) -> Operation {
+    let delete = record.iter().find(|operation| operation.change == Change::Delete);
+    delete.cloned().unwrap_or_else(|| {
+        let (collection, key) = name(&record[0]);
+        Operation::withdrawal(collection, key)
+    })
 }
 
 /// The value of a field of the record that these operations describe.

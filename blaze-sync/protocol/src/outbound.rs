@@ -67,8 +67,8 @@ pub(crate) struct Outbound {
     started: bool,
     /// Whether something was read.
     begun: bool,
-    /// Up to where the peer may ask for a roll: what it had merged.
-    rolled_max: Seq,
+    /// What the peer had merged before the session, up to where that is still the same.
+    had_merged: Seq,
     /// Up to where the roll that the peer asks for was sent, and to where it goes.
     roll: Option<(Seq, Seq)>,
 }
@@ -125,7 +125,7 @@ impl Outbound {
             untold_ms: None,
             started: false,
             begun: false,
-            rolled_max: after,
+            had_merged: after,
             roll: None,
         })
     }
@@ -135,9 +135,9 @@ impl Outbound {
         self.compression = compression;
     }
 
-    /// The peer sees a part, and may ask for all of that again though it had merged some.
-    pub(crate) fn limit(&mut self) {
-        self.rolled_max = self.announced;
+    /// The peer had merged more than it goes on from, up to here.
+    pub(crate) fn had_merged(&mut self, through: Seq) {
+        self.had_merged = self.had_merged.max(through);
     }
 
     /// The peer lets this side send, its roll first if it asks for that.
@@ -145,7 +145,7 @@ impl Outbound {
         if self.started {
             return Err(SessionError::Violation { rule: "one start a session" });
         }
-        if start.roll.is_some_and(|through| through > self.rolled_max) {
+        if start.roll.is_some_and(|through| through > self.had_merged) {
             return Err(SessionError::Violation { rule: "a roll is of what was merged before" });
         }
         self.started = true;

@@ -331,7 +331,12 @@ impl Session {
             }
             (_, Message::Hello(_)) => Err(SessionError::Violation { rule: "one hello a session" }),
             (_, Message::Scope(payload)) if matches!(self.accepted, Accepted::Untold) => {
-                self.accepted = Accepted::Part(Arc::new(Scope::decode(&payload)?));
+                let scope = Scope::decode(&payload)?;
+                if scope != scope.told() {
+                    let rule = "a scope is told without its conditions";
+                    return Err(SessionError::Violation { rule });
+                }
+                self.accepted = Accepted::Part(Arc::new(scope));
                 Ok(())
             }
             (_, Message::Scope(_)) => {

@@ -146,6 +146,8 @@ impl Session {
         let (Some(peer), local) = (&self.peer, &self.config.local) else { return };
         // Since then it may have been told less, and what it got then may be withdrawn.
         let places = if is_of_view(&peer.feed, places) { places } else { &[] };
+        // Who begins anew after a restoration goes on with that, not with what was before.
+        let places = if self.scope == 0 { places } else { &places[..places.len().min(1)] };
         let held = places.iter().map(|place| peer.feed.common(*place, peer.head));
         // Of a feed that this one was copied from, or that is a copy of it, what was
         // there before is held as well.
@@ -175,8 +177,10 @@ impl Session {
         self.parted = places.first().is_some_and(|last| after < last.seq && gone(last));
         // Through a scope, what was seen where they parted says little of what is seen now: what
         // is within now was left out, or withdrawn and forgotten, however old it is.
-        let common = after;
-        let after = if self.parted && self.scope != 0 { Seq::ZERO } else { after };
+        let anew = self.parted && self.scope != 0;
+        // A copy isn't asked for what it had: it doesn't know where that was.
+        let known = if anew && last.is_none() { Seq::ZERO } else { after };
+        let after = if anew { Seq::ZERO } else { after };
         let window = self.config.limits.window_bytes.max(2 * BODY_BYTES_MAX as u64);
         // Of two links, one may be ahead of the other's hello.
         let latest = places.iter().filter(|place| place.incarnation == peer.feed.latest());
@@ -184,7 +188,7 @@ impl Session {
         let inbound = Inbound::new(peer.node, peer.feed.clone(), after, window);
         let inbound =
             if self.scope != 0 { inbound.within(self.config.scope.clone()) } else { inbound };
-        self.inbound = Some(inbound.knowing(common).holding(held));
+        self.inbound = Some(inbound.knowing(known).holding(held));
         self.acked = after;
         self.send(&Message::Resume(Resume { after, last, credit: window }), now);
         // With the head of now: more may have been written since the hello.
@@ -225,17 +229,18 @@ impl Session {
         }
         let history = self.config.local.history.through(self.scope);
         let gone = |last: &Checkpoint| went_back(&history, *last, announced);
-        if let Some(held) = resume.last.filter(|last| after < last.seq && gone(last)) {
-            let event = Event::WentBack { held: held.seq, common: after };
-            self.outputs.push_back(Output::Event(event));
-        }
         let mut outbound =
             Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
+        if let Some(held) = resume.last.filter(|last| after < last.seq && gone(last)) {
+            // Over a limited link all is asked for again.
+            let limited = self.scope != 0;
+            let common = if limited { history.common(held, announced).max(after) } else { after };
+            outbound.had_merged(common);
+            let event = Event::WentBack { held: held.seq, common };
+            self.outputs.push_back(Output::Event(event));
+        }
         outbound.head(self.config.local.head);
         outbound.compress(peer.compression);
-        if self.scope != 0 {
-            outbound.limit();
-        }
         self.outbound = Some(outbound);
         self.register(&peer, after);
         Ok(())
