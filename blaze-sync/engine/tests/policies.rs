@@ -5,114 +5,16 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use blaze_codec::{
-    Change, Condition, Mode, Name, Record, RecordKey, Rule, Scope, Seq, Value, record,
-};
-use blaze_db_adapter::{ChangesLimit, Observer, Write, WriteKind};
+use blaze_codec::{Change, Condition, Mode, RecordKey, Rule, Scope, Seq, record};
+use blaze_db_adapter::{Observer, Write, WriteKind};
 use blaze_db_adapter_memory::MemoryDatabase;
-use blaze_sync_engine::{Admission, ExportPolicy, Link, LinkState, Node, NodeOptions};
+use blaze_sync_engine::{Admission, ExportPolicy, LinkState, Node, NodeOptions};
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use blaze_transport_memory::MemoryTransport;
+use common::shop::{
+    Shop, UNLIMITED, insert, keys, name, note, notes_of, records, seen, set, settle, told, write,
+};
 use common::{DEADLINE, connect, endpoint, live, node};
-
-const UNLIMITED: ChangesLimit = ChangesLimit { records: usize::MAX, bytes: usize::MAX };
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-/// The notes of an owner, without what the office says of them.
-fn notes_of(owner: &str) -> Scope {
-    let rule = Rule::all().only([name("text"), name("owner")]);
-    Scope::new().with(name("notes"), rule.when(Condition::is(name("owner"), owner)))
-}
-
-async fn write(node: &Node, collection: &str, key: i64, kind: WriteKind) {
-    let write = Write { collection: name(collection), key: RecordKey::Int(key), kind };
-    node.database().commit(vec![write]).await.unwrap();
-}
-
-async fn insert(node: &Node, collection: &str, key: i64, record: Record) {
-    write(node, collection, key, WriteKind::Insert(record)).await;
-}
-
-async fn set(node: &Node, key: i64, field: &str, value: impl Into<Value>) {
-    let fields = [(name(field), Some(value.into()))].into_iter().collect();
-    write(node, "notes", key, WriteKind::Update(fields)).await;
-}
-
-async fn records(node: &Node, collection: &str) -> BTreeMap<RecordKey, Record> {
-    let records = node.database().scan(&name(collection), None, usize::MAX).await.unwrap();
-    records.into_iter().collect()
-}
-
-async fn keys(node: &Node, collection: &str) -> Vec<i64> {
-    let keys = records(node, collection).await.into_keys();
-    keys.map(|key| if let RecordKey::Int(key) = key { key } else { panic!("{key:?}") }).collect()
-}
-
-async fn note(node: &Node, key: i64) -> Option<Record> {
-    node.database().read(&name("notes"), &RecordKey::Int(key)).await.unwrap()
-}
-
-/// Waits until what is committed at either is at the other, as far as it goes there.
-async fn settle(nodes: &[&Node]) {
-    loop {
-        let heads = || nodes.iter().map(|node| node.database().feed().head()).collect::<Vec<_>>();
-        let before = heads();
-        for (node, head) in nodes.iter().zip(&before) {
-            let acknowledged = tokio::time::timeout(DEADLINE, node.acknowledged(*head)).await;
-            assert!(!acknowledged.expect("a link is stuck").is_empty(), "nobody is there");
-        }
-        if heads() == before {
-            return;
-        }
-    }
-}
-
-fn told(text: &str, owner: &str) -> Record {
-    record! { "text" => text, "owner" => owner, "rating" => 5 }
-}
-
-fn seen(text: &str, owner: &str) -> Record {
-    record! { "text" => text, "owner" => owner }
-}
-
-struct Shop {
-    office: Node,
-    phone: Node,
-    transport: MemoryTransport,
-}
-
-impl Shop {
-    /// An office, and a phone that sees the notes of Anna.
-    async fn open() -> Self {
-        let (office, phone, transport) = (node("office"), node("phone"), MemoryTransport::new());
-        let admission = Admission::new(Mode::ALL).with_scope(notes_of("anna"));
-        let listened = Arc::new(transport.clone());
-        office.listen(listened, &endpoint("office"), admission).await.unwrap();
-        Self { office, phone, transport }
-    }
-
-    async fn link(&self) -> Link {
-        let transport = self.transport.clone();
-        let mut link = connect(&self.phone, transport, "office", Mode::Bidirectional).await;
-        live(&mut link).await;
-        link
-    }
-
-    async fn settle(&self) {
-        settle(&[&self.office, &self.phone]).await;
-    }
-
-    /// Ends the link and waits until both sides know.
-    async fn unlink(&self, link: Link) {
-        link.close().await;
-        let mut links = self.office.links();
-        let gone = links.wait_for(BTreeMap::is_empty);
-        tokio::time::timeout(DEADLINE, gone).await.expect("the link stays").unwrap();
-    }
-}
 
 #[tokio::test]
 async fn a_peer_gets_the_collections_fields_and_records_that_it_may_see() {

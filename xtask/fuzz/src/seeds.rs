@@ -6,8 +6,8 @@ use blaze_codec::batch::Encoder;
 use blaze_codec::limits::DEPTH_MAX;
 use blaze_codec::message::{Compression, FeedEncoder, Message, Range};
 use blaze_codec::{
-    Change, Hlc, Name, NodeId, Operation, RecordKey, Seq, Timestamp, Uuid, Value, Version, batch,
-    binary, record,
+    Change, Condition, Hlc, Name, NodeId, Operation, RecordKey, Rule, Scope, Seq, Timestamp, Uuid,
+    Value, Version, batch, binary, record,
 };
 
 use crate::make::{self, Versions};
@@ -239,6 +239,7 @@ fn messages() -> Vec<Vec<u8>> {
     all.extend(golden(COMPRESSED));
     // Ten literal bytes by LZ4, which take more than they would as they are.
     all.push([&[3, 2, 10, 0, 0, 0, 0xa0][..], &[7; 10]].concat());
+    all.extend(scopes().iter().map(|scope| Message::Scope(scope.encode().into()).encode().into()));
     let mut feed = FeedEncoder::default();
     for count in [1, 8, 40] {
         let operations: Vec<_> = (0..count).map(issue).collect();
@@ -255,6 +256,26 @@ fn messages() -> Vec<Vec<u8>> {
         Range::new(Seq(seed), Seq(2 * seed)).encode(&operations).into_iter().map(Into::into)
     }));
     all
+}
+
+/// A scope by each kind of condition.
+fn scopes() -> Vec<Scope> {
+    let name = |text| Name::new(text).expect("a name");
+    let values = || vec![Value::Null, Value::from("anna"), Value::Int(5), Value::from(1.5)];
+    let conditions = [
+        Condition::is(name("owner"), "anna"),
+        Condition::In(name("size"), values()),
+        Condition::Has(name("tags"), Value::from(values())),
+        Condition::Below(name("size"), Value::Int(9)),
+        Condition::Above(name("n"), Value::from(0.5)),
+        Condition::Above(name("text"), Value::from("a")),
+    ];
+    let any = Condition::Any(conditions.to_vec());
+    let not = Condition::Not(Box::new(Condition::All(vec![any.clone(), any])));
+    let of = |condition| Scope::new().with(name("notes"), Rule::all().when(condition));
+    let some = Rule::all().only(["text", "n"].map(name));
+    let told = Scope::new().with(name("notes"), some).with(name("tags"), Rule::all());
+    conditions.into_iter().chain([not]).map(of).chain([told, Scope::new()]).collect()
 }
 
 /// How a stream is cut, in nine bytes, and streams: raw, and as bodies to be wrapped.
@@ -333,6 +354,18 @@ fn scripts() -> Vec<Vec<u8>> {
     }
     let raw = golden(MESSAGES).into_iter().chain(golden(COMPRESSED));
     all.extend(raw.map(|body| begun([0, 3, 0, 0, 5], &[]).then(Step::Raw, &body).bytes()));
+    // By the fourth byte: what the peer is limited to, or limits this side to, or is about to
+    // say that it does.
+    let changes = [&[255, 1, 2, 255, 1, 0, 0, 0][..], &decisions(3, 60)].concat();
+    for limits in 3..=6 {
+        let script = begun([0, 3, 0, limits << 5, 5], &changes).then(Step::Commit, &[]);
+        all.push(script.then(Step::Changes, &changes).bytes());
+    }
+    for scope in scopes() {
+        let told = Message::Scope(scope.encode().into()).encode();
+        let script = Script::new([0, 3, 0, 7 << 5, 5]).then(Step::Raw, &told);
+        all.push(script.then(Step::Resume, &resume).then(Step::Raw, &told).bytes());
+    }
     all
 }
 

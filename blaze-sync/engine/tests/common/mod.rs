@@ -1,6 +1,8 @@
 //! Nodes over a transport in memory, and how they are waited for.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod shop;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

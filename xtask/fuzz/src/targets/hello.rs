@@ -4,7 +4,7 @@ use blaze_codec::limits::CONTROL_BYTES_MAX;
 use blaze_codec::message::{
     BODY_BYTES_MAX, Body, Changes, Compression, CompressionSet, Message, expand,
 };
-use blaze_codec::{History, Seq};
+use blaze_codec::{Change, History, Rule, Scope, Seq, record};
 use bytes::Bytes;
 
 use super::batch;
@@ -20,6 +20,10 @@ pub(super) const DECODE: Bound =
 /// What putting a compressed body back may take: the length that it says is believed, up to
 /// the limit of bodies, however few bytes say so.
 const EXPAND: Bound = Bound { what: "expanding a frame", per_byte: 0, fixed: BODY_BYTES_MAX + 256 };
+
+/// What decoding a scope may take: a value, and beside it what is made of that, in sets and
+/// maps that aren't full.
+const SCOPE: Bound = Bound { what: "decoding a scope", per_byte: 192, fixed: 544 * 1024 };
 
 /// What the bytes of the range take before the batch, and those of each root.
 const RANGE_BYTES: usize = 18;
@@ -47,10 +51,15 @@ pub(super) fn message(body: &Bytes) -> Option<Message> {
     match &message {
         Message::Roll(roll) => payload(roll, &mut Known::default()),
         Message::Hello(hello) => history(&hello.history, hello.head),
+        Message::Scope(payload) => scope(payload),
         _ => {}
     }
     let encoded = message.encode();
-    if !matches!(message, Message::Changes(_) | Message::Roll(_) | Message::Definitions(_)) {
+    let has_a_limit_of_its_own = matches!(
+        message,
+        Message::Changes(_) | Message::Roll(_) | Message::Definitions(_) | Message::Scope(_)
+    );
+    if !has_a_limit_of_its_own {
         assert!(encoded.len() <= CONTROL_BYTES_MAX + 2, "{} bytes", encoded.len());
     }
     assert_eq!(Message::decode(encoded).as_ref(), Ok(&message));
@@ -89,6 +98,30 @@ pub(super) fn payload(payload: &[u8], known: &mut Known) {
     });
     assert!(pieces.collect::<Vec<_>>().concat().starts_with(head), "equal ranges are other bytes");
     assert!(known.encode_as(encoded, &operations) == encoded, "equal changes are other bytes");
+}
+
+/// A scope comes back, with what it may be told of, and is judged whatever it asks for.
+fn scope(payload: &[u8]) {
+    let Ok(scope) = SCOPE.hold(payload.len(), || Scope::decode(payload)) else { return };
+    let encoded = scope.encode();
+    assert_eq!(Scope::decode(&encoded).as_ref(), Ok(&scope));
+    assert!(encoded.len() <= payload.len(), "{} bytes are {}", payload.len(), encoded.len());
+    assert_eq!((scope.check(), scope.told().check()), (Ok(()), Ok(())));
+    assert_eq!(scope.told().told(), scope.told());
+    assert!(scope.digest() != 0);
+    for (_, rule) in scope.rules() {
+        judge(rule);
+    }
+}
+
+fn judge(rule: &Rule) {
+    let record = record! { "owner" => "anna", "size" => 5, "n" => 1.5, "text" => "x" };
+    assert_eq!(rule.meets(|field| record.get(field)), rule.meets(|field| record.get(field)));
+    let change = Change::Insert(record);
+    let hidden = rule.hidden_field(&change).cloned();
+    let part = rule.part_of(change.clone()).expect("of an insert something is left");
+    assert_eq!(rule.hidden_field(&part), None);
+    assert_eq!(part == change, hidden.is_none());
 }
 
 /// What a history says of its own places.

@@ -3,6 +3,7 @@
 //! once it has ended say goodbye and nothing more.
 
 mod driver;
+mod scopes;
 mod script;
 
 use blaze_codec::message::{

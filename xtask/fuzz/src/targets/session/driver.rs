@@ -18,7 +18,7 @@ use blaze_sync_protocol::{
 };
 use bytes::Bytes;
 
-use super::SESSION;
+use super::{SESSION, scopes};
 use crate::heap;
 use crate::source::Source;
 
@@ -66,6 +66,8 @@ pub(super) struct Driver {
     merged: Seq,
     /// Whether it sent changes.
     sent_changes: bool,
+    /// What the sides limit each other to.
+    scopes: scopes::Scopes,
     ended: bool,
     finished: bool,
     /// The bytes of all frames that it got, and what it has on the heap.
@@ -75,8 +77,9 @@ pub(super) struct Driver {
 
 impl Driver {
     /// A session that has said and heard hello. Five bytes tell its side, mode and
-    /// compressions, the local head, up to where tombstones are gone, what the two know of each other, and the
-    /// peer's head; more follow for a history that nobody would have.
+    /// compressions, the local head, up to where tombstones are gone, what the two know of
+    /// each other and limit each other to, and the peer's head; more follow for a history that
+    /// nobody would have.
     pub(super) fn new(source: &mut Source<'_>) -> Self {
         let flags = source.byte();
         let mode = MODES[usize::from(flags >> 1 & 3) % MODES.len()];
@@ -97,6 +100,8 @@ impl Driver {
                 .map(|peer| Checkpoint { incarnation: Incarnation(peer), seq: Seq(3) })
                 .to_vec(),
         };
+        let scopes = scopes::Scopes::of(known >> 5, flags & 1 == 1);
+        let places = places.into_iter().map(|place| scopes.seen(place)).collect();
         let now = Moment { mono_ms: 0, wall_ms: WALL_MS };
         let (session, used) = heap::used_by(|| {
             let local = LocalNode {
@@ -109,7 +114,7 @@ impl Driver {
                 head,
             };
             let (limits, versions) = (Limits::default(), SessionConfig::VERSIONS);
-            let (agreed_role, scope) = (None, None);
+            let (agreed_role, scope) = (None, scopes.ours.clone());
             let config = SessionConfig {
                 local,
                 side,
@@ -143,12 +148,17 @@ impl Driver {
             credit: 0,
             merged: Seq::ZERO,
             sent_changes: false,
+            scopes,
             ended: false,
             finished: false,
             fed: 0,
             live: used.left,
         };
-        driver.message(&Message::Hello(hello(mode, history(known, source), peer_head, peer_reads)));
+        let hello = hello(mode, history(known, source), peer_head, peer_reads);
+        driver.message(&Message::Hello(Hello { scope: driver.scopes.digest(), ..hello }));
+        if let Some(told) = driver.scopes.told() {
+            driver.message(&told);
+        }
         driver.told = driver.session.received().unwrap_or_default();
         driver
     }
@@ -293,7 +303,9 @@ impl Driver {
                     return Vec::new();
                 }
                 self.head = self.head.next();
-                return vec![Input::Merged { head: self.head }];
+                let merged = Input::Merged { head: self.head };
+                let refused = self.scopes.refused(&batch).map(Input::Refused);
+                return refused.into_iter().chain([merged]).collect();
             }
             Output::Event(event) => self.told_of(&event),
             other => panic!("a session doesn't say {other:?} before it ends"),
@@ -335,6 +347,7 @@ impl Driver {
             Message::Definitions(payload) => {
                 self.known.add(&payload).expect("what is told is told once");
             }
+            Message::Scope(payload) => self.scopes.check_told(&payload),
             _ => assert!(bytes <= CONTROL_BYTES_MAX, "a message of {bytes}"),
         }
     }
@@ -364,6 +377,7 @@ impl Driver {
 
     fn merge(&mut self, batch: &Batch) {
         assert!(!self.merging, "two merges at once");
+        self.scopes.check_merged(batch);
         for operation in &batch.operations {
             assert_eq!(operation.check(), Ok(()), "{operation:?} is merged");
             let drift = HLC_MS_MAX + self.now.wall_ms;
