@@ -163,9 +163,12 @@ impl<'a, S> Staged<'a, S> {
         operation: &Operation,
         merging: &mut Merging,
     ) -> bool {
-        let rule = incoming.judges(&operation.collection);
-        let Some(rule) = rule.filter(|_| !operation.is_withdrawal()) else { return true };
+        let Some(rule) = incoming.judges(&operation.collection) else { return true };
         let record = &mut self.records[place];
+        // What withdraws a record, or names it in a roll, makes none. But it may take one away.
+        if operation.is_withdrawal() && !record.state.exists() {
+            return true;
+        }
         if record.admission == Admission::Unjudged {
             let state = &record.state;
             record.admission = match state.exists() {

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use common::{Bench, Running};
-use rustix::process::geteuid;
+use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
 
 use policies::{define, is_withdrawal, keys, stop, wait_for_keys};
@@ -59,7 +59,7 @@ fn whoever_has_no_policy_gets_the_one_for_all_others() {
     let line = client.line(|line| line.starts_with("withdrawn"));
     assert_eq!(line, r#"withdrawn by hub: notes/x, here it was {"owner":"ben","text":"forged"}"#);
     assert_eq!(server.object(is_withdrawal)["peer"], "copy");
-    client.signal(rustix::process::Signal::INT);
+    client.signal(Signal::INT);
     let closed = client.line(|line| line.starts_with("closed after"));
     assert!(closed.ends_with(", 1 withdrawal"), "{closed}");
     stop(server);
@@ -97,8 +97,22 @@ fn who_connects_limits_the_server() {
     assert_eq!(bench.wait_for_record("hub", "notes", "c"), seen);
     assert!(keys(&bench, "hub", "diary").is_empty());
     assert!(keys(&bench, "copy", "tags").is_empty(), "nor does it take more");
-    stop(client);
+    client.signal(Signal::INT);
+    assert_eq!(client.wait(), Some(0));
+    assert_eq!(client.stderr(), "", "nothing to warn of");
     stop(server);
+}
+
+#[test]
+fn who_connects_with_a_condition_is_warned_of_what_that_does() {
+    let bench = shop();
+    let options = ["--policies", "policies.json", "--policy", "anna", "--json"];
+    let mut client = bench.start(&[&["connect", "hub", &bench.socket("s")], &options[..]].concat());
+    client.object(|line| line["state"] == "waiting");
+    client.signal(Signal::INT);
+    assert_eq!(client.wait(), Some(0));
+    let told = client.stderr();
+    assert!(told.contains("warning: the policy for all others has conditions"), "{told}");
 }
 
 /// A node of another user, with a directory and the program in a place that it can reach.

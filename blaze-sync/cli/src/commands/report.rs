@@ -1,22 +1,22 @@
 //! What is told of links, conflicts and withdrawals, to people or to programs.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use blaze_sync::{
-    Compression, Conflict, Direction, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId,
-    Observer, Origin, Peer, Role, Value, WentBack, Withdrawal,
+    Conflict, Endpoint, Identity, LinkId, LinkState, LinkStatus, NodeId, Observer, Origin, Role,
+    Value, WentBack, Withdrawal,
 };
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use crate::keys;
-use crate::output::{
-    self, BAD, GOOD, NAME, NOTABLE, Out, count, is_closed, printable, printable_json,
-};
+use crate::output::{self, NAME, NOTABLE, Out, count, is_closed, printable, printable_json};
 
 /// Strangers that are told of a minute: anybody can make any number of attempts.
 const STRANGERS_MAX: u32 = 20;
@@ -189,10 +189,10 @@ impl Report {
             self.peers.insert(peer.node, peer.name.clone());
         }
         if self.json {
-            self.object(&link_object(status));
+            self.object(&link::object(status));
             return;
         }
-        let text = link_text(status);
+        let text = link::text(status);
         // Every attempt that fails as the last one did would repeat it.
         let Some(text) = text.filter(|text| self.told.get(&status.id) != Some(text)) else {
             return;
@@ -343,75 +343,6 @@ impl Report {
             output::warning(format_args!("can't write to standard output, going on: {error}"));
         }
     }
-}
-
-fn link_text(status: &LinkStatus) -> Option<String> {
-    let endpoint = printable(&status.endpoint);
-    let peer = status.peer.as_ref();
-    let name = printable(peer.map_or("a peer", |peer| &peer.name));
-    let details = peer.map(details).unwrap_or_default();
-    Some(match &status.state {
-        // Whoever connects to us is worth a line once we know who it is.
-        LinkState::Connecting if status.direction == Direction::Incoming => return None,
-        LinkState::Connecting => format!("connecting to {endpoint}"),
-        LinkState::Hub => format!("{GOOD}listening{GOOD:#} at {endpoint} for those who join"),
-        LinkState::Syncing => {
-            format!("{GOOD}connected{GOOD:#} to {NAME}{name}{NAME:#}{details} at {endpoint}")
-        }
-        LinkState::Live => format!("{GOOD}in sync{GOOD:#} with {NAME}{name}{NAME:#}{details}"),
-        LinkState::Waiting { reason, refused, .. } => {
-            let (style, what) =
-                if *refused { (BAD, "refused") } else { (NOTABLE, "not connected") };
-            let reason = printable(reason);
-            format!("{style}{what}{style:#} at {endpoint}: {reason}; trying again")
-        }
-        LinkState::Closed { reason } if peer.is_some() => {
-            format!(
-                "{NOTABLE}disconnected{NOTABLE:#} from {NAME}{name}{NAME:#}: {}",
-                printable(reason)
-            )
-        }
-        LinkState::Closed { reason } => {
-            format!("{BAD}refused{BAD:#} a peer at {endpoint}: {}", printable(reason))
-        }
-        _ => return None,
-    })
-}
-
-/// What a peer is, and how it is sent to if that isn't as it is.
-fn details(peer: &Peer) -> String {
-    let Peer { role, mode, compression, .. } = peer;
-    match compression {
-        Compression::None => format!(" ({role}, {mode})"),
-        compression => format!(" ({role}, {mode}, {compression})"),
-    }
-}
-
-fn link_object(status: &LinkStatus) -> serde_json::Value {
-    let (state, reason) = match &status.state {
-        LinkState::Connecting => ("connecting", None),
-        LinkState::Hub => ("hub", None),
-        LinkState::Syncing => ("syncing", None),
-        LinkState::Live => ("live", None),
-        LinkState::Waiting { reason, .. } => ("waiting", Some(reason)),
-        LinkState::Closed { reason } => ("closed", Some(reason)),
-        _ => ("other", None),
-    };
-    let direction = match status.direction {
-        Direction::Outgoing => "outgoing",
-        Direction::Incoming => "incoming",
-    };
-    let peer = status.peer.as_ref().map(|peer| {
-        json!({
-            "name": peer.name, "node": peer.node.to_string(), "role": peer.role.to_string(),
-            "mode": peer.mode.to_string(), "compression": peer.compression.to_string(),
-        })
-    });
-    json!({
-        "event": "link", "state": state, "reason": reason.map(ToString::to_string),
-        "refused": matches!(status.state, LinkState::Waiting { refused: true, .. }),
-        "direction": direction, "endpoint": status.endpoint.to_string(), "peer": peer,
-    })
 }
 
 /// A value as JSON, or that there is none.
