@@ -303,9 +303,7 @@ impl Driver {
                     return Vec::new();
                 }
                 self.head = self.head.next();
-                let merged = Input::Merged { head: self.head };
-                let refused = self.scopes.refused(&batch).map(Input::Refused);
-                return refused.into_iter().chain([merged]).collect();
+                return vec![Input::Merged { head: self.head }];
             }
             Output::Event(event) => self.told_of(&event),
             other => panic!("a session doesn't say {other:?} before it ends"),

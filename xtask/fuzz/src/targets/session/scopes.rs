@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blaze_codec::message::Message;
-use blaze_codec::{Checkpoint, Condition, Incarnation, Name, RecordKey, Rule, Scope};
+use blaze_codec::{Checkpoint, Condition, Incarnation, Name, Rule, Scope};
 use blaze_sync_protocol::Batch;
 
 /// The peer says so of its scope, whatever it is.
@@ -72,21 +72,14 @@ impl Scopes {
             assert!(seen(place.incarnation), "{place:?} is of another feed");
         }
     }
-
-    /// What of a batch is refused: all, every other time.
-    pub(super) fn refused(&self, batch: &Batch) -> Option<Vec<(Name, RecordKey)>> {
-        let judges = self.ours.is_some() && batch.operations.len() % 2 == 1;
-        let names = batch.operations.iter().map(|it| (it.collection.clone(), it.key.clone()));
-        judges.then(|| names.collect())
-    }
 }
 
 /// Some of the collections that operations are made for.
 fn scope(with_conditions: bool) -> Scope {
     let name = |text| Name::new(text).expect("a name");
-    let when = |rule: Rule| match with_conditions {
-        true => rule.when(Condition::Not(Box::new(Condition::is(name("status"), "open")))),
-        false => rule,
+    let when = |rule: Rule| {
+        let open = Condition::is(name("status"), "open");
+        if with_conditions { rule.when(Condition::Not(Box::new(open))) } else { rule }
     };
     let all = ["a", "b", "notes", "title", "status", "created", "essays", "c"];
     let scope = all
