@@ -136,7 +136,8 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
     /// [`DatabaseError`] if the database can't store it.
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError>;
 
-    /// Which of these records an audience was given, one after the other.
+    /// Which of these records an audience was given, one after the other, and at which seq each
+    /// was withdrawn from it last, or [refused](Merged::refused); [`Seq::ZERO`] if never.
     ///
     /// # Errors
     ///
@@ -145,7 +146,7 @@ pub trait DatabaseAdapter: Send + Sync + fmt::Debug + 'static {
         &self,
         audience: &Audience,
         records: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, DatabaseError>;
+    ) -> Result<Vec<Option<Seq>>, DatabaseError>;
 
     /// Notes that an audience is given these records, so that they can be withdrawn from it.
     /// It is forgotten of records that are deleted, once their tombstones go, and of a peer

@@ -205,8 +205,9 @@ impl<'a, S> Staged<'a, S> {
         if unheard { Joined::Whole } else { joined }
     }
 
-    /// Ends the records that a peer made and may not make, once all of its operations are
-    /// joined: as they are then, it may not see them.
+    /// Takes the records back that a peer made and may not make, once all of its operations
+    /// are joined: as they are then, it may not see them. It hears that from the feed, too. They
+    /// aren't deleted: whose they are may be right to have them.
     pub fn judge(&mut self, incoming: &Incoming, merging: &mut Merging) {
         for record in &mut self.records {
             let Admission::Makes(before) = std::mem::take(&mut record.admission) else { continue };
@@ -215,9 +216,7 @@ impl<'a, S> Staged<'a, S> {
             if !state.exists() || rule.meets(|field| state.visible_field(field)) {
                 continue;
             }
-            let version = std::mem::replace(state, *before).version();
-            state.bury(version);
-            record.whole = true;
+            (*state, record.whole) = (*before, true);
             merging.most = Joined::Whole;
             merging.refused.push((record.collection.clone(), record.key.clone()));
         }

@@ -179,7 +179,11 @@ impl DatabaseAdapter for MemoryDatabase {
         if staged.is_empty() {
             return Ok(merged);
         }
-        store.install(self.feed.head().next(), staged.into_changed());
+        let seq = self.feed.head().next();
+        if let Some(limit) = &incoming.limit {
+            store.share(&limit.audience, merged.refused.clone(), seq);
+        }
+        store.install(seq, staged.into_changed());
         let (origin, roots) = incoming.source(most);
         merged.committed = Some(self.push(origin, roots, parts.of(incoming.operations)));
         Ok(merged)
@@ -221,10 +225,10 @@ impl DatabaseAdapter for MemoryDatabase {
         &self,
         audience: &Audience,
         records: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, DatabaseError> {
+    ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         let store = self.open()?;
         let shared = |(collection, key): &(Name, RecordKey)| {
-            store.shared.contains_key(&(collection.clone(), key.clone(), audience.clone()))
+            store.shared.get(&(collection.clone(), key.clone(), audience.clone())).copied()
         };
         Ok(records.iter().map(shared).collect())
     }

@@ -355,7 +355,9 @@ impl Writing {
         }
         self.advance(clock)?;
         if let Some((audience, _)) = audience {
-            shares::add(&self.conn, &mut self.dictionary, audience, &merging.unheard, Seq::ZERO)?;
+            let (conn, dictionary, next) = (&self.conn, &mut self.dictionary, self.seq.next());
+            shares::add(conn, dictionary, audience, &merging.unheard, Seq::ZERO)?;
+            shares::add(conn, dictionary, audience, &merging.refused, next)?;
         }
         if let Some(reached) = incoming.checkpoint {
             self.places.reach(&self.conn, incoming.peer, reached)?;

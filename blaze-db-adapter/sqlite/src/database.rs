@@ -168,7 +168,7 @@ impl DatabaseAdapter for SqliteDatabase {
         &self,
         audience: &Audience,
         records: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, DatabaseError> {
+    ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         let (audience, records) = (audience.clone(), records.to_vec());
         self.readers.run(move |reading| reading.shared(&audience, &records)).await
     }

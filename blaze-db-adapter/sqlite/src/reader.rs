@@ -206,7 +206,7 @@ impl Reading {
         &mut self,
         audience: &Audience,
         records: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, Fault> {
+    ) -> Result<Vec<Option<Seq>>, Fault> {
         self.snapshot(|reading| Ok(shares::find(&reading.conn, audience, records)?))
     }
 

@@ -14,15 +14,6 @@ const SHARE: &str = "INSERT INTO shares(collection, key, audience, withdrawn)
     VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET withdrawn = max(withdrawn, excluded.withdrawn)";
 
-/// Which of these records an audience was given.
-pub(crate) fn find(
-    conn: &Connection,
-    audience: &Audience,
-    records: &[(Name, RecordKey)],
-) -> rusqlite::Result<Vec<bool>> {
-    Ok(withdrawn(conn, audience, records)?.iter().map(Option::is_some).collect())
-}
-
 /// Those of these records that an audience was never given, or doesn't know yet that they are
 /// withdrawn.
 pub(crate) fn unheard(
@@ -31,8 +22,8 @@ pub(crate) fn unheard(
     records: &[(Name, RecordKey)],
     holds: Seq,
 ) -> rusqlite::Result<Vec<(Name, RecordKey)>> {
-    let withdrawn = withdrawn(conn, audience, records)?;
-    let unheard = records.iter().zip(withdrawn);
+    let given = find(conn, audience, records)?;
+    let unheard = records.iter().zip(given);
     let unheard = unheard.filter(|(_, seq)| seq.is_none_or(|seq| seq > holds));
     Ok(unheard.map(|(record, _)| record.clone()).collect())
 }
@@ -61,7 +52,7 @@ pub(crate) fn add(
 }
 
 /// When each record was withdrawn from an audience; `None` if it wasn't given it.
-fn withdrawn(
+pub(crate) fn find(
     conn: &Connection,
     audience: &Audience,
     records: &[(Name, RecordKey)],

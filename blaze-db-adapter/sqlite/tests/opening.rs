@@ -6,7 +6,7 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use blaze_codec::{NodeId, Role, Value};
+use blaze_codec::{NodeId, Role, Seq, Value};
 use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError, Durability};
 use blaze_db_adapter_sqlite::SqliteOptions;
 use common::{Place, put, value};
@@ -208,7 +208,7 @@ async fn a_file_of_the_format_before_is_read_as_it_is_and_brought_to_this_one_to
     for opening in 0..2 {
         let database = SqliteOptions::new(place.file()).open().await.unwrap();
         let found = database.shared(&audience, &shared).await.unwrap();
-        assert_eq!(found, [opening == 1]);
+        assert_eq!(found, [(opening == 1).then_some(Seq::ZERO)]);
         database.share(&audience, shared.to_vec(), None).await.unwrap();
         assert_eq!(database.collections().await.unwrap()[0].records, 100);
         database.close().await.unwrap();

@@ -15,8 +15,6 @@ use anyhow::{Context, Result, bail};
 use blaze_sync::{Scope, check_policy_name};
 use rustix::process::geteuid;
 
-use crate::output;
-
 /// What the options stand below in the help.
 const HEADING: &str = "Policy options";
 /// Some dozens of scopes of the largest size.
@@ -85,18 +83,6 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// Says what the policy for all others does to peers that own data, where there are some.
-    pub(crate) fn warn_who_connects(&self) {
-        let mut rules = self.others.iter().flat_map(|scope| scope.rules());
-        if rules.any(|(_, rule)| rule.condition().is_some()) {
-            output::warning(
-                "the policy for all others has conditions, and holds for those who are connected \
-                 to, too: what they have and it doesn't let them write is withdrawn from them; \
-                 conditions are for who listens with the data",
-            );
-        }
-    }
-
     /// # Errors
     ///
     /// If there is no policy of this name, with those that there are.

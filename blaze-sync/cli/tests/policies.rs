@@ -103,18 +103,6 @@ fn who_connects_limits_the_server() {
     stop(server);
 }
 
-#[test]
-fn who_connects_with_a_condition_is_warned_of_what_that_does() {
-    let bench = shop();
-    let options = ["--policies", "policies.json", "--policy", "anna", "--json"];
-    let mut client = bench.start(&[&["connect", "hub", &bench.socket("s")], &options[..]].concat());
-    client.object(|line| line["state"] == "waiting");
-    client.signal(Signal::INT);
-    assert_eq!(client.wait(), Some(0));
-    let told = client.stderr();
-    assert!(told.contains("warning: the policy for all others has conditions"), "{told}");
-}
-
 /// A node of another user, with a directory and the program in a place that it can reach.
 fn of_user(bench: &Bench, uid: u32, args: &[&str]) -> Running {
     let (home, program) = (bench.path(&format!("home-{uid}")), bench.path("blaze"));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use blaze_codec::message::Reason;
-use blaze_codec::{Mode, Scope};
 use blaze_sync_protocol::{SessionError, Side};
 use blaze_transport::{Connection, Endpoint, Transport, TransportError};
 use tokio::sync::Notify;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Terms, drive, report};
 use crate::node::Shared;
+use crate::policy::ExportPolicy;
 use crate::status::{LinkEntry, LinkState};
 
 /// A link that this node makes.
@@ -19,9 +19,7 @@ pub(crate) struct Connector {
     pub(crate) shared: Arc<Shared>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) mode: Mode,
-    /// What the peer sees and writes, unless something else was agreed with it.
-    pub(crate) scope: Option<Arc<Scope>>,
+    pub(crate) policy: ExportPolicy,
     pub(crate) entry: LinkEntry,
     pub(crate) cancel: CancellationToken,
     /// Ends a wait.
@@ -107,14 +105,15 @@ impl Connector {
 
     /// Runs one session; `None` if this side closed it.
     pub(crate) async fn session(&self, connection: Connection) -> Option<Failure> {
-        if !connection.peer.allows(self.mode.reversed()) {
-            let error = SessionError::Mode { mode: self.mode.to_string() };
+        if !connection.peer.allows(self.policy.mode.reversed()) {
+            let error = SessionError::Mode { mode: self.policy.mode.to_string() };
             let reason = report(&error);
             return Some(Failure { reason, refused: true, lasted: false, gone: false });
         }
         let began = Instant::now();
-        let side = Side::Connector { mode: self.mode };
-        let terms = Terms { compression: self.transport.compression(), scope: self.scope.clone() };
+        let side = Side::Connector { mode: self.policy.mode };
+        let ExportPolicy { scope, yields, .. } = self.policy.clone();
+        let terms = Terms { compression: self.transport.compression(), scope, yields };
         let (shared, entry) = (&self.shared, &self.entry);
         let error = drive(shared, connection, side, terms, entry, &self.cancel).await;
         if error == SessionError::Closed {

@@ -48,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) compression: Compression,
     /// What the peer sees and writes, unless something else was agreed with it.
     pub(crate) scope: Option<Arc<Scope>>,
+    /// Whether the peer may withdraw records.
+    pub(crate) yields: bool,
 }
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send>>;
@@ -62,7 +64,7 @@ pub(crate) async fn drive(
     cancel: &CancellationToken,
 ) -> SessionError {
     let Connection { mut sender, mut receiver, peer, .. } = connection;
-    let Terms { compression, scope } = terms;
+    let Terms { compression, scope, yields } = terms;
     let scope = match peer.policy() {
         None => scope,
         Some(name) => {
@@ -100,6 +102,7 @@ pub(crate) async fn drive(
         SessionConfig { local, side, agreed_role, scope, limits, versions, compression, reads };
     let principal = peer.principal().map(ToString::to_string).unwrap_or_default();
     let mut driver = Driver::new(shared, config, principal, (head, renewals), sender, entry);
+    driver.yields = yields;
     let error = driver.run(receiver, cancel).await;
     upkeep::end(shared, entry.peer()).await;
     // A listener takes such a thing from nobody who didn't say who it is.
@@ -117,6 +120,8 @@ struct Driver<'a> {
     principal: String,
     /// What the peer sees and writes; `None` if all.
     scope: Option<Arc<Scope>>,
+    /// Whether the peer may withdraw records.
+    yields: bool,
     /// The same, and who it is, once that is known.
     limit: Option<Arc<Limit>>,
     /// What of the feed the peer gets, once that is known; `None` if all.
@@ -155,6 +160,7 @@ impl<'a> Driver<'a> {
             entry,
             principal,
             scope: config.scope.clone(),
+            yields: false,
             limit: None,
             export: None,
             session: Session::new(config, now),
@@ -480,8 +486,8 @@ impl<'a> Driver<'a> {
             }
             Output::Merge(batch) => {
                 let limits = self.session.peer().is_some_and(|peer| peer.limits);
-                let limit = self.limit();
-                self.merge = Some(merge(self.shared, batch, limit, limits));
+                let (limit, withdraws) = (self.limit(), limits && self.yields);
+                self.merge = Some(merge(self.shared, batch, limit, withdraws));
             }
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));

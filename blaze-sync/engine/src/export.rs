@@ -30,16 +30,16 @@ enum Part {
     Hidden,
     /// It was deleted, which it hears if it was given it.
     Deleted,
-    /// It was deleted for it wasn't to be: somebody who may not write it so did.
-    Buried,
+    /// It isn't known here: who made it may not write it so, or it was withdrawn from here.
+    Withdrawn,
     /// It doesn't accept it.
     Unwanted,
 }
 
 impl Export {
-    /// What the peer gets of these operations, which describe whole records as they are at a
-    /// seq, those of each one after the other. What it is given, and what is withdrawn from it,
-    /// is noted before it is returned.
+    /// What the peer gets of these operations, which describe whole records that last changed
+    /// in a range of seqs, those of each one after the other. What it is given, and what is
+    /// withdrawn from it, is noted before it is returned.
     ///
     /// # Errors
     ///
@@ -48,29 +48,42 @@ impl Export {
         &self,
         database: &dyn DatabaseAdapter,
         operations: Vec<Operation>,
-        through: Seq,
+        (after, through): (Seq, Seq),
     ) -> Result<Vec<Operation>, DatabaseError> {
         let records = by_record(&operations);
-        let parts: Vec<_> = records.iter().map(|record| self.judge(record)).collect();
         let names: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
-        let was_shared = match self.scope {
-            Some(_) => self.share(database, names, &parts, through).await?,
-            None => vec![true; names.len()],
+        let shared = match self.scope {
+            Some(_) => self.shared(database, &names).await?,
+            None => vec![Some(Seq::ZERO); names.len()],
         };
+        let (mut given, mut withdrawn) = (Vec::new(), Vec::new());
         let mut exported = Vec::with_capacity(operations.len());
-        for ((record, part), was_shared) in records.into_iter().zip(parts).zip(was_shared) {
+        for ((record, name), shared) in records.into_iter().zip(names).zip(shared) {
+            let part = self.judge(record);
+            // What it wrote and may not have, it has to forget first.
+            let refused = shared.is_some_and(|withdrawn| withdrawn > after);
+            let goes = match part {
+                Part::Hidden => shared.is_some(),
+                Part::Seen | Part::Deleted | Part::Withdrawn => refused,
+                Part::Unwanted => false,
+            };
+            if goes {
+                let (collection, key) = name.clone();
+                exported.push(Operation::withdrawal(collection, key));
+                withdrawn.push(name.clone());
+            }
             match part {
-                Part::Seen => self.show(record, &mut exported),
-                Part::Deleted if was_shared => exported.push(end_of(record)),
-                Part::Hidden | Part::Buried if was_shared => {
-                    let (collection, key) = name(&record[0]);
-                    exported.push(Operation::withdrawal(collection, key));
-                    if part == Part::Buried {
-                        exported.push(end_of(record));
-                    }
+                Part::Seen => {
+                    self.show(record, &mut exported);
+                    given.extend(shared.is_none().then_some(name));
                 }
+                Part::Deleted if shared.is_some() => exported.extend(end_of(record)),
                 _ => {}
             }
+        }
+        if self.scope.is_some() {
+            self.note(database, given, None).await?;
+            self.note(database, withdrawn, Some(through)).await?;
         }
         Ok(exported)
     }
@@ -89,10 +102,10 @@ impl Export {
         let keys: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
         let shared = match self.scope {
             Some(_) => self.shared(database, &keys).await?,
-            None => vec![true; keys.len()],
+            None => vec![Some(Seq::ZERO); keys.len()],
         };
         let mut named = Vec::with_capacity(operations.len());
-        for (record, _) in records.into_iter().zip(shared).filter(|(_, shared)| *shared) {
+        for (record, _) in records.into_iter().zip(shared).filter(|(_, shared)| shared.is_some()) {
             if self.rules(&record[0].collection).is_none() {
                 continue;
             }
@@ -129,19 +142,13 @@ impl Export {
         if self.accepted.as_ref().is_some_and(|accepted| accepted.rule(collection).is_none()) {
             return Part::Unwanted;
         }
-        // What was withdrawn here isn't withdrawn by that from others: it may be theirs.
         if record[0].is_withdrawal() {
-            return Part::Unwanted;
+            return Part::Withdrawn;
         }
         let Some(scope) = &self.scope else { return Part::Seen };
         let exists = matches!(record[0].change, Change::Insert(_));
         match scope.rule(collection) {
             Some(rule) if exists && rule.meets(|field| value(record, field)) => Part::Seen,
-            Some(_)
-                if record[0].change == Change::Delete && record[0].base == record[0].version =>
-            {
-                Part::Buried
-            }
             Some(_) if !exists => Part::Deleted,
             _ => Part::Hidden,
         }
@@ -166,44 +173,30 @@ impl Export {
         Some([ours, rule(self.accepted.as_ref(), collection)?])
     }
 
-    /// Notes what the peer is given and what is withdrawn from it; tells what it was given
-    /// before.
-    async fn share(
+    /// Notes what the peer is given, or what is withdrawn from it.
+    async fn note(
         &self,
         database: &dyn DatabaseAdapter,
-        names: Vec<(Name, RecordKey)>,
-        parts: &[Part],
-        through: Seq,
-    ) -> Result<Vec<bool>, DatabaseError> {
-        let shared = self.shared(database, &names).await?;
-        let (mut given, mut withdrawn) = (Vec::new(), Vec::new());
-        for ((name, part), shared) in names.into_iter().zip(parts).zip(&shared) {
-            match part {
-                Part::Seen if !shared => given.push(name),
-                Part::Hidden | Part::Buried if *shared => withdrawn.push(name),
-                _ => {}
-            }
+        records: Vec<(Name, RecordKey)>,
+        withdrawn: Option<Seq>,
+    ) -> Result<(), DatabaseError> {
+        if records.is_empty() {
+            return Ok(());
         }
-        if !given.is_empty() {
-            database.share(&self.audience, given, None).await?;
-        }
-        if !withdrawn.is_empty() {
-            database.share(&self.audience, withdrawn, Some(through)).await?;
-        }
-        Ok(shared)
+        database.share(&self.audience, records, withdrawn).await
     }
 
-    /// Which of these the peer was given.
+    /// Which of these the peer was given, and when each was withdrawn last.
     async fn shared(
         &self,
         database: &dyn DatabaseAdapter,
         names: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, DatabaseError> {
+    ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         let mut shared = database.shared(&self.audience, names).await?;
         for node in &self.former {
             let former = Audience { node: *node, ..self.audience.clone() };
             let given = database.shared(&former, names).await?;
-            shared.iter_mut().zip(given).for_each(|(shared, given)| *shared |= given);
+            shared.iter_mut().zip(given).for_each(|(shared, given)| *shared = given.max(*shared));
         }
         Ok(shared)
     }
@@ -226,12 +219,8 @@ fn name(operation: &Operation) -> (Name, RecordKey) {
 
 /// That a record doesn't exist, and nothing of what was written to it since: nobody can tell
 /// whether the peer may see that. It gets all of it if the record comes back.
-fn end_of(record: &[Operation]) -> Operation {
-    let delete = record.iter().find(|operation| operation.change == Change::Delete);
-    delete.cloned().unwrap_or_else(|| {
-        let (collection, key) = name(&record[0]);
-        Operation::withdrawal(collection, key)
-    })
+fn end_of(record: &[Operation]) -> Option<Operation> {
+    record.iter().find(|operation| operation.change == Change::Delete).cloned()
 }
 
 /// The value of a field of the record that these operations describe.

@@ -66,7 +66,7 @@ impl Member {
     }
 
     async fn keep_seat(&self, first: Result<Seat, TransportError>) {
-        let Connector { shared, transport, endpoint, mode, entry, cancel, .. } = &self.connector;
+        let Connector { shared, transport, endpoint, policy, entry, cancel, .. } = &self.connector;
         let (mut failures, mut found) = (Failures::default(), first);
         loop {
             let failure = match found {
@@ -90,7 +90,7 @@ impl Member {
             entry.state(LinkState::Connecting);
             found = tokio::select! {
                 () = cancel.cancelled() => return,
-                found = take_seat(&**transport, endpoint, *mode) => found,
+                found = take_seat(&**transport, endpoint, policy.mode) => found,
             };
         }
     }

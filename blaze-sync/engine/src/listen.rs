@@ -105,10 +105,10 @@ impl Acceptor {
         let entry = self.shared.links.add(endpoint, Direction::Incoming);
         let (shared, cancel) = (Arc::clone(&self.shared), self.cancel.clone());
         // Where the transport knows what was agreed with the peer, it gets no more.
-        let Admission { modes, scope } = &self.admission;
-        let allowed = modes.iter().copied().filter(|mode| connection.peer.allows(*mode));
+        let Admission { modes, scope, yields } = self.admission.clone();
+        let allowed = modes.into_iter().filter(|mode| connection.peer.allows(*mode));
         let side = Side::Acceptor { allowed: allowed.collect() };
-        let terms = Terms { compression: self.transport.compression(), scope: scope.clone() };
+        let terms = Terms { compression: self.transport.compression(), scope, yields };
         let session = async move {
             let error = drive(&shared, connection, side, terms, &entry, &cancel).await;
             entry.end(report(&error));

@@ -288,8 +288,7 @@ impl Node {
             cancel: cancel.clone(),
             retry: Arc::clone(&retry),
         };
-        let ExportPolicy { mode, scope } = policy;
-        (Connector { shared, transport, endpoint, mode, scope, entry, cancel, retry }, link)
+        (Connector { shared, transport, endpoint, policy, entry, cancel, retry }, link)
     }
 }
 

@@ -103,7 +103,7 @@ pub async fn part_of_database(
     let limit = ChangesLimit { records: RECORDS_MAX, bytes };
     let changes = database.changes(after, limit).await?;
     let left_out = changes.more && (was_left_out || changes.left_out);
-    let operations = export.part_of(database, changes.operations, changes.through).await?;
+    let operations = export.part_of(database, changes.operations, (after, changes.through)).await?;
     let mut items = Vec::new();
     if operations.is_empty() && !was_left_out && !left_out {
         let (through, encoded) = (changes.through, Encoded::default());

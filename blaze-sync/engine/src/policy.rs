@@ -6,7 +6,7 @@ use blaze_codec::{Mode, Name, NodeId, Record, RecordKey, Scope};
 use blaze_transport::TransportError;
 
 /// What leaves a node for a peer, and what may come from it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportPolicy {
     /// What the link carries, seen from the side that connects.
@@ -16,6 +16,9 @@ pub struct ExportPolicy {
     /// agreed with a peer, by name (see [`NodeOptions::policies`](crate::NodeOptions::policies)),
     /// goes before this. Default: `None`.
     pub scope: Option<Arc<Scope>>,
+    /// Whether the peer may withdraw records from this node, if it limits it to a scope: they
+    /// are forgotten here then. Default: `true`, for who connects asks for what another has.
+    pub yields: bool,
 }
 
 /// Whom a listener takes, and for what.
@@ -26,6 +29,9 @@ pub struct Admission {
     pub modes: Vec<Mode>,
     /// What peers see and write, as in [`ExportPolicy::scope`].
     pub scope: Option<Arc<Scope>>,
+    /// Whether peers may withdraw records from this node that limit it to a scope. Default:
+    /// `false`, for who listens has what others ask for: whatever they say, it keeps that.
+    pub yields: bool,
 }
 
 /// A record that a peer may not see any more, and so doesn't have.
@@ -46,13 +52,19 @@ pub struct Withdrawal {
 impl ExportPolicy {
     /// A policy with this mode, that lets the peer see and write everything.
     pub const fn new(mode: Mode) -> Self {
-        Self { mode, scope: None }
+        Self { mode, scope: None, yields: true }
     }
 
     /// The same with a scope.
     #[must_use]
     pub fn with_scope(self, scope: Scope) -> Self {
         Self { scope: Some(Arc::new(scope)), ..self }
+    }
+}
+
+impl Default for ExportPolicy {
+    fn default() -> Self {
+        Self::new(Mode::default())
     }
 }
 
@@ -65,7 +77,14 @@ impl From<Mode> for ExportPolicy {
 impl Admission {
     /// Takes peers that ask for one of these modes.
     pub fn new(modes: impl Into<Vec<Mode>>) -> Self {
-        Self { modes: modes.into(), scope: None }
+        Self { modes: modes.into(), scope: None, yields: false }
+    }
+
+    /// The same, and peers that limit this node may withdraw records from it: for one that
+    /// listens to be reached by who owns what it has.
+    #[must_use]
+    pub fn yielding(self) -> Self {
+        Self { yields: true, ..self }
     }
 
     /// The same, and they see and write no more than a scope.

@@ -342,3 +342,22 @@ async fn a_scope_beyond_its_limits_is_refused_before_anything_is_done() {
     let policy = ExportPolicy::new(Mode::Bidirectional).with_scope(scope);
     office.connect(transport, endpoint("a"), policy).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn who_listens_keeps_what_it_has_unless_it_yields() {
+    for yields in [false, true] {
+        let (hub, client, transport) = (node("hub"), node("client"), MemoryTransport::new());
+        let admission = Admission::new(Mode::ALL);
+        let admission = if yields { admission.yielding() } else { admission };
+        hub.listen(Arc::new(transport.clone()), &endpoint("hub"), admission).await.unwrap();
+        insert(&hub, "notes", 1, seen("his", "ben")).await;
+        insert(&hub, "notes", 2, seen("hers", "anna")).await;
+        // It takes no note of another owner's, and says so.
+        let policy = ExportPolicy::new(Mode::Bidirectional).with_scope(notes_of("anna"));
+        let mut link = client.connect(Arc::new(transport), endpoint("hub"), policy).await.unwrap();
+        live(&mut link).await;
+        settle(&[&hub, &client]).await;
+        assert_eq!(keys(&client, "notes").await, [2]);
+        assert_eq!(keys(&hub, "notes").await, if yields { vec![2] } else { vec![1, 2] });
+    }
+}

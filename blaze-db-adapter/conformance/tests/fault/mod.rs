@@ -402,7 +402,7 @@ impl DatabaseAdapter for FaultyDatabase {
         &self,
         audience: &Audience,
         records: &[(Name, RecordKey)],
-    ) -> Result<Vec<bool>, DatabaseError> {
+    ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         self.open()?;
         self.memory.shared(audience, records).await
     }

@@ -197,9 +197,6 @@ async fn run(
             ));
         }
     }
-    if plan.default_connect || !(plan.connect.is_empty() && plan.known.is_empty()) {
-        plan.policies.warn_who_connects();
-    }
     for endpoint in plan.connect.iter().cloned().chain(default(plan.default_connect)?) {
         topology.connect(node, &endpoint.to_string(), plan.policy_at(&endpoint)).await?;
     }

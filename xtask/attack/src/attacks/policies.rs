@@ -173,18 +173,12 @@ fn changes(operation: Operation) -> Vec<u8> {
     encode_changes(Seq::ZERO, Seq(1), &[operation])[0].to_vec()
 }
 
-/// Waits until the hub takes back what was written to this record: it says so first, and then no
-/// more than that a record which it never had is deleted.
+/// Waits until the hub takes back what was written to this record, and nothing else.
 fn is_taken_back(wire: &mut Wire, key: &str) -> Result<()> {
     let told = wire.hear_until(|message| matches!(message, Message::Changes(_)))?;
     let Message::Changes(frame) = told else { bail!("{told:?} are no changes") };
     let operations = Changes::decode(&frame.payload)?.operations;
-    let withdrawal = Operation::withdrawal("notes".parse()?, RecordKey::from(key));
-    let is_other = |operation: &Operation| {
-        operation.key != withdrawal.key || operation.change != Change::Delete || key != "new"
-    };
-    let (first, rest) = operations.split_first().context("the hub tells nothing")?;
-    let is_taken_back = *first == withdrawal && !rest.iter().any(is_other);
-    ensure!(is_taken_back, "the hub tells {operations:?} instead of a withdrawal");
+    let expected = Operation::withdrawal("notes".parse()?, RecordKey::from(key));
+    ensure!(operations == [expected], "the hub tells {operations:?} instead of a withdrawal");
     Ok(())
 }
