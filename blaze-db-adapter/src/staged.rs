@@ -164,7 +164,9 @@ impl<'a, S> Staged<'a, S> {
         merging: &mut Merging,
     ) -> bool {
         let rule = incoming.judges(&operation.collection);
-        let Some(rule) = rule.filter(|_| !operation.is_withdrawal()) else { return true };
+        // What a roll names looks like a withdrawal.
+        let withdraws = operation.is_withdrawal() && !incoming.roll;
+        let Some(rule) = rule.filter(|_| !withdraws) else { return true };
         let record = &mut self.records[place];
         if record.admission == Admission::Unjudged {
             let state = &record.state;
