@@ -1,16 +1,22 @@
 //! A state machine: random calls to the database under test and to the reference
 //! model, whose answers must be the same.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use blaze_codec::{Change, Incarnation, NodeId, Operation, Role, Seq};
+use blaze_codec::{
+    Change, Condition, Incarnation, Name, NodeId, Operation, RecordKey, Role, Rule, Scope, Seq,
+    Value,
+};
 use blaze_db_adapter::{
-    ChangesLimit, Checkpoint, Conflict, DatabaseAdapter, DatabaseError, Incoming, Write,
+    Audience, ChangesLimit, Checkpoint, Conflict, DatabaseAdapter, DatabaseError, Incoming, Limit,
+    Write,
 };
 use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions};
 use fastrand::Rng;
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, any, prop_oneof};
+use proptest::option::of as option;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::subject::{Subject, UNLIMITED, insert, name, peer, set};
@@ -18,6 +24,20 @@ use crate::{Harness, TestClock, random, run};
 
 /// Steps of one case at most.
 const STEPS_MAX: usize = 40;
+
+/// A collection, the left one or the right one, and a key.
+type Record = (bool, i64);
+
+/// What a peer sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Changes,
+    Roll,
+    /// Changes and withdrawals, by a peer that may withdraw.
+    Withdrawals,
+    /// The same, by one that may not.
+    Unallowed,
+}
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -39,7 +59,16 @@ enum Step {
         incarnation: u64,
         seq: u64,
         holds: u64,
-        roll: bool,
+        kind: Kind,
+        /// Whether who it comes as is known, if it is limited.
+        limited: Option<bool>,
+    },
+    /// Notes what somebody is given, and when that is withdrawn.
+    Share {
+        peer: u8,
+        principal: bool,
+        records: Vec<Record>,
+        withdrawn: Option<u64>,
     },
     Register {
         peer: u8,
@@ -75,17 +104,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (seed(), 0..4_usize).prop_map(|(seed, count)| Step::Commit { seed, count }),
         4 => (seed(), 1..4_usize).prop_map(|(seed, count)| Step::CommitStrictly { seed, count }),
-        6 => (seed(), 0..6_usize, 1..3_u8, 1..4_u64, 0..20_u64, 0..30_u64, 0..4_u8).prop_map(
-            |(seed, count, peer, incarnation, seq, holds, roll)| Step::Merge {
-                seed,
-                count,
-                peer,
-                incarnation,
-                seq,
-                holds,
-                roll: roll == 0,
-            }
-        ),
+        8 => (seed(), 0..6_usize, 1..3_u8, 1..4_u64, 0..20_u64, 0..30_u64, (kind(), option(any::<bool>())))
+            .prop_map(|(seed, count, peer, incarnation, seq, holds, (kind, limited))| {
+                Step::Merge { seed, count, peer, incarnation, seq, holds, kind, limited }
+            }),
+        3 => (1..4_u8, any::<bool>(), vec((any::<bool>(), 0..4_i64), 0..4), option(0..30_u64))
+            .prop_map(|(peer, principal, records, withdrawn)| {
+                Step::Share { peer, principal, records, withdrawn }
+            }),
         2 => (1..4_u8, any::<char>(), 0..20_u64)
             .prop_map(|(peer, name, holds)| Step::Register { peer, name, holds }),
         // Often no more than before: then only that the peer is there is new.
@@ -101,6 +127,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (100..104_u8).prop_map(Step::Renew),
         1 => (0..1_u8).prop_map(|_| Step::Reopen),
         1 => (0..1_u8).prop_map(|_| Step::Crash),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        4 => Just(Kind::Changes),
+        2 => Just(Kind::Roll),
+        2 => Just(Kind::Withdrawals),
+        1 => Just(Kind::Unallowed),
     ]
 }
 
@@ -143,26 +178,28 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
                 commit(&database, &model, std::iter::repeat_with(write).take(*count).collect())
                     .await;
             }
-            Step::Merge { seed, count, peer: from, incarnation, seq, holds, roll } => {
-                let operations = random::operations(&mut Rng::with_seed(*seed), *count);
-                let named = |operation| Operation { change: Change::Update(vec![]), ..operation };
-                let operations = match roll {
-                    true => operations.into_iter().map(named).collect(),
-                    false => operations,
-                };
+            Step::Merge { seed, count, peer: from, incarnation, seq, holds, kind, limited } => {
+                let operations = came(&mut Rng::with_seed(*seed), *count, *kind);
                 let incarnation = Incarnation(*incarnation);
                 let checkpoint = (*seq > 0).then_some(Checkpoint { incarnation, seq: Seq(*seq) });
-                let (peer, holds) = (peer(*from), Seq(*holds));
                 let incoming = Incoming {
-                    peer,
+                    peer: peer(*from),
                     checkpoint,
                     roots: checkpoint.into_iter().collect(),
                     operations,
-                    holds,
-                    roll: *roll,
-                    ..Incoming::default()
+                    holds: Seq(*holds),
+                    roll: *kind == Kind::Roll,
+                    limit: limited.map(|principal| limit(*from, principal)),
+                    withdraws: *kind == Kind::Withdrawals,
                 };
                 merge(&database, &model, incoming).await;
+            }
+            Step::Share { peer: node, principal, records, withdrawn } => {
+                let (audience, records) = (audience(*node, *principal), names(records));
+                let withdrawn = withdrawn.map(Seq);
+                let noted = database.share(&audience, records.clone(), withdrawn).await;
+                noted.expect("it can be noted");
+                model.share(&audience, records, withdrawn).await.expect("it can be noted");
             }
             Step::Register { peer: node, name, holds } => {
                 let (node, name) = (peer(*node), name.to_string());
@@ -229,6 +266,42 @@ async fn compare<H: Harness>(harness: &H, steps: &[Step]) {
     }
 }
 
+/// What a peer sends.
+fn came(rng: &mut Rng, count: usize, kind: Kind) -> Vec<Operation> {
+    let operations = random::operations(rng, count).into_iter();
+    let came = |operation: Operation| match kind {
+        Kind::Roll => Operation { change: Change::Update(vec![]), ..operation },
+        Kind::Withdrawals | Kind::Unallowed if rng.bool() => {
+            Operation::withdrawal(operation.collection, operation.key)
+        }
+        _ => operation,
+    };
+    operations.map(came).collect()
+}
+
+/// All that is on the right, and of what is on the left what has a certain field.
+fn scope() -> Scope {
+    let field = || name("a");
+    let small = (0..4).map(Value::Int).collect();
+    let some = [Condition::In(field(), small), Condition::is(field(), true)];
+    let left = Rule::all().when(Condition::Any(some.into()));
+    Scope::new().with(name("left"), left).with(name("right"), Rule::all())
+}
+
+fn limit(node: u8, principal: bool) -> Arc<Limit> {
+    Arc::new(Limit { scope: Arc::new(scope()), audience: audience(node, principal) })
+}
+
+fn audience(node: u8, principal: bool) -> Audience {
+    let principal = if principal { "uid:1000" } else { "" };
+    Audience { node: peer(node), principal: principal.to_owned() }
+}
+
+fn names(records: &[Record]) -> Vec<(Name, RecordKey)> {
+    let collection = |left: bool| name(if left { "left" } else { "right" });
+    records.iter().map(|(left, key)| (collection(*left), RecordKey::Int(*key))).collect()
+}
+
 /// A write that needs a record, or needs there to be none.
 fn strict(rng: &mut Rng) -> Write {
     let (collection, key, value) =
@@ -261,12 +334,14 @@ async fn merge<H: Harness>(database: &Subject<'_, H>, model: &MemoryDatabase, in
         conflicts.into_iter().map(|conflict| format!("{conflict:?}")).collect()
     };
     assert_eq!(conflicts(found.conflicts), conflicts(expected.conflicts));
-    let commit = |commit: Option<std::sync::Arc<blaze_db_adapter::Committed>>| {
+    let commit = |commit: Option<Arc<blaze_db_adapter::Committed>>| {
         commit.map(|commit| {
             (commit.seq(), commit.origin(), commit.roots().to_vec(), commit.operations().to_vec())
         })
     };
     assert_eq!(commit(found.committed), commit(expected.committed));
+    assert_eq!(found.refused, expected.refused);
+    assert_eq!(found.withdrawn, expected.withdrawn);
 }
 
 /// Everything that can be read is the same.
@@ -285,6 +360,14 @@ async fn assert_same<H: Harness>(database: &Subject<'_, H>, model: &MemoryDataba
     }
     let expected = model.peers().await.expect("peers can be read");
     assert_eq!(database.peers().await.expect("peers can be read"), expected);
+    let all: Vec<_> = [true, false].map(|left| [0, 1, 2, 3].map(|key| (left, key))).concat();
+    let all = names(&all);
+    for (node, principal) in [(1, false), (1, true), (2, true), (3, false)] {
+        let audience = audience(node, principal);
+        let expected = model.shared(&audience, &all).await.expect("it can be read");
+        let found = database.shared(&audience, &all).await.expect("it can be read");
+        assert_eq!(found, expected, "{audience:?}");
+    }
     for collection in ["left", "right"].map(name) {
         let expected = model.scan(&collection, None, usize::MAX).await.expect("it can be read");
         let found = database.scan(&collection, None, usize::MAX).await.expect("it can be read");

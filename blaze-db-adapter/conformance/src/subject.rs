@@ -46,7 +46,7 @@ impl<'a, H: Harness> Subject<'a, H> {
     }
 
     /// The database, for a task of its own.
-    pub(crate) fn shared(&self) -> Arc<dyn DatabaseAdapter> {
+    pub(crate) fn handle(&self) -> Arc<dyn DatabaseAdapter> {
         self.database.clone()
     }
 
@@ -150,7 +150,7 @@ pub(crate) fn fold(operations: &[Operation]) -> States {
         let place = (operation.collection.clone(), operation.key.clone());
         states.entry(place).or_default().merge(operation, &mut Vec::new());
     }
-    // What only updates of no fields are known of is not in a feed.
+    // What only updates of no fields are known of is not in a feed, unless it was withdrawn.
     states.retain(|_, state| *state != RecordState::default());
     states
 }

@@ -85,6 +85,25 @@ macro_rules! database_conformance {
             a_peer_that_never_had_a_delete_is_not_told_again
             what_waited_goes_on_with_its_insert
             what_may_be_forgotten_goes_on_as_new
+            a_write_to_what_a_peer_may_not_see_is_refused
+            a_new_record_is_what_a_peer_may_see_or_refused
+            a_record_may_be_moved_out_by_who_sees_it
+            what_comes_with_what_is_refused_is_merged
+            operations_of_a_record_are_judged_by_their_end
+            a_peer_hears_of_a_delete_that_it_was_not_told
+            a_roll_does_not_bury_what_its_peer_may_not_see
+            a_peer_is_told_all_of_what_it_was_not_given
+            a_roll_tells_what_its_peer_was_not_given
+            a_merge_notes_what_its_peer_has
+            a_peer_hears_of_what_it_is_about_to_lose
+            what_a_peer_is_about_to_lose_is_kept
+            what_was_given_is_told_by_audience
+            what_was_given_survives_reopening
+            what_was_given_is_forgotten_with_its_peer_or_tombstone
+            what_is_withdrawn_is_gone_and_not_deleted
+            not_everybody_may_withdraw
+            what_is_withdrawn_is_not_taken_for_deleted
+            what_was_withdrawn_comes_back
             the_feed_makes_an_equal_database
             replicas_converge
             a_moving_feed_can_be_followed

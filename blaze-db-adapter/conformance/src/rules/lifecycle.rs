@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use blaze_codec::{Incarnation, Role, Seq, record};
-use blaze_db_adapter::{Checkpoint, DatabaseError, Incoming};
+use blaze_db_adapter::{Audience, Checkpoint, DatabaseError, Incoming};
 
 use crate::subject::{Subject, UNLIMITED, insert, name, peer, put};
 use crate::{Harness, Settings};
@@ -17,6 +17,8 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
     database.close().await.expect("a database closes");
     database.close().await.expect("closing twice does nothing");
     let notes = name("notes");
+    let (audience, given) =
+        (Audience { node: peer(1), principal: String::new() }, (notes.clone(), 1.into()));
     let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(1) });
     let incoming =
         Incoming { peer: peer(1), checkpoint, operations: vec![], ..Incoming::default() };
@@ -37,6 +39,8 @@ pub async fn a_closed_database_says_so<H: Harness>(harness: &H) {
         ("peers", database.peers().await.err()),
         ("unregister", database.unregister(peer(1)).await.err()),
         ("purge", database.purge(0).await.err()),
+        ("share", database.share(&audience, vec![given.clone()], None).await.err()),
+        ("shared", database.shared(&audience, &[given]).await.err()),
         ("roll", database.roll(Seq::ZERO, Seq(1), 1).await.err()),
     ];
     for (call, error) in calls {

@@ -81,7 +81,7 @@ pub async fn concurrent_commits_are_put_in_one_order<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     let tasks: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let database = database.shared();
+            let database = database.handle();
             tokio::spawn(async move {
                 let mut seqs = Vec::new();
                 for number in 0..COMMITS {
@@ -117,7 +117,7 @@ pub async fn a_reader_never_sees_half_a_transaction<H: Harness>(harness: &H) {
     let both = |n: i64| [1, 2].map(|key| put("pair", key, record! { "n" => n })).to_vec();
     database.write(both(0)).await;
     let progress = Arc::new(Progress::default());
-    let reader = tokio::spawn(read_pairs(database.shared(), progress.clone()));
+    let reader = tokio::spawn(read_pairs(database.handle(), progress.clone()));
     let source = Subject::new(harness).await;
     source.pull(&database).await;
     let mut n = 0;
@@ -170,7 +170,7 @@ pub async fn merges_and_commits_run_side_by_side<H: Harness>(harness: &H) {
     for number in 0..COMMITS {
         source.write([set("notes", 1, &format!("theirs{number}"), number)]).await;
     }
-    let shared = database.shared();
+    let shared = database.handle();
     let commits = tokio::spawn(async move {
         for number in 0..COMMITS {
             let write = set("notes", 1, &format!("ours{number}"), number);

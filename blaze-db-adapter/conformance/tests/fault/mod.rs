@@ -1,6 +1,7 @@
 //! The reference model behind a wrapper that can be told to break a rule, and that
 //! can be opened again.
 
+mod scopes;
 mod tombstones;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +83,37 @@ pub(crate) enum Fault {
     WholeKnown,
     WholeRepeated,
     ForgottenTraced,
+    ScopeIgnored,
+    ScopeJudgedApart,
+    RollUnjudged,
+    RefusedTakesAll,
+    RefusedStays,
+    RefusedUntold,
+    RefusedConflicts,
+    RefusedUnheard,
+    RefusedOnce,
+    RefusedKnown,
+    NewUntold,
+    NewDeleted,
+    UnheardIgnored,
+    UnheardRolls,
+    MergesUnnoted,
+    LosesIgnored,
+    LosesForgotten,
+    LosesUndone,
+    WithdrawalIgnored,
+    WithdrawnByAnybody,
+    WithdrawnByScope,
+    WithdrawnIfKnown,
+    WithdrawnDeleted,
+    WithdrawnUntold,
+    WithdrawnTwice,
+    WithdrawalsOmitted,
+    ShareIgnored,
+    SharesByNode,
+    SharesForgotten,
+    SharesKept,
+    SharesOfWhatExists,
 }
 
 /// Opens databases with a fault.
@@ -97,6 +129,7 @@ pub(crate) struct File {
     /// The seq up to which everything is gone, if a purge takes all.
     gone: AtomicU64,
     old: Mutex<Option<Arc<LiveFeed>>>,
+    given: Mutex<scopes::Given>,
 }
 
 #[async_trait]
@@ -314,6 +347,11 @@ impl DatabaseAdapter for FaultyDatabase {
             return Ok(merged);
         }
         let mut incoming = Incoming { operations: operations.clone(), ..incoming };
+        if self.fault == Fault::ScopeJudgedApart && incoming.limit.is_some() {
+            return self.judged_apart(&incoming).await;
+        }
+        let untold = self.untold(&incoming).await?;
+        incoming = self.distorted(incoming).await?;
         match self.fault {
             Fault::RollAsUpdates => incoming.roll = false,
             Fault::AckIgnored => incoming.holds = Seq::ZERO,
@@ -353,7 +391,7 @@ impl DatabaseAdapter for FaultyDatabase {
                 merged.committed = Some(Arc::new(Committed::new(seq, origin, twice.collect())));
             }
             (Fault::ConflictsHidden, _) => merged.conflicts.clear(),
-            _ => {}
+            _ => self.retold(&mut merged, Origin::Peer { node: peer, checkpoint }, untold),
         }
         Ok(merged)
     }
@@ -365,6 +403,9 @@ impl DatabaseAdapter for FaultyDatabase {
         match self.fault {
             Fault::DeletesOmitted => {
                 changes.operations.retain(|operation| operation.change != Change::Delete);
+            }
+            Fault::WithdrawalsOmitted => {
+                changes.operations.retain(|operation| !operation.is_withdrawal());
             }
             Fault::SeqsTorn => changes.operations.truncate(limit.records.max(1)),
             Fault::FeedEndsEarly => (changes.more, changes.left_out) = (false, false),
@@ -404,7 +445,7 @@ impl DatabaseAdapter for FaultyDatabase {
         records: &[(Name, RecordKey)],
     ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         self.open()?;
-        self.memory.shared(audience, records).await
+        self.shared_now(audience, records).await
     }
 
     async fn share(
@@ -414,7 +455,7 @@ impl DatabaseAdapter for FaultyDatabase {
         withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError> {
         self.open()?;
-        self.memory.share(audience, records, withdrawn).await
+        self.share_now(audience, records, withdrawn).await
     }
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
