@@ -137,8 +137,13 @@ impl<'a, S> Staged<'a, S> {
         load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
+        let withdraws = operation.is_withdrawal() && !incoming.roll;
         let joined = if self.admits(place, incoming, operation, merging) {
             self.join_admitted(place, incoming, operation, forgotten, merging)
+        } else if withdraws {
+            // The peer has nothing that it may not. Were it told so, two sides that hide a
+            // record from each other would tell each other for ever.
+            Joined::Nothing
         } else {
             // It is as it was, and changes all the same: the peer hears from the feed what it
             // may not have.
@@ -168,6 +173,9 @@ impl<'a, S> Staged<'a, S> {
         // What withdraws a record, or names it in a roll, makes none. But it may take one away.
         if operation.is_withdrawal() && !record.state.exists() {
             return true;
+        }
+        if operation.is_withdrawal() && !incoming.roll {
+            return rule.meets(|field| record.state.visible_field(field));
         }
         if record.admission == Admission::Unjudged {
             let state = &record.state;

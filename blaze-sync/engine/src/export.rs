@@ -106,7 +106,7 @@ impl Export {
         };
         let mut named = Vec::with_capacity(operations.len());
         for (record, _) in records.into_iter().zip(shared).filter(|(_, shared)| shared.is_some()) {
-            if self.rules(&record[0].collection).is_none() {
+            if self.rules(&record[0].collection).is_none() || !self.sees(database, record).await? {
                 continue;
             }
             let before = named.len();
@@ -120,6 +120,21 @@ impl Export {
             }
         }
         Ok(named)
+    }
+
+    /// Whether the peer sees a named record as it is now: who doesn't know it buries it.
+    async fn sees(
+        &self,
+        database: &dyn DatabaseAdapter,
+        named: &[Operation],
+    ) -> Result<bool, DatabaseError> {
+        let Operation { collection, key, .. } = &named[0];
+        let Some(rule) = rule(self.scope.as_ref(), collection) else { return Ok(false) };
+        if rule.condition().is_none() {
+            return Ok(true);
+        }
+        let record = database.read(collection, key).await?;
+        Ok(record.is_some_and(|record| rule.meets(|field| record.get(field))))
     }
 
     /// Whether the peer, which has these operations, may see their records as before.
