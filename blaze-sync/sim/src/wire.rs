@@ -97,8 +97,12 @@ impl World {
             Ok(Message::Hello(mut hello)) => {
                 hello.protocol_min = protocol_min;
                 hello.protocol_max = protocol_max;
-                // Later fields come behind what it reads, though that be nothing.
-                let nothing: &[u8] = if hello.reads == CompressionSet::EMPTY { &[0] } else { &[] };
+                // Later fields come behind what it reads and its scope, though that be nothing.
+                let nothing: &[u8] = match (hello.reads == CompressionSet::EMPTY, hello.scope) {
+                    (true, 0) => &[0, 0],
+                    (false, 0) => &[0],
+                    _ => &[],
+                };
                 let body = Message::Hello(hello).encode();
                 later_fields([&body[..], nothing].concat().into())
             }
