@@ -154,13 +154,14 @@ impl Scope {
         rules.map(|rules| Self { rules }).ok_or(malformed)
     }
 
-    /// A number that tells it from others: FNV-1a of its bytes, never 0. Who sees a database
+    /// A number that tells it from others: FNV-1a of its bytes, spread to all bits, never 0. Who sees a database
     /// through another scope sees another feed.
     pub fn digest(&self) -> u64 {
         let digest = self.encode().iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        digest.max(1)
+        // The last bytes hardly reach the upper bits, by which views are told apart.
+        digest.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1)
     }
 }
 
@@ -409,6 +410,17 @@ mod tests {
         for end in 0..whole.len() {
             assert!(Scope::decode(&whole[..end]).is_err(), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn scopes_that_differ_in_their_last_bytes_only_are_seen_as_other_feeds() {
+        let scope = |size: i64| {
+            let condition = Condition::Above(name("size"), size.into());
+            Scope::new().with(name("notes"), Rule::all().when(condition))
+        };
+        let view = |size| crate::Incarnation(7).through(scope(size).digest()).view();
+        let views: BTreeSet<_> = (0..64).map(view).collect();
+        assert!(views.len() > 60, "{} views of 64 scopes", views.len());
     }
 
     #[test]
