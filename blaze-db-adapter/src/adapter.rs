@@ -290,7 +290,8 @@ pub struct Merged {
     /// process that ends between the commit and this has not been told of them.
     pub conflicts: Vec<Conflict>,
     /// The records that the peer may not change as it did, by [`Incoming::scope`]: one that it
-    /// may not see, or a new one. They are as they were. Told once, too.
+    /// may not see, or a new one. They are as they were, and the checkpoint isn't stored: they
+    /// are to come again, should the peer not hear of it. Told once, too.
     pub refused: Vec<(Name, RecordKey)>,
     /// The records that existed and were withdrawn by the peer, with all that was known of
     /// them. Told once, too.

@@ -27,6 +27,10 @@ pub enum Canary {
     DeleteToldOnce,
     /// Tombstones go without waiting for peers.
     PurgeWithoutPeers,
+    /// What a peer may write depending on values isn't judged.
+    ConditionUnjudged,
+    /// What was withdrawn is taken for deleted.
+    WithdrawnBuried,
     /// What settled once stays so, though the peer went back.
     SettledForGood,
 }

@@ -72,10 +72,16 @@ impl Incoming {
         if self.roll {
             // What was withdrawn is known elsewhere.
             let withdrawn = changed.is_some() && state.is_unknown();
+            #[cfg(feature = "canary")]
+            let withdrawn = withdrawn && !canary::is(Canary::WithdrawnBuried);
             return if withdrawn { Joined::Nothing } else { bury(operation, state) };
         }
         if operation.is_withdrawal() {
-            let withdrawn = self.withdraws && state.withdraw();
+            // What the peer may not see here isn't what it means.
+            let hidden = self.judges(&operation.collection).is_some_and(|rule| {
+                state.exists() && !rule.meets(|field| state.visible_field(field))
+            });
+            let withdrawn = self.withdraws && !hidden && state.withdraw();
             return if withdrawn { Joined::Changed } else { Joined::Nothing };
         }
         let (existed, before) = (state.exists(), state.life().stamp.version);
@@ -99,7 +105,9 @@ impl Incoming {
         // Where a field was written after the delete, that may be the last change, and be
         // sent to the peer without the delete.
         let acknowledged = changed.is_some_and(|changed| changed <= self.holds)
-            || (!state.is_empty() && self.holds > Seq::ZERO);
+            || (!state.is_empty() && self.holds > Seq::ZERO)
+            // A delete of what it wasn't given is passed without being told.
+            || self.scope.is_some();
         if lost && acknowledged {
             return Joined::Whole;
         }
@@ -108,6 +116,10 @@ impl Incoming {
 
     /// What the peer may write of a collection depending on a record's values, if it does.
     pub(crate) fn judges(&self, collection: &str) -> Option<&Rule> {
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::ConditionUnjudged) {
+            return None;
+        }
         let rule = self.scope.as_ref()?.rule(collection)?;
         rule.condition().is_some().then_some(rule)
     }

@@ -122,16 +122,18 @@ impl<'a, S> Staged<'a, S> {
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
         let Touched { state, stored, changed, whole, before, .. } = &mut self.records[place];
-        if before.is_none() && incoming.judges(&operation.collection).is_some() {
+        let judges = incoming.judges(&operation.collection).is_some();
+        if before.is_none() && judges && (incoming.roll || !operation.is_withdrawal()) {
             *before = Some(Box::new(state.clone()));
         }
         let may_go = operation.is_withdrawal() && incoming.withdraws && !incoming.roll;
         let record = may_go.then(|| state.record()).flatten();
+        let withdrawn = |state: &RecordState| record.filter(|_| state.is_unknown());
         let seq = stored.seq.filter(|_| !*changed);
         let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);
         *whole |= joined == Joined::Whole;
         merging.most = merging.most.max(joined);
-        if let Some(record) = record {
+        if let Some(record) = withdrawn(state) {
             let (collection, key) = (operation.collection.clone(), operation.key.clone());
             merging.withdrawn.push(Withdrawn { collection, key, record });
         }
@@ -148,7 +150,11 @@ impl<'a, S> Staged<'a, S> {
     pub fn judge(&mut self, incoming: &Incoming, merging: &mut Merging) {
         let mut refused = Vec::new();
         for (place, record) in self.records.iter_mut().enumerate() {
-            let Some(before) = record.before.take().filter(|_| record.changed) else { continue };
+            let Some(before) = record.before.take() else { continue };
+            // What loses to a record that it may not see stays at the peer unless it is refused.
+            if !record.changed && (incoming.roll || !before.exists()) {
+                continue;
+            }
             let Some(rule) = incoming.judges(record.collection) else { continue };
             let meets = |state: &RecordState| rule.meets(|field| state.visible_field(field));
             let judged = if before.exists() { &before } else { &record.state };

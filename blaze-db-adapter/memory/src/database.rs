@@ -166,7 +166,9 @@ impl DatabaseAdapter for MemoryDatabase {
         }
         staged.judge(&incoming, &mut merging);
         store.clock = clock;
-        if let Some(reached) = incoming.checkpoint {
+        // What is refused comes again, until the peer is known to have heard it.
+        let reached = incoming.checkpoint.filter(|_| merging.refused.is_empty());
+        if let Some(reached) = reached {
             reach(store.checkpoints.entry(incoming.peer).or_default(), reached);
         }
         let parts = staged.parts(&merging);

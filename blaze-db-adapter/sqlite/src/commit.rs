@@ -350,11 +350,13 @@ impl Writing {
             return Err(WriteError::TooMany { found, max }.into());
         }
         self.advance(clock)?;
-        if let Some(reached) = incoming.checkpoint {
+        // What is refused comes again, until the peer is known to have heard it.
+        let reached = incoming.checkpoint.filter(|_| merging.refused.is_empty());
+        if let Some(reached) = reached {
             self.places.reach(&self.conn, incoming.peer, reached)?;
         }
         let changed = self.store(&staged)?;
-        if !changed && incoming.checkpoint.is_some() {
+        if !changed && reached.is_some() {
             self.places.store(&self.conn)?;
         }
         let parts = staged.parts(&merging);
