@@ -49,6 +49,8 @@ pub enum Canary {
     SentBeforeRoll,
     /// What a peer's scope leaves out is taken from it.
     ScopeIgnored,
+    /// A feed that is seen through a scope has the places of the whole one.
+    FeedUnmapped,
     /// Changes are compressed for a peer that can't read it.
     CompressionUnasked,
     /// What every fifth seq needs counts as told of the feed's dictionary.

@@ -71,6 +71,9 @@ pub(crate) struct Outbound {
     begun: bool,
     /// Up to where the roll that the peer asks for was sent, and to where it goes.
     roll: Option<(Seq, Seq)>,
+    /// Where the last range ended when records were withdrawn last: the peer has merged that
+    /// for certain once it acknowledges more.
+    withdrawn: Option<Seq>,
 }
 
 /// A frame that waits to be sent.
@@ -126,6 +129,7 @@ impl Outbound {
             started: false,
             begun: false,
             roll: None,
+            withdrawn: None,
         })
     }
 
@@ -239,11 +243,17 @@ impl Outbound {
         self.kept_ms = now_ms;
     }
 
+    /// Whether the peer may not have merged yet what was withdrawn last.
+    pub(crate) fn is_withdrawing(&self) -> bool {
+        self.withdrawn.is_some_and(|told| self.acked <= told)
+    }
+
     /// Tells the peer that it may not have these records any more, before anything else.
     pub(crate) fn withdraw(&mut self, records: &[(Name, RecordKey)]) {
         let withdrawn = |(collection, key): &(Name, RecordKey)| {
             Operation::withdrawal(collection.clone(), key.clone())
         };
+        self.withdrawn = Some(self.told);
         for records in records.chunks(WITHDRAWN_MAX) {
             let operations: Vec<_> = records.iter().map(withdrawn).collect();
             // A part of what the next seq changed, of which all comes together.

@@ -418,7 +418,12 @@ impl Session {
             // What both wrote is read before it is merged: a write that loses here is then
             // told there, so that both sides hear of the conflict.
             let waits = self.outbound.as_ref().is_some_and(Outbound::is_to_begin);
-            let batch = inbound.poll_batch(holds, waits);
+            let mut batch = inbound.poll_batch(holds, waits);
+            if self.outbound.as_ref().is_some_and(Outbound::is_withdrawing) {
+                // Should the session end before the peer has heard what was refused, that comes
+                // again, and is refused again.
+                batch.iter_mut().for_each(|batch| (batch.checkpoint, batch.step) = (None, None));
+            }
             if let Some(ack) = ack {
                 self.send(&Message::Ack(ack), now);
             }

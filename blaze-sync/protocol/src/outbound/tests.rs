@@ -298,3 +298,16 @@ fn who_goes_on_in_the_middle_may_lack_something_until_it_has_all() {
     out.take(outgoing([item(5, 9, 9)]), 0);
     assert!(!out.left_out());
 }
+
+#[test]
+fn what_is_withdrawn_is_merged_once_more_than_before_is_acknowledged() {
+    let mut out = outbound(0, 1).unwrap();
+    queue(&mut out, outgoing([item(0, 1, 10)]));
+    assert!(!out.is_withdrawing());
+    out.withdraw(&[(Name::new("notes").unwrap(), RecordKey::Int(1))]);
+    out.ack(ack(1, 0)).unwrap();
+    assert!(out.is_withdrawing(), "that may have been acknowledged before it came");
+    queue(&mut out, outgoing([item(1, 2, 10)]));
+    out.ack(ack(2, 0)).unwrap();
+    assert!(!out.is_withdrawing());
+}

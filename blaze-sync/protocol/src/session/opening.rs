@@ -132,6 +132,10 @@ impl Session {
             Side::Connector { .. } => (ours, theirs),
             Side::Acceptor { .. } => (theirs, ours),
         };
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::FeedUnmapped) {
+            return 0;
+        }
         connectors.rotate_left(1) ^ acceptors
     }
 
