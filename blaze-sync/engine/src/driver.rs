@@ -524,7 +524,7 @@ impl<'a> Driver<'a> {
             return;
         }
         // What came from the peer isn't sent back, if it is met before it is read.
-        let mixed = !behind && outgoing::is_mixed(feed, after, known);
+        let mixed = !behind && outgoing::is_mixed(feed, after, known, &export);
         let bytes = if mixed { 1 } else { bytes };
         let database = Arc::clone(&self.shared.database);
         self.read = Some(Box::pin(async move {
@@ -611,11 +611,11 @@ fn merge(
     Box::pin(async move {
         // It has what it sends, and is told when it may not have it any more. Before it is
         // merged: a merge that nobody notes could never be taken back there.
-        if let Some(audience) = audience.filter(|_| !incoming.roll) {
+        if let Some(audience) = audience {
             export::share(&*shared.database, &audience, &incoming.operations).await?;
         }
         let merged = shared.database.merge(incoming).await?;
-        if step.is_some() || checkpoint.is_some() {
+        if merged.refused.is_empty() && (step.is_some() || checkpoint.is_some()) {
             shared.step(peer, step);
         }
         Ok(merged)

@@ -1,9 +1,13 @@
 //! What of the feed a peer gets that doesn't see all of it.
 
+use std::slice;
 use std::sync::Arc;
 
 use blaze_codec::{Change, Name, NodeId, Operation, RecordKey, Rule, Scope, Value, Version};
 use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError};
+
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 
 /// What is seen of a collection where there is no scope.
 static ALL: Rule = Rule::all();
@@ -57,7 +61,14 @@ impl Export {
         for ((record, part), was_shared) in records.into_iter().zip(parts).zip(was_shared) {
             match part {
                 Part::Seen => self.show(record, &mut exported),
-                Part::Deleted if was_shared => self.show(record, &mut exported),
+                Part::Deleted if was_shared => {
+                    // What was written after that shows once it is a record that may be seen.
+                    let ends = |it: &&Operation| it.change == Change::Delete || it.is_withdrawal();
+                    let end = record.iter().find(ends);
+                    end.into_iter().for_each(|end| self.show(slice::from_ref(end), &mut exported));
+                }
+                #[cfg(feature = "canary")]
+                Part::Hidden if canary::is(Canary::WithdrawalForgotten) => {}
                 Part::Hidden if was_shared => {
                     let (collection, key) = name(&record[0]);
                     exported.push(Operation::withdrawal(collection, key));
@@ -68,7 +79,8 @@ impl Export {
         Ok(exported)
     }
 
-    /// The names in a roll that the peer is to see: of what it was given, and accepts.
+    /// The names in a roll that the peer is to see: of what it was given and sees still, and
+    /// accepts. Of the rest it may have deleted what it might not, and forgotten that.
     ///
     /// # Errors
     ///
@@ -86,7 +98,7 @@ impl Export {
         };
         let mut named = Vec::with_capacity(operations.len());
         for (record, _) in records.into_iter().zip(shared).filter(|(_, shared)| *shared) {
-            if self.rules(&record[0].collection).is_none() {
+            if self.rules(&record[0].collection).is_none() || !self.sees(database, record).await? {
                 continue;
             }
             let before = named.len();
@@ -102,17 +114,29 @@ impl Export {
         Ok(named)
     }
 
-    /// Whether the peer, which has these operations, may see their records as before.
+    /// Whether the peer sees a named record as it is now.
+    async fn sees(
+        &self,
+        database: &dyn DatabaseAdapter,
+        named: &[Operation],
+    ) -> Result<bool, DatabaseError> {
+        let Operation { collection, key, .. } = &named[0];
+        let Some(rule) = rule(self.scope.as_ref(), collection) else { return Ok(false) };
+        if rule.condition().is_none() {
+            return Ok(true);
+        }
+        let record = database.read(collection, key).await?;
+        Ok(record.is_some_and(|record| rule.meets(|field| record.get(field))))
+    }
+
+    /// Whether the peer still has these operations, which came from it. Where a condition
+    /// decides, their records may have been withdrawn meanwhile, and with them what it had
+    /// written.
     pub(crate) fn leaves(&self, operations: &[Operation]) -> bool {
         let Some(scope) = &self.scope else { return true };
         operations.iter().all(|operation| {
             let rule = scope.rule(&operation.collection);
-            let Some(condition) = rule.and_then(Rule::condition) else { return true };
-            match &operation.change {
-                Change::Insert(record) => rule.is_some_and(|rule| rule.meets(|it| record.get(it))),
-                Change::Update(fields) => !fields.iter().any(|(name, _)| condition.asks(name)),
-                Change::Delete => true,
-            }
+            rule.and_then(Rule::condition).is_none()
         })
     }
 
@@ -123,10 +147,12 @@ impl Export {
             return Part::Unwanted;
         }
         let exists = matches!(record[0].change, Change::Insert(_));
-        let Some(scope) = &self.scope else {
-            // What was withdrawn here is none of the peer's business.
-            return if record[0].is_withdrawal() { Part::Unwanted } else { Part::Seen };
-        };
+        // What was withdrawn here is none of the business of who sees all; and who limits this
+        // side may be the one that withdrew it, and has it.
+        if record[0].is_withdrawal() && (self.scope.is_none() || self.accepted.is_some()) {
+            return Part::Unwanted;
+        }
+        let Some(scope) = &self.scope else { return Part::Seen };
         match scope.rule(collection) {
             Some(rule) if exists && rule.meets(|field| value(record, field)) => Part::Seen,
             Some(_) if !exists => Part::Deleted,
@@ -164,6 +190,8 @@ impl Export {
         let new = names.into_iter().zip(parts).zip(&shared);
         let new = new.filter(|((_, part), shared)| **part == Part::Seen && !**shared);
         let new: Vec<_> = new.map(|((name, _), _)| name).collect();
+        #[cfg(feature = "canary")]
+        let new = if canary::is(Canary::SharesForgotten) { Vec::new() } else { new };
         if !new.is_empty() {
             database.share(&self.audience, new).await?;
         }
@@ -192,7 +220,11 @@ fn rule<'s>(scope: Option<&'s Arc<Scope>>, collection: &str) -> Option<&'s Rule>
 }
 
 /// Notes that a peer has the records that it sends.
-pub(crate) async fn share(
+///
+/// # Errors
+///
+/// [`DatabaseError`] if the database can't be read, or not store it.
+pub async fn share(
     database: &dyn DatabaseAdapter,
     audience: &Audience,
     operations: &[Operation],

@@ -6,6 +6,8 @@ use blaze_codec::{Operation, Seq};
 use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::export::Export;
 
 /// Commits that are taken from the ring at once.
@@ -30,20 +32,24 @@ pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing>
     Some(Outgoing { items, behind: false, left_out: false })
 }
 
-/// Of what the ring has after a seq, what the peer has anyway, and goes on to see, as far as
+/// Of what the ring has after a seq, what the peer has anyway, and still, as far as
 /// that is all; `None` if there is none of it. For a session whose peer doesn't see all.
 pub fn passed(feed: &LiveFeed, after: Seq, known: &Known, export: &Export) -> Option<Outgoing> {
     let commits = feed.after(after, COMMITS_MAX)?;
-    let passes = |commit: &Committed| is_known(commit, known) && export.leaves(commit.operations());
-    let known = commits.iter().take_while(|commit| passes(commit));
+    let known = commits.iter().take_while(|commit| is_held(commit, known, export));
     let items: Vec<_> = known.map(|commit| item(commit, Encoded::default())).collect();
     (!items.is_empty()).then_some(Outgoing { items, behind: false, left_out: false })
 }
 
-/// Whether the ring has commits after a seq that the peer has anyway.
-pub fn is_mixed(feed: &LiveFeed, after: Seq, known: &Known) -> bool {
+/// Whether the ring has commits after a seq that the peer has anyway, and still.
+pub fn is_mixed(feed: &LiveFeed, after: Seq, known: &Known, export: &Export) -> bool {
     let commits = feed.after(after, COMMITS_MAX).unwrap_or_default();
-    commits.iter().any(|commit| is_known(commit, known))
+    commits.iter().any(|commit| is_held(commit, known, export))
+}
+
+/// Whether the peer, which doesn't see all, has a commit anyway, and still.
+fn is_held(commit: &Committed, known: &Known, export: &Export) -> bool {
+    is_known(commit, known) && export.leaves(commit.operations())
 }
 
 /// Whether the peer has a commit anyway.
@@ -110,9 +116,22 @@ pub async fn part_of_database(
         items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
     } else {
         let range = Range { left_out, ..Range::new(after, changes.through) };
+        #[cfg(feature = "canary")]
+        let range = with_roots(database, range);
         encode(&range, &operations, TRANSACTION_BYTES_MAX, &mut items);
     }
     Ok(Outgoing { items, behind: left_out, left_out })
+}
+
+/// A canary: a range that names where its first commit was written first.
+#[cfg(feature = "canary")]
+fn with_roots(database: &dyn DatabaseAdapter, range: Range) -> Range {
+    if !canary::is(Canary::RootsOfPart) || range.left_out {
+        return range;
+    }
+    let commits = database.feed().after(range.after, 1).unwrap_or_default();
+    let roots = commits.first().map(|commit| commit.roots().to_vec());
+    Range { roots: roots.unwrap_or_default(), ..range }
 }
 
 /// The roll of a range, as far as one read goes: what exists of it, and the peer sees.
@@ -127,6 +146,8 @@ pub async fn roll(
     export: Option<&Export>,
 ) -> Result<Outgoing, DatabaseError> {
     let names = database.roll(after, through, NAMES_MAX).await?;
+    #[cfg(feature = "canary")]
+    let export = export.filter(|_| !canary::is(Canary::RollOfAllCollections));
     let operations = match export {
         Some(export) => export.named(database, names.operations).await?,
         None => names.operations,

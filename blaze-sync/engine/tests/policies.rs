@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use blaze_codec::{
-    Change, Condition, Mode, Name, Record, RecordKey, Rule, Scope, Seq, Value, record,
+    Change, Checkpoint, Condition, Hlc, Incarnation, Mode, Name, NodeId, Operation, Record,
+    RecordKey, Rule, Scope, Seq, Value, Version, record,
 };
-use blaze_db_adapter::{ChangesLimit, Observer, Write, WriteKind};
+use blaze_db_adapter::{
+    Audience, ChangesLimit, DatabaseAdapter, Incoming, Observer, Write, WriteKind,
+};
 use blaze_db_adapter_memory::MemoryDatabase;
+use blaze_sync_engine::export::Export;
 use blaze_sync_engine::{Admission, ExportPolicy, Link, LinkState, Node, NodeOptions};
 use blaze_transport::{Connection, Endpoint, Listener, Transport, TransportError};
 use blaze_transport_memory::MemoryTransport;
@@ -440,4 +444,109 @@ async fn a_scope_beyond_its_limits_is_refused_before_anything_is_done() {
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("too long"), "{error}");
     let policy = ExportPolicy::new(Mode::Bidirectional).with_scope(scope);
     office.connect(transport, endpoint("a"), policy).await.unwrap_err();
+}
+
+const PHONE: NodeId = NodeId::from_bytes([7; 16]);
+
+/// What was written to a note at a time, by a phone.
+fn written(hlc: u64, key: i64, change: Change) -> Operation {
+    let version = Version { epoch: Hlc::ZERO, hlc: Hlc::from_bits(hlc << 16), node: PHONE };
+    let (collection, key) = (name("notes"), RecordKey::Int(key));
+    Operation { collection, key, version, base: Version::ZERO, change }
+}
+
+/// What comes from the phone, which sees the notes of Anna.
+fn from_phone(operations: Vec<Operation>) -> Incoming {
+    let checkpoint = Some(Checkpoint { incarnation: Incarnation(1), seq: Seq(3) });
+    let scope = Some(Arc::new(notes_of("anna")));
+    Incoming { peer: PHONE, checkpoint, scope, operations, ..Incoming::default() }
+}
+
+fn export_to_phone(accepted: Option<Scope>) -> Export {
+    let audience = Audience { node: PHONE, principal: String::new() };
+    let scope = Some(Arc::new(notes_of("anna")));
+    Export { scope, accepted: accepted.map(Arc::new), audience, former: Vec::new() }
+}
+
+#[tokio::test]
+async fn what_loses_to_a_hidden_record_is_refused_and_comes_again() {
+    let office = MemoryDatabase::new();
+    let hidden = written(9, 1, Change::Insert(told("his", "ben")));
+    office.merge(Incoming { operations: vec![hidden], ..Incoming::default() }).await.unwrap();
+    let late = written(5, 1, Change::Insert(seen("hers", "anna")));
+    let merged = office.merge(from_phone(vec![late])).await.unwrap();
+    assert_eq!(merged.refused, [(name("notes"), RecordKey::Int(1))]);
+    assert!(merged.committed.is_none());
+    let place = office.checkpoints(PHONE).await.unwrap();
+    assert!(place.is_empty(), "the phone may not have heard of it: {place:?}");
+    let fine = written(6, 2, Change::Insert(seen("hers", "anna")));
+    office.merge(from_phone(vec![fine])).await.unwrap();
+    assert_eq!(office.checkpoints(PHONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_loses_to_a_delete_that_was_never_told_is_told_of_it() {
+    let office = MemoryDatabase::new();
+    let deleted = written(9, 1, Change::Delete);
+    office.merge(Incoming { operations: vec![deleted], ..Incoming::default() }).await.unwrap();
+    let late = written(5, 1, Change::Insert(seen("hers", "anna")));
+    let merged = office.merge(from_phone(vec![late])).await.unwrap();
+    let told = merged.committed.unwrap();
+    assert!(matches!(told.operations(), [Operation { change: Change::Delete, .. }]));
+}
+
+#[tokio::test]
+async fn a_peer_withdraws_only_what_it_sees() {
+    let office = MemoryDatabase::new();
+    let notes = [(1, "anna"), (2, "ben")];
+    let notes = notes.map(|(key, owner)| written(9, key, Change::Insert(told("text", owner))));
+    let incoming = Incoming { operations: notes.to_vec(), ..Incoming::default() };
+    office.merge(incoming).await.unwrap();
+    let withdrawals = [1, 2].map(|key| Operation::withdrawal(name("notes"), RecordKey::Int(key)));
+    let incoming = Incoming { withdraws: true, ..from_phone(withdrawals.to_vec()) };
+    let merged = office.merge(incoming).await.unwrap();
+    let gone: Vec<_> = merged.withdrawn.into_iter().map(|it| it.key).collect();
+    assert_eq!((gone, merged.refused), (vec![RecordKey::Int(1)], vec![]));
+    let left = office.read(&name("notes"), &RecordKey::Int(2)).await.unwrap();
+    assert_eq!(left, Some(told("text", "ben")));
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_deleted_record_is_not_told_before_it_can_be_judged() {
+    let office = MemoryDatabase::new();
+    let export = export_to_phone(None);
+    let insert = written(1, 1, Change::Insert(told("hers", "anna")));
+    assert_eq!(export.part_of(&office, vec![insert]).await.unwrap().len(), 1);
+    let given_away = Change::Update(vec![(name("owner"), Some("ben".into()))]);
+    let deleted = [written(2, 1, Change::Delete), written(3, 1, given_away)];
+    let told = export.part_of(&office, deleted.to_vec()).await.unwrap();
+    assert_eq!(told, deleted[..1]);
+}
+
+#[tokio::test]
+async fn a_withdrawal_does_not_go_back_to_who_limits_this_side() {
+    let office = MemoryDatabase::new();
+    let insert = written(1, 1, Change::Insert(told("hers", "anna")));
+    let gone = || vec![Operation::withdrawal(name("notes"), RecordKey::Int(1))];
+    export_to_phone(None).part_of(&office, vec![insert]).await.unwrap();
+    assert_eq!(export_to_phone(None).part_of(&office, gone()).await.unwrap(), gone());
+    let both = export_to_phone(Some(notes_of("anna").told()));
+    assert_eq!(both.part_of(&office, gone()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_roll_does_not_name_what_its_reader_may_not_see_any_more() {
+    let office = MemoryDatabase::new();
+    let notes = [1, 2].map(|key| written(1, key, Change::Insert(told("hers", "anna"))));
+    let incoming = Incoming { operations: notes.to_vec(), ..Incoming::default() };
+    office.merge(incoming).await.unwrap();
+    let export = export_to_phone(None);
+    assert_eq!(export.part_of(&office, notes.to_vec()).await.unwrap().len(), 2);
+    let away = written(2, 1, Change::Update(vec![(name("owner"), Some("ben".into()))]));
+    let incoming = Incoming { operations: vec![away], ..Incoming::default() };
+    let through = office.merge(incoming).await.unwrap().committed.unwrap().seq();
+    let roll = office.roll(Seq::ZERO, through, usize::MAX).await.unwrap();
+    let named = export.named(&office, roll.operations).await.unwrap();
+    let named: Vec<_> = named.into_iter().map(|it| it.key).collect();
+    assert_eq!(named, [RecordKey::Int(2)]);
 }
