@@ -1,10 +1,12 @@
 //! Drives the sessions: what the engine does around them, on virtual time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use blaze_codec::message::{Body, Encoded, Reason, encode_changes};
-use blaze_codec::{Checkpoint, NodeId, Seq};
+use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
 use blaze_db_adapter::DatabaseAdapter;
+use blaze_sync_engine::export::Export;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};
 use blaze_sync_protocol::{
     Event as Told, Input, LocalNode, Moment, Outgoing, OutgoingItem, Output, Session,
@@ -22,7 +24,13 @@ const DATABASE: &str = "main";
 
 impl World {
     /// A session at one side of a new connection.
-    pub(crate) fn session(&self, nodes: [usize; 2], side: usize, kind: Side) -> Option<End> {
+    pub(crate) fn session(
+        &self,
+        nodes: [usize; 2],
+        side: usize,
+        kind: Side,
+        scope: Option<Arc<Scope>>,
+    ) -> Option<End> {
         let (node, peer) = (&self.nodes[nodes[side]], &self.nodes[nodes[1 - side]]);
         let life = node.life.as_ref()?;
         let history = life.history()?;
@@ -40,7 +48,7 @@ impl World {
         let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
         let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
         // Roles change as they like here.
-        let (agreed_role, scope) = (None, None);
+        let agreed_role = None;
         let config = SessionConfig {
             local,
             side: kind,
@@ -64,6 +72,7 @@ impl World {
             registered: false,
             read_back: false,
             peer_losses: peer.losses,
+            export: None,
         })
     }
 
@@ -173,7 +182,8 @@ impl World {
                 let node = self.connections.get(connection)?.nodes[side];
                 let end = self.connections.end_mut(connection, side)?;
                 let after = end.session.received().unwrap_or_default();
-                self.submit(node, Job::Merge { session: (connection, side), batch, after })
+                let (session, limit) = ((connection, side), self.limit(connection, side));
+                self.submit(node, Job::Merge { session, batch, limit, after })
             }
             Output::Register { peer, name, holds } => {
                 let node = self.connections.get(connection)?.nodes[side];
@@ -210,6 +220,9 @@ impl World {
     fn read(&mut self, connection: u64, side: usize, output: &Output) -> Option<Input> {
         let Output::Read { after, bytes, known, behind, left_out } = output else { return None };
         let (after, bytes, behind) = (*after, *bytes, *behind);
+        if let Some(export) = self.export(connection, side) {
+            return self.read_part(connection, side, output, &export);
+        }
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
         let at_hand = outgoing::from_ring(database.feed(), after, known);
@@ -244,10 +257,44 @@ impl World {
         }
     }
 
+    /// Reads what a peer sees that doesn't see all.
+    fn read_part(
+        &mut self,
+        connection: u64,
+        side: usize,
+        output: &Output,
+        export: &Export,
+    ) -> Option<Input> {
+        let Output::Read { after, bytes, known, behind, left_out } = output else { return None };
+        let (after, left_out) = (*after, *left_out);
+        let node = self.connections.get(connection)?.nodes[side];
+        let database = self.nodes[node].life.as_ref()?.database.clone();
+        let feed = database.feed();
+        let passed = if *behind { None } else { outgoing::passed(feed, after, known, export) };
+        if let Some(outgoing) = passed {
+            self.report.saw("echo left out");
+            return Some(Input::Changes(outgoing));
+        }
+        // What came from the peer isn't sent back, if it is met before it is read.
+        let mixed = !behind && outgoing::is_mixed(feed, after, known, export);
+        let bytes = if mixed { 1 } else { (*bytes).min(self.plan.read_bytes_max) };
+        self.report.saw("part read");
+        self.connections.end_mut(connection, side)?.read_back = true;
+        let database = database.as_ref();
+        match ready(outgoing::part_of_database(database, after, bytes, left_out, export))? {
+            Ok(outgoing) => Some(Input::Changes(outgoing)),
+            Err(error) => {
+                self.fail("the feed can be read", error.to_string());
+                None
+            }
+        }
+    }
+
     fn roll(&mut self, connection: u64, side: usize, after: Seq, through: Seq) -> Option<Input> {
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
-        match ready(outgoing::roll(database.as_ref(), after, through, None))? {
+        let export = self.export(connection, side);
+        match ready(outgoing::roll(database.as_ref(), after, through, export.as_deref()))? {
             Ok(outgoing) => Some(Input::Roll(outgoing)),
             Err(error) => {
                 self.fail("the feed can be read", error.to_string());
@@ -324,13 +371,14 @@ impl World {
     /// A session is over: says goodbye, and connects again if that is this side's task.
     fn end_session(&mut self, connection: u64, side: usize, error: &SessionError) {
         let Some(found) = self.connections.get(connection) else { return };
-        let (link, node, tainted) = (found.link, found.nodes[side], found.tainted);
+        let (link, node) = (found.link, found.nodes[side]);
+        let (tainted, overreaches) = (found.tainted, found.overreaches);
         self.note("ended", &[("connection", connection), ("node", node as u64)]);
         self.trace.detail(|| error.to_string());
         let name = format!("{error:?}");
         let name = name.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
         self.report.saw(&format!("error {name}"));
-        self.check_error(error, tainted);
+        self.check_error(error, tainted, overreaches);
         self.carry_out(connection, side);
         self.push(connection, side, Arrival::Closed);
         let Some(found) = self.connections.get_mut(connection) else { return };

@@ -61,9 +61,16 @@ fn tell(failure: &Failure, args: &Args) {
     let canary = config.canary.map(|canary| format!(" --canary {canary}")).unwrap_or_default();
     let seed = failure.seed;
     let steps = short.steps;
-    let Config { large_percent, compressed_percent, scenario_percent, .. } = config;
+    let Config {
+        large_percent,
+        compressed_percent,
+        scenario_percent,
+        scope_percent,
+        pass_percent,
+        ..
+    } = config;
     let drawn = format!(
-        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent}"
+        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent} --scopes {scope_percent} --passes {pass_percent}"
     );
     eprintln!(
         "again: cargo xtask sim --seed {seed}{canary} {drawn} --steps {steps} --only '{faults}'"

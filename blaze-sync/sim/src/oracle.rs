@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Version};
+use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Scope, Seq, Version};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
 use blaze_sync_protocol::Batch;
 
+use crate::policy::Limit;
 use crate::ready::ready;
 
 mod facts;
@@ -52,6 +53,8 @@ pub(crate) struct Oracle {
     forgotten: Hlc,
     /// The latest clock seen.
     pub(crate) clock: Hlc,
+    /// The records that were ever withdrawn.
+    pub(crate) withdrawn: BTreeSet<Place>,
 }
 
 /// What a merge should make.
@@ -65,6 +68,10 @@ pub(crate) struct Expected {
     pub(crate) buried: Vec<(Place, Version)>,
     /// Those that exist again though a tombstone above them was removed here.
     pub(crate) revived: Vec<Place>,
+    /// Those that the peer may not write so.
+    pub(crate) refused: BTreeSet<Place>,
+    /// Those that existed and were withdrawn.
+    pub(crate) withdrawn: Vec<Place>,
 }
 
 impl Oracle {
@@ -92,19 +99,45 @@ impl Oracle {
     }
 
     /// Joins a batch in; returns what the commit should be.
-    pub(crate) fn merge(&mut self, batch: &Batch) -> Expected {
+    pub(crate) fn merge(&mut self, batch: &Batch, limit: &Limit) -> Expected {
         let mut expected = Expected::default();
         // What the commit has, and of which records it has all, where the first is.
         let mut came: Vec<(Place, &Operation)> = Vec::new();
         let (mut changed, mut whole) = (BTreeSet::new(), BTreeSet::new());
+        let mut before: BTreeMap<Place, Facts> = BTreeMap::new();
         for operation in &batch.operations {
             let place = (operation.collection.clone(), operation.key.clone());
             let facts = self.records.get(&place).cloned().unwrap_or_default();
+            let is_withdrawn = facts.changed > Seq::ZERO && facts.is_unknown();
+            if batch.roll && is_withdrawn && !changed.contains(&place) {
+                continue;
+            }
+            if operation.is_withdrawal() && !batch.roll {
+                self.clock = self.clock.max(operation.version.hlc);
+                let scope = limit.scope.as_ref().filter(|_| limit.judges(&place.0));
+                let hidden = facts.exists() && scope.is_some_and(|it| !facts.meets(it, &place));
+                if limit.withdraws && !hidden && !facts.is_unknown() {
+                    if facts.exists() {
+                        expected.withdrawn.push(place.clone());
+                    }
+                    let nothing = Facts { changed: facts.changed, ..Facts::default() };
+                    self.records.insert(place.clone(), nothing);
+                    self.withdrawn.insert(place.clone());
+                    came.push((place.clone(), operation));
+                    changed.insert(place);
+                }
+                continue;
+            }
+            if limit.judges(&place.0) {
+                before.entry(place.clone()).or_insert_with(|| facts.clone());
+            }
             let stored = Some(facts.changed).filter(|seq| *seq > Seq::ZERO);
             let acknowledged = stored.is_some_and(|seq| seq <= batch.holds);
             let acknowledged = acknowledged && !changed.contains(&place);
             // A field that was written after the delete is sent without it.
             let acknowledged = acknowledged || (!facts.is_tombstone() && batch.holds > Seq::ZERO);
+            // Who doesn't see all may have been told nothing of it.
+            let acknowledged = acknowledged || limit.scope.is_some();
             if batch.roll {
                 self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
                 // All that is named was merged before: who knows less now has forgotten it.
@@ -148,6 +181,10 @@ impl Oracle {
                 changed.insert(place);
             }
         }
+        let came_of = came.iter().map(|(place, _)| place.clone()).collect::<BTreeSet<_>>();
+        before.retain(|place, before| came_of.contains(place) || (before.exists() && !batch.roll));
+        self.refuse(before, limit, &mut expected);
+        came.retain(|(place, _)| !expected.refused.contains(place));
         let mut told = BTreeSet::new();
         for (place, operation) in came {
             if !whole.contains(&place) {
@@ -157,6 +194,37 @@ impl Oracle {
             }
         }
         expected
+    }
+
+    /// Takes back what became of records that a peer may not change so, which were this before:
+    /// it may neither see them nor make them.
+    fn refuse(&mut self, before: BTreeMap<Place, Facts>, limit: &Limit, expected: &mut Expected) {
+        for (place, before) in before {
+            let now = &self.records[&place];
+            let judged = if before.exists() { &before } else { now };
+            if judged.exists() && !limit.scope.as_ref().is_some_and(|it| judged.meets(it, &place)) {
+                self.records.insert(place.clone(), before);
+                expected.refused.insert(place);
+            }
+        }
+        expected.buried.retain(|(place, _)| !expected.refused.contains(place));
+        expected.revived.retain(|place| !expected.refused.contains(place));
+    }
+
+    /// The records that exist and are within a scope.
+    pub(crate) fn met_by(&self, scope: &Scope) -> Vec<Place> {
+        let met = self.records.iter().filter(|(place, facts)| facts.meets(scope, place));
+        met.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// The records of which something is known.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.records.keys()
+    }
+
+    /// The same without these records.
+    pub(crate) fn without(&mut self, places: &BTreeSet<Place>) {
+        self.records.retain(|place, _| !places.contains(place));
     }
 
     /// Removes the tombstones that last changed up to a seq; returns them.
@@ -189,6 +257,12 @@ impl Oracle {
     pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
         self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
+    }
+
+    /// The same, or of a record that was withdrawn.
+    pub(crate) fn is_gone(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.is_buried(operation) || self.withdrawn.contains(&place)
     }
 
     /// A record of which nothing is known but that it was deleted.
@@ -289,7 +363,8 @@ impl Oracle {
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
         let held = self.records.get(&place).is_some_and(|facts| !facts.changes(operation));
-        held || self.is_buried(operation)
+        // What is withdrawn is known elsewhere.
+        held || self.is_buried(operation) || self.withdrawn.contains(&place)
     }
 
     /// Whether another holds all that is held here of a record.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use blaze_codec::Seq;
 use blaze_db_adapter::{DatabaseAdapter, DatabaseError, Durability, Incoming, Write};
+use blaze_sync_engine::export;
 use blaze_sync_protocol::{Batch, Input};
 
 use crate::network::Arrival;
 use crate::node::{Job, Life};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, Place};
+use crate::policy::Limit;
 use crate::ready::ready;
 use crate::world::{Event, World};
 use crate::{Driver, check};
@@ -71,10 +73,12 @@ impl World {
         }
         match job {
             Job::Commit(writes) => self.commit(node, writes, true),
-            Job::Merge { session: (connection, side), batch, after } => {
-                let answer = self.merge(node, (connection, side), &batch, after);
+            Job::Merge { session: (connection, side), batch, limit, after } => {
+                let answers = self.merge(node, (connection, side), (&batch, &limit), after);
                 if !self.config.has(Driver::MergeAckedEarly) {
-                    self.feed(connection, side, answer);
+                    for answer in answers {
+                        self.feed(connection, side, answer);
+                    }
                 }
             }
             Job::Register { session: (connection, side), peer, name, holds } => {
@@ -121,8 +125,14 @@ impl World {
         }
     }
 
-    /// Merges a batch and checks what became of it; returns the answer.
-    fn merge(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) -> Input {
+    /// Merges a batch and checks what became of it; returns the answers.
+    fn merge(
+        &mut self,
+        node: usize,
+        session: (u64, usize),
+        (batch, limit): (&Batch, &Limit),
+        after: Seq,
+    ) -> Vec<Input> {
         let through = batch.checkpoint.map_or(after, |reached| reached.seq);
         let operations = batch.operations.len() as u64;
         self.note(
@@ -139,20 +149,21 @@ impl World {
         if full && !self.config.has(Driver::FullSwallowed) {
             self.report.saw("merge refused: full");
             let reason = DatabaseError::Full.to_string();
-            return Input::StorageFailed { reason, retryable: true };
+            return vec![Input::StorageFailed { reason, retryable: true }];
         }
         if full {
-            return self.merged_to(node);
+            return vec![self.merged_to(node)];
         }
         self.report.crossings += operations;
         if self.config.has(Driver::BatchCutInTwo) && batch.operations.len() > 1 {
             let mut first = batch.clone();
             first.operations.truncate(batch.operations.len() / 2);
             first.checkpoint = None;
-            self.merge_one(node, session, &first, after);
+            self.merge_one(node, session, (&first, limit), after);
         }
-        self.merge_one(node, session, batch, after);
-        self.merged_to(node)
+        let refused = self.merge_one(node, session, (batch, limit), after);
+        let refused = refused.filter(|refused| !refused.is_empty()).map(Input::Refused);
+        refused.into_iter().chain([self.merged_to(node)]).collect()
     }
 
     fn merged_to(&self, node: usize) -> Input {
@@ -160,9 +171,15 @@ impl World {
         Input::Merged { head: life.map(Life::head).unwrap_or_default() }
     }
 
-    fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
-        let Some(life) = &self.nodes[node].life else { return };
-        let database = Arc::clone(&life.database);
+    /// Returns the records that the peer may not write so.
+    fn merge_one(
+        &mut self,
+        node: usize,
+        session: (u64, usize),
+        (batch, limit): (&Batch, &Limit),
+        after: Seq,
+    ) -> Option<Vec<Place>> {
+        let database = Arc::clone(&self.nodes[node].life.as_ref()?.database);
         let Batch { peer, mut checkpoint, roots, mut operations, holds, roll, .. } = batch.clone();
         if self.config.has(Driver::CheckpointSkipped) {
             checkpoint = None;
@@ -170,12 +187,20 @@ impl World {
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
+        let (scope, withdraws) = (limit.scope.clone(), limit.withdraws);
+        if let Some(audience) = limit.audience.as_ref() {
+            ready(export::share(database.as_ref(), audience, &operations))?.ok()?;
+        }
         let incoming =
-            Incoming { peer, checkpoint, roots, operations, holds, roll, ..Incoming::default() };
+            Incoming { peer, checkpoint, roots, operations, holds, roll, scope, withdraws };
         match ready(database.merge(incoming)) {
-            Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
+            Some(Ok(merged)) => {
+                self.merged(node, session, (batch, limit), after, &merged);
+                return Some(merged.refused);
+            }
             other => self.fail("a batch is merged", format!("{other:?}")),
         }
+        None
     }
 
     /// What a node at level `Process` has written becomes durable.
@@ -212,6 +237,7 @@ impl World {
         let (number, head, database) = (life.number, life.head(), Arc::clone(&life.database));
         self.note("start", &[("node", node as u64), ("life", number), ("head", head.0)]);
         self.check_contents(node, database.as_ref());
+        self.meet(node, None);
         if self.goes_back(node) && !self.plan.large {
             self.schedule(1, Event::Sync { node, life: number });
         }
@@ -240,8 +266,8 @@ impl World {
         for job in jobs.drain(..).take(done) {
             match job {
                 Job::Commit(writes) => self.commit(node, writes, how == Stop::Close),
-                Job::Merge { session, batch, after } => {
-                    drop(self.merge(node, session, &batch, after));
+                Job::Merge { session, batch, limit, after } => {
+                    drop(self.merge(node, session, (&batch, &limit), after));
                 }
                 Job::Register { session, peer, name, holds } => {
                     drop(self.register(node, session, peer, &name, holds));
@@ -271,6 +297,12 @@ impl World {
         let left = self.nodes.iter().filter(|node| !node.gone).filter_map(|node| node.oracle());
         left.for_each(|oracle| expected.join_all(oracle));
         self.expected = expected;
+        for (group, common) in &mut self.policies.common {
+            let left = self.nodes.iter().filter(|node| !node.gone && node.group == *group);
+            let left = left.filter_map(|node| node.oracle());
+            *common = Oracle::default();
+            left.for_each(|oracle| common.join_all(oracle));
+        }
     }
 
     fn drop_sessions(&mut self, node: usize, how: Stop) {
