@@ -78,7 +78,7 @@ pub enum Message {
     /// [`Definitions::add`](crate::batch::Definitions::add).
     Definitions(Bytes),
     /// What the other side may write, and of what it sees changes: a
-    /// [`Scope`](crate::Scope) without conditions, encoded. It follows a hello that names one.
+    /// [`Scope`] without conditions, encoded. It follows a hello that names one.
     Scope(Bytes),
 }
 

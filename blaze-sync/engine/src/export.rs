@@ -65,7 +65,9 @@ impl Export {
                     // What was written after that shows once it is a record that may be seen.
                     let ends = |it: &&Operation| it.change == Change::Delete || it.is_withdrawal();
                     let end = record.iter().find(ends);
-                    end.into_iter().for_each(|end| self.show(slice::from_ref(end), &mut exported));
+                    if let Some(end) = end {
+                        self.show(slice::from_ref(end), &mut exported);
+                    }
                 }
                 #[cfg(feature = "canary")]
                 Part::Hidden if canary::is(Canary::WithdrawalForgotten) => {}

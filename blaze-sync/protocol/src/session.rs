@@ -419,10 +419,11 @@ impl Session {
             // told there, so that both sides hear of the conflict.
             let waits = self.outbound.as_ref().is_some_and(Outbound::is_to_begin);
             let mut batch = inbound.poll_batch(holds, waits);
-            if self.outbound.as_ref().is_some_and(Outbound::is_withdrawing) {
+            let withdrawing = self.outbound.as_ref().is_some_and(Outbound::is_withdrawing);
+            if let Some(batch) = batch.as_mut().filter(|_| withdrawing) {
                 // Should the session end before the peer has heard what was refused, that comes
                 // again, and is refused again.
-                batch.iter_mut().for_each(|batch| (batch.checkpoint, batch.step) = (None, None));
+                (batch.checkpoint, batch.step) = (None, None);
             }
             if let Some(ack) = ack {
                 self.send(&Message::Ack(ack), now);

@@ -104,7 +104,7 @@ impl Oracle {
         // What the commit has, and of which records it has all, where the first is.
         let mut came: Vec<(Place, &Operation)> = Vec::new();
         let (mut changed, mut whole) = (BTreeSet::new(), BTreeSet::new());
-        let mut before: BTreeMap<Place, Facts> = BTreeMap::new();
+        let (mut before, mut original) = (BTreeMap::new(), BTreeMap::new());
         for operation in &batch.operations {
             let place = (operation.collection.clone(), operation.key.clone());
             let facts = self.records.get(&place).cloned().unwrap_or_default();
@@ -117,6 +117,7 @@ impl Oracle {
                 let scope = limit.scope.as_ref().filter(|_| limit.judges(&place.0));
                 let hidden = facts.exists() && scope.is_some_and(|it| !facts.meets(it, &place));
                 if limit.withdraws && !hidden && !facts.is_unknown() {
+                    original.entry(place.clone()).or_insert_with(|| facts.clone());
                     if facts.exists() {
                         expected.withdrawn.push(place.clone());
                     }
@@ -184,6 +185,9 @@ impl Oracle {
         let came_of = came.iter().map(|(place, _)| place.clone()).collect::<BTreeSet<_>>();
         before.retain(|place, before| came_of.contains(place) || (before.exists() && !batch.roll));
         self.refuse(before, limit, &mut expected);
+        // What is refused is as it was, whatever came before in the same batch.
+        original.retain(|place, _| expected.refused.contains(place));
+        self.records.extend(original);
         came.retain(|(place, _)| !expected.refused.contains(place));
         let mut told = BTreeSet::new();
         for (place, operation) in came {
