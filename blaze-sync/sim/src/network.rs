@@ -14,6 +14,7 @@ use crate::scopes::Scopes;
 
 /// The link of two nodes, as it is meant to be.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct Link {
     /// The node that connects, and the one that accepts.
     pub(crate) nodes: [usize; 2],

@@ -82,13 +82,13 @@ impl ScopePlan {
         !self.links.is_empty()
     }
 
-    /// Scopes of which one side has one, and seldom the other one as well.
+    /// Scopes of which one side has one; where those who are limited pass on what they get,
+    /// seldom the other one as well.
     pub(crate) fn draw(&self, rng: &mut Rng, owner: usize) -> Scopes {
         let mut scopes = [None, None];
         scopes[owner] = Some(Arc::new(self.scope(rng)));
-        if rng.percent(12) {
-            scopes[1 - owner] = Some(Arc::new(self.scope(rng)));
-        }
+        let other = rng.percent(12).then(|| Arc::new(self.scope(rng)));
+        scopes[1 - owner] = other.filter(|_| self.passes);
         scopes
     }
 

@@ -84,15 +84,13 @@ const SCENARIO_REGRESSIONS: [(u64, &str); 1] = [(
 )];
 
 /// What once failed while every seed limited links.
-const SCOPE_REGRESSIONS: [(u64, &str); 11] = [
+const SCOPE_REGRESSIONS: [(u64, &str); 9] = [
     (1_009, "fields that were written after a delete were told, whatever they said"),
     (2_001, "what lost to a record that its writer may not see stayed there"),
     (1, "who named a record in a roll wasn't told that it was buried"),
     (15, "what was refused stayed where it was written, as the session ended"),
     (7_053, "the same, as the disk was full"),
-    (7_166, "a withdrawal went back to who withdrew, and had the record"),
     (4_001, "a roll named what its reader had deleted, and might not see"),
-    (357, "two sides refused each other's withdrawals forever"),
     (3_076, "a feed through a scope that differs in its last byte was taken for the same"),
     (7_418, "what was written while a withdrawal was on its way was forgotten there only"),
     (2_729, "the same, of what a record's own change withdraws"),

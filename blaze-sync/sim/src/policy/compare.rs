@@ -103,14 +103,14 @@ impl World {
             // file went back.
             let owner = found.nodes[side];
             let apart = self.has_others(peer) || self.nodes[owner].losses > 0;
-            let taken =
+            let lost_there =
                 apart && self.nodes[peer].oracle().is_some_and(|it| it.withdrawn.contains(place));
             let forgotten = (self.excepted() || self.met_late) && is_gone(here);
-            if gives && accepts && !taken && !forgotten && !here.part(shows).within(there) {
+            if gives && accepts && !lost_there && !forgotten && !here.part(shows).within(there) {
                 return Some("it lacks what it may see");
             }
             let lost =
-                gives && takes && !taken && !there.part(shows).within(here) && !is_gone(there);
+                gives && takes && !lost_there && !there.part(shows).within(here) && !is_gone(there);
             return (lost && accepts).then_some("what it wrote isn't there");
         }
         let may_stay = self.may_stay(link, side) || !gives;
