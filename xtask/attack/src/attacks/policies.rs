@@ -74,15 +74,21 @@ fn hidden_records(limited: &Limited) -> Result<()> {
     Ok(())
 }
 
-/// Who says that it limits the hub may withdraw, but only what it sees.
+/// Who says that it limits the hub would withdraw what it has, seen or not: the hub, which
+/// listens, takes that and keeps it. What it has is looked at in the end.
 fn withdrawal(limited: &Limited) -> Result<()> {
     let scope = Scope::new().with("notes".parse()?, Rule::all());
     let (digest, told) = (scope.digest(), Message::Scope(scope.told().encode().into()));
     let node = limited.node();
     let mut wire = limited.target.started_as(node, |hello| hello.scope = digest, &[told])?;
-    let foreign = Operation::withdrawal("notes".parse()?, RecordKey::from("foreign"));
-    wire.frame(&changes(foreign));
-    is_taken_back(&mut wire, "foreign")
+    let withdrawn = |key: &str| -> Result<_> {
+        Ok(Operation::withdrawal("notes".parse()?, RecordKey::from(key)))
+    };
+    let both = [withdrawn("foreign")?, withdrawn("hers")?];
+    wire.frame(&encode_changes(Seq::ZERO, Seq(1), &both)[0]);
+    let acknowledges =
+        |message: &Message| matches!(message, Message::Ack(ack) if ack.through >= Seq(1));
+    wire.hear_until(acknowledges).map(drop)
 }
 
 /// A roll that nobody asked for.
