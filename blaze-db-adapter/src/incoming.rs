@@ -134,6 +134,11 @@ impl Incoming {
         Some((audience, names))
     }
 
+    /// Whether one of the operations is a withdrawal. What a roll names looks like one.
+    pub(crate) const fn takes_away(&self, operation: &Operation) -> bool {
+        !self.roll && operation.is_withdrawal()
+    }
+
     /// What the peer may write of a collection depending on a record's values, if it does.
     pub(crate) fn judges(&self, collection: &str) -> Option<&Rule> {
         let rule = self.limit.as_ref()?.scope.rule(collection)?;

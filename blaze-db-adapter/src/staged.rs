@@ -65,8 +65,8 @@ pub struct Merging {
     pub conflicts: Vec<Conflict>,
     /// The greatest of what became of them.
     pub most: Joined,
-    /// The records that the peer was never [given](crate::DatabaseAdapter::share), or is about to lose, in
-    /// their order.
+    /// The records that the peer was never [given](crate::DatabaseAdapter::share), or is about
+    /// to lose, in their order.
     pub unheard: Vec<(Name, RecordKey)>,
     /// The records that a peer may not change so, once they were
     /// [judged](Staged::judge).
@@ -137,10 +137,9 @@ impl<'a, S> Staged<'a, S> {
         load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
-        let withdraws = operation.is_withdrawal() && !incoming.roll;
         let joined = if self.admits(place, incoming, operation, merging) {
             self.join_admitted(place, incoming, operation, forgotten, merging)
-        } else if withdraws {
+        } else if incoming.takes_away(operation) {
             // The peer has nothing that it may not. Were it told so, two sides that hide a
             // record from each other would tell each other for ever.
             Joined::Nothing
@@ -174,7 +173,7 @@ impl<'a, S> Staged<'a, S> {
         if operation.is_withdrawal() && !record.state.exists() {
             return true;
         }
-        if operation.is_withdrawal() && !incoming.roll {
+        if incoming.takes_away(operation) {
             return rule.meets(|field| record.state.visible_field(field));
         }
         if record.admission == Admission::Unjudged {
@@ -200,7 +199,7 @@ impl<'a, S> Staged<'a, S> {
         merging: &mut Merging,
     ) -> Joined {
         let Touched { state, stored, changed, .. } = &mut self.records[place];
-        let may_go = operation.is_withdrawal() && incoming.withdraws && !incoming.roll;
+        let may_go = incoming.withdraws && incoming.takes_away(operation);
         let record = may_go.then(|| state.record()).flatten();
         let seq = stored.seq.filter(|_| !*changed);
         let joined = incoming.join(operation, state, seq, forgotten, &mut merging.conflicts);

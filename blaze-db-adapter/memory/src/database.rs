@@ -217,7 +217,9 @@ impl DatabaseAdapter for MemoryDatabase {
 
     async fn unregister(&self, peer: NodeId) -> Result<bool, DatabaseError> {
         let mut store = self.open()?;
-        store.shared.retain(|(_, _, audience), _| audience.node != peer);
+        for audiences in store.shared.values_mut() {
+            audiences.retain(|audience, _| audience.node != peer);
+        }
         Ok(store.peers.remove(&peer).is_some())
     }
 
@@ -227,10 +229,7 @@ impl DatabaseAdapter for MemoryDatabase {
         records: &[(Name, RecordKey)],
     ) -> Result<Vec<Option<Seq>>, DatabaseError> {
         let store = self.open()?;
-        let shared = |(collection, key): &(Name, RecordKey)| {
-            store.shared.get(&(collection.clone(), key.clone(), audience.clone())).copied()
-        };
-        Ok(records.iter().map(shared).collect())
+        Ok(records.iter().map(|record| store.withdrawn(audience, record)).collect())
     }
 
     async fn share(

@@ -25,7 +25,7 @@ pub(crate) struct Store {
     pub(crate) peers: BTreeMap<NodeId, RegisteredPeer>,
     /// The records that those were given who don't see all, and at which seq each was
     /// withdrawn last; zero if never.
-    pub(crate) shared: BTreeMap<(Name, RecordKey, Audience), Seq>,
+    pub(crate) shared: BTreeMap<(Name, RecordKey), BTreeMap<Audience, Seq>>,
     /// The seq up to which tombstones are gone.
     purged: Seq,
     /// The greatest version of those.
@@ -165,6 +165,11 @@ impl Store {
         }
     }
 
+    /// When a record was withdrawn from an audience; `None` if it wasn't given it.
+    pub(crate) fn withdrawn(&self, audience: &Audience, record: &(Name, RecordKey)) -> Option<Seq> {
+        self.shared.get(record)?.get(audience).copied()
+    }
+
     /// Those of these records that an audience was never given, or doesn't know yet that they
     /// are withdrawn.
     pub(crate) fn unheard(
@@ -173,10 +178,7 @@ impl Store {
         mut records: Vec<(Name, RecordKey)>,
         holds: Seq,
     ) -> Vec<(Name, RecordKey)> {
-        records.retain(|(collection, key)| {
-            let shared = (collection.clone(), key.clone(), audience.clone());
-            self.shared.get(&shared).is_none_or(|withdrawn| *withdrawn > holds)
-        });
+        records.retain(|record| self.withdrawn(audience, record).is_none_or(|seq| seq > holds));
         records
     }
 
@@ -187,8 +189,8 @@ impl Store {
         records: Vec<(Name, RecordKey)>,
         withdrawn: Seq,
     ) {
-        for (collection, key) in records {
-            let last = self.shared.entry((collection, key, audience.clone())).or_default();
+        for record in records {
+            let last = self.shared.entry(record).or_default().entry(audience.clone()).or_default();
             *last = withdrawn.max(*last);
         }
     }
@@ -211,7 +213,7 @@ impl Store {
             self.forgotten = self.forgotten.max(state.version());
             self.purged = self.purged.max(changed.0);
             self.leave(changed);
-            self.shared.retain(|shared, _| (&shared.0, &shared.1) != (&collection, &key));
+            self.shared.remove(&(collection, key));
         }
         Purged { removed, through: self.purged }
     }

@@ -50,6 +50,16 @@ fn live(bench: &Bench, file: &str) -> Running {
     node
 }
 
+/// A server with a phone of Anna's, which is live and has her note.
+fn with_anna() -> (Bench, String, Running, Running) {
+    let (bench, endpoint) = (shop(), endpoint());
+    phone(&bench, &endpoint, "anna");
+    let serving = serve(&bench, &endpoint);
+    let anna = live(&bench, "anna");
+    wait_for_keys(&bench, "anna", "notes", &["a"]);
+    (bench, endpoint, serving, anna)
+}
+
 #[test]
 fn each_phone_sees_its_own_and_a_record_goes_from_one_to_the_other() {
     let bench = shop();
@@ -92,12 +102,7 @@ fn each_phone_sees_its_own_and_a_record_goes_from_one_to_the_other() {
 
 #[test]
 fn a_write_beyond_the_policy_is_refused_and_named_at_both_ends() {
-    let bench = shop();
-    let endpoint = endpoint();
-    phone(&bench, &endpoint, "anna");
-    let mut serving = serve(&bench, &endpoint);
-    let anna = live(&bench, "anna");
-    wait_for_keys(&bench, "anna", "notes", &["a"]);
+    let (bench, _, mut serving, anna) = with_anna();
     stop(anna);
     // One for another owner, one under the key of a note that she can't see, a field and a
     // collection that are hers alone, and one that is fine.
@@ -131,12 +136,7 @@ fn a_write_beyond_the_policy_is_refused_and_named_at_both_ends() {
 
 #[test]
 fn a_file_that_was_changed_takes_back_and_gives_after_a_restart() {
-    let bench = shop();
-    let endpoint = endpoint();
-    phone(&bench, &endpoint, "anna");
-    let serving = serve(&bench, &endpoint);
-    let mut anna = live(&bench, "anna");
-    wait_for_keys(&bench, "anna", "notes", &["a"]);
+    let (bench, endpoint, serving, mut anna) = with_anna();
     stop(serving);
     define(&bench, &json!({ "anna": { "notes": { "where": { "owner": "ben" } }, "tags": {} } }));
     let serving = serve(&bench, &endpoint);
@@ -186,12 +186,7 @@ fn a_peer_whose_policy_is_not_in_the_file_is_refused_and_both_ends_say_why() {
 
 #[test]
 fn a_session_ends_when_the_peer_gets_another_policy() {
-    let bench = shop();
-    let endpoint = endpoint();
-    phone(&bench, &endpoint, "anna");
-    let serving = serve(&bench, &endpoint);
-    let mut anna = live(&bench, "anna");
-    wait_for_keys(&bench, "anna", "notes", &["a"]);
+    let (bench, _, serving, mut anna) = with_anna();
     let told = bench.ok(&["peers", "vault", "policy", "anna", "ben"]);
     let expected = r#"anna is a client that sends and receives, under the policy "ben""#;
     assert_eq!(told.trim_end(), expected);

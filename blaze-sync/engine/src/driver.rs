@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, CompressionSet, Message};
+use blaze_codec::message::{CONTROL_BYTES_MAX, Compression, Message};
 use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
 use blaze_db_adapter::{
     Audience, DatabaseAdapter, DatabaseError, Identity, Incoming, Limit, Merged, Withdrawn,
 };
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Event, Input, Known, LocalNode, Moment, Outgoing, Output, Session,
+    Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, Output, Session,
     SessionConfig, SessionError, Side,
 };
 use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
@@ -96,10 +96,9 @@ pub(crate) async fn drive(
     let Identity { node, former, database, role, .. } = shared.database.identity();
     let (name, head_now) = (shared.name.clone(), *head.borrow());
     let local = LocalNode { node, former, history, database, name, role, head: head_now };
-    let (versions, reads) = (SessionConfig::VERSIONS, CompressionSet::BUILT);
     let (agreed_role, limits) = (peer.role(), shared.options.limits);
-    let config =
-        SessionConfig { local, side, agreed_role, scope, limits, versions, compression, reads };
+    let config = SessionConfig::new(local, side);
+    let config = SessionConfig { agreed_role, scope, limits, compression, ..config };
     let principal = peer.principal().map(ToString::to_string).unwrap_or_default();
     let mut driver = Driver::new(shared, config, principal, (head, renewals), sender, entry);
     driver.yields = yields;
@@ -122,8 +121,6 @@ struct Driver<'a> {
     scope: Option<Arc<Scope>>,
     /// Whether the peer may withdraw records.
     yields: bool,
-    /// The same, and who it is, once that is known.
-    limit: Option<Arc<Limit>>,
     /// What of the feed the peer gets, once that is known; `None` if all.
     export: Option<Arc<Export>>,
     sender: Box<dyn FrameSender>,
@@ -161,7 +158,6 @@ impl<'a> Driver<'a> {
             principal,
             scope: config.scope.clone(),
             yields: false,
-            limit: None,
             export: None,
             session: Session::new(config, now),
             sender,
@@ -392,13 +388,13 @@ impl<'a> Driver<'a> {
         if let Some(merge) = self.merge.take()
             && let Ok(Ok(merged)) = timeout(GOODBYE, merge).await
         {
-            self.tell_conflicts(&merged);
+            self.tell_losses(&merged);
         }
     }
 
     fn merged(&mut self, merged: Result<Merged, DatabaseError>) -> Result<(), SessionError> {
         if let Ok(merged) = &merged {
-            self.tell_conflicts(merged);
+            self.tell_losses(merged);
         }
         let head = self.shared.database.feed().head();
         self.answer(merged, |merged| {
@@ -407,7 +403,7 @@ impl<'a> Driver<'a> {
         })
     }
 
-    fn tell_conflicts(&self, merged: &Merged) {
+    fn tell_losses(&self, merged: &Merged) {
         for conflict in &merged.conflicts {
             // Nobody may be listening.
             let _ = self.shared.conflicts.send(conflict.clone());
@@ -463,14 +459,15 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
-            Output::Read { after, bytes, known, behind, left_out } if self.exports_part() => {
-                self.read_part((after, bytes), &known, behind, left_out);
-            }
             Output::Read { after, bytes, known, behind, left_out } => {
-                let feed = self.shared.database.feed();
+                let (feed, export) = (self.shared.database.feed(), self.export());
                 // Taking it encodes it, so it is not taken to be thrown away.
-                let at_hand = if behind { None } else { outgoing::from_ring(feed, after, &known) };
-                self.read(after, bytes, left_out, at_hand);
+                let (at_hand, bytes) = match &export {
+                    _ if behind => (None, bytes),
+                    None => (outgoing::from_ring(feed, after, &known), bytes),
+                    Some(export) => outgoing::passed(feed, (after, bytes), &known, export),
+                };
+                self.read((after, bytes), left_out, at_hand, export);
             }
             Output::Register { peer, name, holds } => {
                 let database = Arc::clone(&self.shared.database);
@@ -479,14 +476,15 @@ impl<'a> Driver<'a> {
             }
             Output::ReadRoll { after, through } => {
                 let database = Arc::clone(&self.shared.database);
-                let export = self.exports_part().then(|| self.export.clone()).flatten();
+                let export = self.export();
                 self.roll = Some(Box::pin(async move {
                     outgoing::roll(database.as_ref(), after, through, export.as_deref()).await
                 }));
             }
             Output::Merge(batch) => {
                 let limits = self.session.peer().is_some_and(|peer| peer.limits);
-                let (limit, withdraws) = (self.limit(), limits && self.yields);
+                let limit = self.export().and_then(|export| export.limit.clone());
+                let withdraws = limits && self.yields;
                 self.merge = Some(merge(self.shared, batch, limit, withdraws));
             }
             Output::Event(event) => {
@@ -502,70 +500,38 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn read(&mut self, after: Seq, bytes: u64, left_out: bool, at_hand: Option<Outgoing>) {
+    fn read(
+        &mut self,
+        (after, bytes): (Seq, u64),
+        left_out: bool,
+        at_hand: Option<Outgoing>,
+        export: Option<Arc<Export>>,
+    ) {
         if let Some(outgoing) = at_hand {
             self.answers.push_back(Input::Changes(outgoing));
             return;
         }
         let database = Arc::clone(&self.shared.database);
         self.read = Some(Box::pin(async move {
-            outgoing::from_database(database.as_ref(), after, bytes, left_out).await
+            let (database, export) = (database.as_ref(), export.as_deref());
+            outgoing::from_database(database, after, bytes, left_out, export).await
         }));
     }
 
-    /// Reads what the peer sees, where that isn't all.
-    fn read_part(
-        &mut self,
-        (after, bytes): (Seq, u64),
-        known: &Known,
-        behind: bool,
-        left_out: bool,
-    ) {
-        let Some(export) = self.export.clone() else { return };
-        let feed = self.shared.database.feed();
-        let passed = if behind { None } else { outgoing::passed(feed, after, known, &export) };
-        if let Some(outgoing) = passed {
-            self.answers.push_back(Input::Changes(outgoing));
-            return;
-        }
-        // What came from the peer isn't sent back, if it is met before it is read.
-        let mixed = !behind && outgoing::is_mixed(feed, after, known);
-        let bytes = if mixed { 1 } else { bytes };
-        let database = Arc::clone(&self.shared.database);
-        self.read = Some(Box::pin(async move {
-            outgoing::part_of_database(database.as_ref(), after, bytes, left_out, &export).await
-        }));
-    }
-
-    /// Whether the peer gets a part of the feed only: the two sides have told that before
-    /// anything is read.
-    fn exports_part(&mut self) -> bool {
+    /// What of the feed the peer gets, if that isn't all: the two sides have told that before
+    /// anything is read or merged.
+    fn export(&mut self) -> Option<Arc<Export>> {
         if self.export.is_none() {
             let accepted = self.session.accepted().cloned();
-            if (self.scope.is_some() || accepted.is_some())
-                && let Some(audience) = self.audience()
-            {
-                let former = self.session.peer().map(|peer| peer.former.clone());
-                let (scope, former) = (self.scope.clone(), former.unwrap_or_default());
-                self.export = Some(Arc::new(Export { scope, accepted, audience, former }));
-            }
+            let peer =
+                self.session.peer().filter(|_| self.scope.is_some() || accepted.is_some())?;
+            let principal = self.principal.clone();
+            let limit = self.scope.clone().map(|scope| {
+                Arc::new(Limit { scope, audience: Audience { node: peer.node, principal } })
+            });
+            self.export = Some(Arc::new(Export { limit, accepted, former: peer.former.clone() }));
         }
-        self.export.is_some()
-    }
-
-    /// What the peer may write, if that isn't all.
-    fn limit(&mut self) -> Option<Arc<Limit>> {
-        if self.limit.is_none() {
-            let (scope, audience) = self.scope.clone().zip(self.audience())?;
-            self.limit = Some(Arc::new(Limit { scope, audience }));
-        }
-        self.limit.clone()
-    }
-
-    /// Whom records are given to that not everybody sees.
-    fn audience(&self) -> Option<Audience> {
-        let node = self.session.peer()?.node;
-        Some(Audience { node, principal: self.principal.clone() })
+        self.export.clone()
     }
 
     fn now(&self) -> Moment {
@@ -592,12 +558,10 @@ async fn refuse(
         let _ = sender.feed(Message::Goodbye(goodbye).encode());
     }
     receiver.limit_frames(CONTROL_BYTES_MAX);
-    let drain = async { while let Ok(Some(_)) = receiver.recv().await {} };
-    let _ = timeout(GOODBYE, async { tokio::join!(sender.finish(), drain) }).await;
+    let _ = timeout(GOODBYE, leave(sender, receiver)).await;
 }
 
-/// Sends what is left, half-closes, and reads until the peer does: closing with unread
-/// input would reset the connection and lose the goodbye.
+/// Sends what is left of a session, and leaves.
 pub(crate) async fn say_goodbye(
     session: &mut Session,
     sender: &mut dyn FrameSender,
@@ -608,6 +572,12 @@ pub(crate) async fn say_goodbye(
             let _ = sender.feed(frame);
         }
     }
+    leave(sender, receiver).await;
+}
+
+/// Half-closes, and reads until the peer does: closing with unread input would reset the
+/// connection and lose the goodbye.
+async fn leave(sender: &mut dyn FrameSender, receiver: &mut dyn FrameReceiver) {
     let drain = async { while let Ok(Some(_)) = receiver.recv().await {} };
     let _ = tokio::join!(sender.finish(), drain);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blaze_codec::{Change, Name, NodeId, Operation, RecordKey, Rule, Scope, Seq, Value, Version};
-use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError};
+use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError, Limit};
 
 /// What is seen of a collection where there is no scope.
 static ALL: Rule = Rule::all();
@@ -11,12 +11,10 @@ static ALL: Rule = Rule::all();
 /// What of the feed a peer gets.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// What it may see; `None` if all.
-    pub scope: Option<Arc<Scope>>,
+    /// What it may see, and who it is; `None` if it may see all.
+    pub limit: Option<Arc<Limit>>,
     /// What it accepts, without conditions; `None` if all.
     pub accepted: Option<Arc<Scope>>,
-    /// Who it is.
-    pub audience: Audience,
     /// Node ids that its file had before it was copied: it has what those were given.
     pub former: Vec<NodeId>,
 }
@@ -52,10 +50,7 @@ impl Export {
     ) -> Result<Vec<Operation>, DatabaseError> {
         let records = by_record(&operations);
         let names: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
-        let shared = match self.scope {
-            Some(_) => self.shared(database, &names).await?,
-            None => vec![Some(Seq::ZERO); names.len()],
-        };
+        let shared = self.shared(database, &names).await?;
         let (mut given, mut withdrawn) = (Vec::new(), Vec::new());
         let mut exported = Vec::with_capacity(operations.len());
         for ((record, name), shared) in records.into_iter().zip(names).zip(shared) {
@@ -81,10 +76,8 @@ impl Export {
                 _ => {}
             }
         }
-        if self.scope.is_some() {
-            self.note(database, given, None).await?;
-            self.note(database, withdrawn, Some(through)).await?;
-        }
+        self.note(database, given, None).await?;
+        self.note(database, withdrawn, Some(through)).await?;
         Ok(exported)
     }
 
@@ -100,10 +93,7 @@ impl Export {
     ) -> Result<Vec<Operation>, DatabaseError> {
         let records = by_record(&operations);
         let keys: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
-        let shared = match self.scope {
-            Some(_) => self.shared(database, &keys).await?,
-            None => vec![Some(Seq::ZERO); keys.len()],
-        };
+        let shared = self.shared(database, &keys).await?;
         let mut named = Vec::with_capacity(operations.len());
         for (record, _) in records.into_iter().zip(shared).filter(|(_, shared)| shared.is_some()) {
             if self.rules(&record[0].collection).is_none() || !self.sees(database, record).await? {
@@ -129,7 +119,7 @@ impl Export {
         named: &[Operation],
     ) -> Result<bool, DatabaseError> {
         let Operation { collection, key, .. } = &named[0];
-        let Some(rule) = rule(self.scope.as_ref(), collection) else { return Ok(false) };
+        let Some(rule) = rule(self.scope(), collection) else { return Ok(false) };
         if rule.condition().is_none() {
             return Ok(true);
         }
@@ -139,7 +129,7 @@ impl Export {
 
     /// Whether the peer, which has these operations, may see their records as before.
     pub(crate) fn leaves(&self, operations: &[Operation]) -> bool {
-        let Some(scope) = &self.scope else { return true };
+        let Some(scope) = self.scope() else { return true };
         operations.iter().all(|operation| {
             let rule = scope.rule(&operation.collection);
             let Some(condition) = rule.and_then(Rule::condition) else { return true };
@@ -160,7 +150,7 @@ impl Export {
         if record[0].is_withdrawal() {
             return Part::Withdrawn;
         }
-        let Some(scope) = &self.scope else { return Part::Seen };
+        let Some(scope) = self.scope() else { return Part::Seen };
         let exists = matches!(record[0].change, Change::Insert(_));
         match scope.rule(collection) {
             Some(rule) if exists && rule.meets(|field| value(record, field)) => Part::Seen,
@@ -182,10 +172,13 @@ impl Export {
         }
     }
 
+    fn scope(&self) -> Option<&Scope> {
+        self.limit.as_ref().map(|limit| &*limit.scope)
+    }
+
     /// The rules of both sides for a collection; `None` if one leaves it out.
     fn rules(&self, collection: &str) -> Option<[&Rule; 2]> {
-        let ours = rule(self.scope.as_ref(), collection)?;
-        Some([ours, rule(self.accepted.as_ref(), collection)?])
+        Some([rule(self.scope(), collection)?, rule(self.accepted.as_deref(), collection)?])
     }
 
     /// Notes what the peer is given, or what is withdrawn from it.
@@ -195,10 +188,12 @@ impl Export {
         records: Vec<(Name, RecordKey)>,
         withdrawn: Option<Seq>,
     ) -> Result<(), DatabaseError> {
-        if records.is_empty() {
-            return Ok(());
+        match &self.limit {
+            Some(limit) if !records.is_empty() => {
+                database.share(&limit.audience, records, withdrawn).await
+            }
+            _ => Ok(()),
         }
-        database.share(&self.audience, records, withdrawn).await
     }
 
     /// Which of these the peer was given, and when each was withdrawn last.
@@ -207,9 +202,11 @@ impl Export {
         database: &dyn DatabaseAdapter,
         names: &[(Name, RecordKey)],
     ) -> Result<Vec<Option<Seq>>, DatabaseError> {
-        let mut shared = database.shared(&self.audience, names).await?;
+        // Who sees all is taken to have all.
+        let Some(limit) = &self.limit else { return Ok(vec![Some(Seq::ZERO); names.len()]) };
+        let mut shared = database.shared(&limit.audience, names).await?;
         for node in &self.former {
-            let former = Audience { node: *node, ..self.audience.clone() };
+            let former = Audience { node: *node, ..limit.audience.clone() };
             let given = database.shared(&former, names).await?;
             shared.iter_mut().zip(given).for_each(|(shared, given)| *shared = given.max(*shared));
         }
@@ -218,7 +215,7 @@ impl Export {
 }
 
 /// The rule for a collection, if a scope has one; all of it where there is no scope.
-fn rule<'s>(scope: Option<&'s Arc<Scope>>, collection: &str) -> Option<&'s Rule> {
+fn rule<'s>(scope: Option<&'s Scope>, collection: &str) -> Option<&'s Rule> {
     scope.map_or(Some(&ALL), |scope| scope.rule(collection))
 }
 

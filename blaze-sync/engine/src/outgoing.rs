@@ -3,7 +3,9 @@
 use blaze_codec::limits::{BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX};
 use blaze_codec::message::{Body, Encoded, Range, TRANSACTION_BYTES_MAX, encode_roll};
 use blaze_codec::{Operation, Seq};
-use blaze_db_adapter::{ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin};
+use blaze_db_adapter::{
+    ChangeSet, ChangesLimit, Committed, DatabaseAdapter, DatabaseError, LiveFeed, Origin,
+};
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
 use crate::export::Export;
@@ -30,20 +32,25 @@ pub fn from_ring(feed: &LiveFeed, after: Seq, known: &Known) -> Option<Outgoing>
     Some(Outgoing { items, behind: false, left_out: false })
 }
 
-/// Of what the ring has after a seq, what the peer has anyway, and goes on to see, as far as
-/// that is all; `None` if there is none of it. For a session whose peer doesn't see all.
-pub fn passed(feed: &LiveFeed, after: Seq, known: &Known, export: &Export) -> Option<Outgoing> {
-    let commits = feed.after(after, COMMITS_MAX)?;
-    let passes = |commit: &Committed| is_known(commit, known) && export.leaves(commit.operations());
-    let known = commits.iter().take_while(|commit| passes(commit));
-    let items: Vec<_> = known.map(|commit| item(commit, Encoded::default())).collect();
-    (!items.is_empty()).then_some(Outgoing { items, behind: false, left_out: false })
-}
-
-/// Whether the ring has commits after a seq that the peer has anyway.
-pub fn is_mixed(feed: &LiveFeed, after: Seq, known: &Known) -> bool {
+/// Of what the ring has after a seq, what the peer has anyway and goes on to see, as far as that
+/// is all, if there is any; and in how many bytes to read what follows if there is none. For a
+/// session whose peer doesn't see all: what came from it isn't sent back, if it is met before it
+/// is read.
+pub fn passed(
+    feed: &LiveFeed,
+    (after, bytes): (Seq, u64),
+    known: &Known,
+    export: &Export,
+) -> (Option<Outgoing>, u64) {
     let commits = feed.after(after, COMMITS_MAX).unwrap_or_default();
-    commits.iter().any(|commit| is_known(commit, known))
+    let passes = |commit: &Committed| is_known(commit, known) && export.leaves(commit.operations());
+    let first = commits.iter().take_while(|commit| passes(commit));
+    let items: Vec<_> = first.map(|commit| item(commit, Encoded::default())).collect();
+    if !items.is_empty() {
+        return (Some(Outgoing { items, behind: false, left_out: false }), bytes);
+    }
+    let alone = commits.iter().any(|commit| is_known(commit, known));
+    (None, if alone { 1 } else { bytes })
 }
 
 /// Whether the peer has a commit anyway.
@@ -63,56 +70,41 @@ fn item(commit: &Committed, encoded: Encoded) -> OutgoingItem {
     OutgoingItem { after, through, encoded, roots: commit.roots().to_vec() }
 }
 
-/// What the database has after a seq, in about so many bytes. `left_out` tells whether
-/// something was left out of what was read before it.
+/// What the database has after a seq, in about so many bytes, or what of that a peer gets that
+/// doesn't see all. `was_left_out` tells whether something was left out of what was read before.
 ///
 /// # Errors
 ///
-/// [`DatabaseError`] if the database can't be read.
+/// [`DatabaseError`] if the database can't be read, or not store what such a peer is given.
 pub async fn from_database(
     database: &dyn DatabaseAdapter,
     after: Seq,
     bytes: u64,
-    left_out: bool,
-) -> Result<Outgoing, DatabaseError> {
-    let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
-    let limit = ChangesLimit { records: RECORDS_MAX, bytes };
-    let changes = database.changes(after, limit).await?;
-    let mut items = Vec::new();
-    // All of it is there as soon as there is no more.
-    let left_out = changes.more && (left_out || changes.left_out);
-    let range = Range { left_out, ..Range::new(after, changes.through) };
-    encode(&range, &changes.operations, TRANSACTION_BYTES_MAX, &mut items);
-    Ok(Outgoing { items, behind: changes.more, left_out })
-}
-
-/// The same, of which a peer gets a part. It is told of whole records only, so that nothing
-/// that follows depends on what it wasn't told, unless something was left out.
-///
-/// # Errors
-///
-/// As [`from_database`], and if what the peer is given can't be stored.
-pub async fn part_of_database(
-    database: &dyn DatabaseAdapter,
-    after: Seq,
-    bytes: u64,
     was_left_out: bool,
-    export: &Export,
+    export: Option<&Export>,
 ) -> Result<Outgoing, DatabaseError> {
     let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
     let limit = ChangesLimit { records: RECORDS_MAX, bytes };
-    let changes = database.changes(after, limit).await?;
-    let left_out = changes.more && (was_left_out || changes.left_out);
-    let operations = export.part_of(database, changes.operations, (after, changes.through)).await?;
-    let mut items = Vec::new();
-    if operations.is_empty() && !was_left_out && !left_out {
-        let (through, encoded) = (changes.through, Encoded::default());
-        items.push(OutgoingItem { after, through, encoded, roots: Vec::new() });
-    } else {
-        let range = Range { left_out, ..Range::new(after, changes.through) };
-        encode(&range, &operations, TRANSACTION_BYTES_MAX, &mut items);
+    let ChangeSet { mut operations, through, more, left_out } =
+        database.changes(after, limit).await?;
+    // All of it is there as soon as there is no more.
+    let left_out = more && (was_left_out || left_out);
+    let mut behind = more;
+    if let Some(export) = export {
+        operations = export.part_of(database, operations, (after, through)).await?;
+        // It is told of whole records only: what follows depends on nothing that it wasn't
+        // told, unless that was left out.
+        behind = left_out;
+        if operations.is_empty() && !was_left_out && !left_out {
+            let (encoded, roots) = (Encoded::default(), Vec::new());
+            let items = vec![OutgoingItem { after, through, encoded, roots }];
+            return Ok(Outgoing { items, behind, left_out });
+        }
     }
-    Ok(Outgoing { items, behind: left_out, left_out })
+    let mut items = Vec::new();
+    let range = Range { left_out, ..Range::new(after, through) };
+    encode(&range, &operations, TRANSACTION_BYTES_MAX, &mut items);
+    Ok(Outgoing { items, behind, left_out })
 }
 
 /// The roll of a range, as far as one read goes: what exists of it, and the peer sees.

@@ -94,27 +94,9 @@ impl Admission {
     }
 }
 
-impl From<&[Mode]> for Admission {
-    fn from(modes: &[Mode]) -> Self {
-        Self::new(modes)
-    }
-}
-
-impl From<&Vec<Mode>> for Admission {
-    fn from(modes: &Vec<Mode>) -> Self {
-        Self::new(modes.clone())
-    }
-}
-
-impl<const N: usize> From<[Mode; N]> for Admission {
-    fn from(modes: [Mode; N]) -> Self {
-        Self::new(modes)
-    }
-}
-
-impl<const N: usize> From<&[Mode; N]> for Admission {
-    fn from(modes: &[Mode; N]) -> Self {
-        Self::new(*modes)
+impl<M: AsRef<[Mode]>> From<M> for Admission {
+    fn from(modes: M) -> Self {
+        Self::new(modes.as_ref())
     }
 }
 

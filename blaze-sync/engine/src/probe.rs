@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use blaze_codec::message::{Compression, CompressionSet};
+use blaze_codec::message::CompressionSet;
 use blaze_codec::{HlcClock, Incarnation, Mode, NodeId, Role, Seq};
 use blaze_db_adapter::WallClock;
 use blaze_sync_protocol::{
@@ -104,16 +104,8 @@ fn config(database: &str, role: Role) -> Result<SessionConfig, TransportError> {
         role,
         head: Seq::ZERO,
     };
-    Ok(SessionConfig {
-        local,
-        side: Side::Connector { mode: Mode::ReadOnly },
-        scope: None,
-        agreed_role: None,
-        limits: Limits::default(),
-        versions: SessionConfig::VERSIONS,
-        compression: Compression::None,
-        reads: CompressionSet::EMPTY,
-    })
+    let side = Side::Connector { mode: Mode::ReadOnly };
+    Ok(SessionConfig { reads: CompressionSet::EMPTY, ..SessionConfig::new(local, side) })
 }
 
 fn random<const N: usize>() -> Result<[u8; N], TransportError> {

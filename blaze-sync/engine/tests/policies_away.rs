@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use blaze_codec::{Change, Incarnation, RecordKey, Seq};
 use blaze_db_adapter::{DatabaseAdapter, WallClock, WriteKind};
-use blaze_db_adapter_memory::MemoryDatabase;
+use blaze_db_adapter_memory::{MemoryDatabase, Snapshot};
+use blaze_sync_engine::Link;
 use common::shop::{Shop, UNLIMITED, insert, keys, note, seen, set, told, write};
 
 /// Ends the leases of all who are away.
@@ -14,6 +15,22 @@ async fn forget(shop: &Shop) {
     shop.office.database().purge(u64::MAX).await.unwrap();
     let changes = shop.office.database().changes(Seq::ZERO, UNLIMITED).await.unwrap();
     assert!(!changes.operations.iter().any(|it| it.change == Change::Delete), "they are gone");
+}
+
+/// Gives the phone so many notes of Anna's, from key 1 on.
+async fn begin(shop: &Shop, count: i64) -> Link {
+    for key in 1..=count {
+        insert(&shop.office, "notes", key, told("hers", "anna")).await;
+    }
+    let link = shop.link().await;
+    shop.settle().await;
+    link
+}
+
+/// The phone, with an office that went back to a backup.
+async fn restored(shop: Shop, backup: &Snapshot) -> Shop {
+    let office = Arc::new(backup.open(Incarnation(9), WallClock::system()));
+    Shop { phone: shop.phone, ..Shop::of(office, Arc::default()).await }
 }
 
 #[tokio::test]
@@ -72,11 +89,7 @@ async fn a_roll_of_a_limited_peer_buries_nothing_that_it_may_not_see() {
 async fn a_limited_peer_that_was_restored_gets_back_what_it_lost_and_no_more() {
     let phone = Arc::new(MemoryDatabase::new());
     let shop = Shop::of(Arc::default(), phone.clone()).await;
-    for key in 1..=3 {
-        insert(&shop.office, "notes", key, told("hers", "anna")).await;
-    }
-    let link = shop.link().await;
-    shop.settle().await;
+    let link = begin(&shop, 3).await;
     let backup = phone.snapshot();
     insert(&shop.phone, "notes", 4, seen("lost", "anna")).await;
     insert(&shop.phone, "notes", 5, seen("lost, then his", "anna")).await;
@@ -119,9 +132,7 @@ async fn an_owner_that_was_restored_has_what_its_peer_may_give_back_and_both_agr
     shop.unlink(link).await;
     shop.office.close().await;
 
-    let restored = Arc::new(backup.open(Incarnation(9), WallClock::system()));
-    let phone = shop.phone;
-    let shop = Shop { phone, ..Shop::of(restored, Arc::default()).await };
+    let shop = restored(shop, &backup).await;
     let _link = shop.link().await;
     shop.settle().await;
     // What it may not see where all is as it was it can't give back.
@@ -136,11 +147,7 @@ async fn an_owner_that_was_restored_has_what_its_peer_may_give_back_and_both_agr
 async fn what_an_owner_withdrew_and_was_restored_to_share_comes_back() {
     let office = Arc::new(MemoryDatabase::new());
     let shop = Shop::of(office.clone(), Arc::default()).await;
-    for key in [1, 2] {
-        insert(&shop.office, "notes", key, told("hers", "anna")).await;
-    }
-    let link = shop.link().await;
-    shop.settle().await;
+    let link = begin(&shop, 2).await;
     let backup = office.snapshot();
     set(&shop.office, 1, "owner", "ben").await;
     shop.settle().await;
@@ -148,9 +155,7 @@ async fn what_an_owner_withdrew_and_was_restored_to_share_comes_back() {
     shop.unlink(link).await;
     shop.office.close().await;
 
-    let restored = Arc::new(backup.open(Incarnation(9), WallClock::system()));
-    let phone = shop.phone;
-    let shop = Shop { phone, ..Shop::of(restored, Arc::default()).await };
+    let shop = restored(shop, &backup).await;
     let _link = shop.link().await;
     shop.settle().await;
     assert_eq!(keys(&shop.office, "notes").await, [1, 2]);
@@ -161,11 +166,7 @@ async fn what_an_owner_withdrew_and_was_restored_to_share_comes_back() {
 async fn from_a_copied_peer_goes_what_its_original_was_given() {
     let phone = Arc::new(MemoryDatabase::new());
     let shop = Shop::of(Arc::default(), phone.clone()).await;
-    for key in 1..=3 {
-        insert(&shop.office, "notes", key, told("hers", "anna")).await;
-    }
-    let link = shop.link().await;
-    shop.settle().await;
+    let link = begin(&shop, 3).await;
     shop.unlink(link).await;
     let copy = Arc::new(phone.snapshot().open(Incarnation(9), WallClock::system()));
     copy.renew(blaze_codec::NodeId::from_bytes([7; 16])).await.unwrap();

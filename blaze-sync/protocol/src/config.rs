@@ -57,12 +57,12 @@ pub struct SessionConfig {
     /// Which side it is.
     pub side: Side,
     /// The role that was agreed with the peer, which is refused in any other; `None` if none
-    /// was agreed.
+    /// was agreed. Default: `None`.
     pub agreed_role: Option<Role>,
     /// What the peer may see and write of this side's database; `None` if all of it. Of what
-    /// it is [told](Scope::told), it sends no more either.
+    /// it is [told](Scope::told), it sends no more either. Default: `None`.
     pub scope: Option<Arc<Scope>>,
-    /// Bounds of time and memory.
+    /// Bounds of time and memory. Default: [`Limits::default`].
     pub limits: Limits,
     /// The oldest and the newest protocol version that it speaks. Default:
     /// [`Self::VERSIONS`].
@@ -76,6 +76,20 @@ pub struct SessionConfig {
 impl SessionConfig {
     /// What this build speaks.
     pub const VERSIONS: (u16, u16) = (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX);
+
+    /// What it is told with all else at its default.
+    pub fn new(local: LocalNode, side: Side) -> Self {
+        Self {
+            local,
+            side,
+            agreed_role: None,
+            scope: None,
+            limits: Limits::default(),
+            versions: Self::VERSIONS,
+            compression: Compression::None,
+            reads: CompressionSet::BUILT,
+        }
+    }
 }
 
 /// Bounds of time and memory, each with a default.

@@ -23,9 +23,8 @@ const TOO_LONG: SessionError = SessionError::Violation { rule: "a hello is at mo
 /// sent then is the goodbye.
 ///
 /// ```
-/// use blaze_codec::message::{Compression, CompressionSet};
 /// use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq};
-/// use blaze_sync_protocol::{Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, Side};
+/// use blaze_sync_protocol::{Input, LocalNode, Moment, Output, Session, SessionConfig, Side};
 ///
 /// let local = |byte: u8| LocalNode {
 ///     node: NodeId::from_bytes([byte; 16]),
@@ -36,16 +35,7 @@ const TOO_LONG: SessionError = SessionError::Violation { rule: "a hello is at mo
 ///     role: Role::Client,
 ///     head: Seq::ZERO,
 /// };
-/// let config = |byte, side| SessionConfig {
-///     local: local(byte),
-///     side,
-///     agreed_role: None,
-///     scope: None,
-///     limits: Limits::default(),
-///     versions: SessionConfig::VERSIONS,
-///     compression: Compression::Lz4,
-///     reads: CompressionSet::BUILT,
-/// };
+/// let config = |byte, side| SessionConfig::new(local(byte), side);
 /// let now = Moment { mono_ms: 0, wall_ms: 1_700_000_000_000 };
 ///
 /// let side = Side::Connector { mode: Mode::Bidirectional };

@@ -37,20 +37,11 @@ impl World {
             role: identity.role,
             head,
         };
-        let (limits, versions) = (self.plan.limits, SessionConfig::VERSIONS);
+        let limits = self.plan.limits;
         let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
-        // Roles change as they like here.
-        let (agreed_role, scope) = (None, None);
-        let config = SessionConfig {
-            local,
-            side: kind,
-            agreed_role,
-            scope,
-            limits,
-            versions,
-            compression,
-            reads,
-        };
+        // No role is agreed on: they change as they like here.
+        let config = SessionConfig::new(local, kind);
+        let config = SessionConfig { limits, compression, reads, ..config };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),
@@ -235,6 +226,7 @@ impl World {
             after,
             bytes.min(self.plan.read_bytes_max),
             *left_out,
+            None,
         ))? {
             Ok(outgoing) => Some(Input::Changes(outgoing)),
             Err(error) => {

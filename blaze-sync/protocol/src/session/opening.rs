@@ -115,7 +115,7 @@ impl Session {
             head: local.head,
             wall_ms: now.wall_ms,
             reads: self.config.reads,
-            scope: self.config.scope.as_ref().map_or(0, |scope| scope.digest()),
+            scope: self.own_digest(),
         };
         self.announced = local.head;
         self.send(&Message::Hello(hello), now);
@@ -124,10 +124,15 @@ impl Session {
         }
     }
 
+    /// That of the scope which the peer is limited to; 0 if it is to none.
+    fn own_digest(&self) -> u64 {
+        self.config.scope.as_ref().map_or(0, |scope| scope.digest())
+    }
+
     /// What tells the feeds of this link, through the scopes of its sides, from others: both
     /// sides come to the same. 0 if there is no scope.
     fn link_scope(&self, theirs: u64) -> u64 {
-        let ours = self.config.scope.as_ref().map_or(0, |scope| scope.digest());
+        let ours = self.own_digest();
         let (connectors, acceptors) = match self.config.side {
             Side::Connector { .. } => (ours, theirs),
             Side::Acceptor { .. } => (theirs, ours),

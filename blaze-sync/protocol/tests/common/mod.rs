@@ -5,10 +5,10 @@ mod replica;
 
 use std::collections::VecDeque;
 
-use blaze_codec::message::{Compression, CompressionSet, Hello, Message};
+use blaze_codec::message::{CompressionSet, Hello, Message};
 use blaze_codec::{Incarnation, Mode, NodeId, Role, Seq, record};
 use blaze_sync_protocol::{
-    Event, Input, Limits, LocalNode, Moment, Output, Session, SessionConfig, SessionError, Side,
+    Event, Input, LocalNode, Moment, Output, Session, SessionConfig, SessionError, Side,
 };
 use bytes::Bytes;
 
@@ -156,16 +156,7 @@ pub(crate) fn config(replica: &Replica, side: Side) -> SessionConfig {
         role: Role::Client,
         head: replica.head(),
     };
-    SessionConfig {
-        local,
-        side,
-        agreed_role: None,
-        scope: None,
-        limits: Limits::default(),
-        versions: SessionConfig::VERSIONS,
-        compression: Compression::None,
-        reads: CompressionSet::BUILT,
-    }
+    SessionConfig::new(local, side)
 }
 
 /// Carries frames until both sides are quiet.

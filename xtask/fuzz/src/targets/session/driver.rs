@@ -13,8 +13,8 @@ use blaze_codec::{
     Seq, Span, Version, record,
 };
 use blaze_sync_protocol::{
-    Batch, CREDIT_BYTES_MAX, Event, Input, Limits, LocalNode, Moment, Outgoing, OutgoingItem,
-    Output, Session, SessionConfig, Side,
+    Batch, CREDIT_BYTES_MAX, Event, Input, LocalNode, Moment, Outgoing, OutgoingItem, Output,
+    Session, SessionConfig, Side,
 };
 use bytes::Bytes;
 
@@ -113,19 +113,8 @@ impl Driver {
                 role: Role::Client,
                 head,
             };
-            let (limits, versions) = (Limits::default(), SessionConfig::VERSIONS);
-            let (agreed_role, scope) = (None, scopes.ours.clone());
-            let config = SessionConfig {
-                local,
-                side,
-                agreed_role,
-                scope,
-                limits,
-                versions,
-                compression,
-                reads,
-            };
-            Session::new(config, now)
+            let (scope, config) = (scopes.ours.clone(), SessionConfig::new(local, side));
+            Session::new(SessionConfig { scope, compression, reads, ..config }, now)
         });
         let mut driver = Self {
             session,
