@@ -29,6 +29,14 @@ pub enum Canary {
     PurgeWithoutPeers,
     /// What settled once stays so, though the peer went back.
     SettledForGood,
+    /// What a peer may write depending on values isn't judged.
+    ConditionUnjudged,
+    /// What was withdrawn is taken for deleted.
+    WithdrawnBuried,
+    /// Who wrote what it may not isn't told.
+    RefusalUntold,
+    /// A peer that is told of a record for the first time isn't told what it missed.
+    UnheardIgnored,
 }
 
 thread_local! {

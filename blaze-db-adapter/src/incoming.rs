@@ -86,6 +86,8 @@ impl Incoming {
         if self.roll {
             // What was withdrawn is known elsewhere.
             let withdrawn = changed.is_some() && state.is_unknown();
+            #[cfg(feature = "canary")]
+            let withdrawn = withdrawn && !canary::is(Canary::WithdrawnBuried);
             return if withdrawn { Joined::Nothing } else { bury(operation, state) };
         }
         if operation.is_withdrawal() {
@@ -142,6 +144,10 @@ impl Incoming {
     /// What the peer may write of a collection depending on a record's values, if it does.
     pub(crate) fn judges(&self, collection: &str) -> Option<&Rule> {
         let rule = self.limit.as_ref()?.scope.rule(collection)?;
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::ConditionUnjudged) {
+            return None;
+        }
         rule.condition().is_some().then_some(rule)
     }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use blaze_codec::{Name, Operation, RecordKey, Seq, Version};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::{Conflict, Incoming, Joined, RecordState, Stamper, Withdrawn, Write, WriteError};
 
 /// The records that a transaction touches, and what it does to them. Every adapter's
@@ -148,6 +150,14 @@ impl<'a, S> Staged<'a, S> {
             // may not have.
             Joined::Whole
         };
+        #[cfg(feature = "canary")]
+        let joined = if self.records[place].admission == Admission::Refused
+            && canary::is(Canary::RefusalUntold)
+        {
+            Joined::Nothing
+        } else {
+            joined
+        };
         self.records[place].whole |= joined == Joined::Whole;
         merging.most = merging.most.max(joined);
         let effective = joined != Joined::Nothing;
@@ -209,6 +219,8 @@ impl<'a, S> Staged<'a, S> {
         }
         // It passed that in the feed when it wasn't to hear of it.
         let unheard = seq.is_some() && merging.is_unheard(&operation.collection, &operation.key);
+        #[cfg(feature = "canary")]
+        let unheard = unheard && !canary::is(Canary::UnheardIgnored);
         if unheard { Joined::Whole } else { joined }
     }
 

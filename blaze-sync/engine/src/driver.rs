@@ -459,7 +459,7 @@ impl<'a> Driver<'a> {
                 let database = Arc::clone(&self.shared.database);
                 self.checkpoints = Some(Box::pin(checkpoints(database, peer, former)));
             }
-            Output::Read { after, bytes, known, behind, left_out } => {
+            Output::Read { after, bytes, known, behind, left_out, since } => {
                 let (feed, export) = (self.shared.database.feed(), self.export());
                 // Taking it encodes it, so it is not taken to be thrown away.
                 let (at_hand, bytes) = match &export {
@@ -467,7 +467,7 @@ impl<'a> Driver<'a> {
                     None => (outgoing::from_ring(feed, after, &known), bytes),
                     Some(export) => outgoing::passed(feed, (after, bytes), &known, export),
                 };
-                self.read((after, bytes), left_out, at_hand, export);
+                self.read((after, bytes), (left_out, since), at_hand, export);
             }
             Output::Register { peer, name, holds } => {
                 let database = Arc::clone(&self.shared.database);
@@ -502,8 +502,8 @@ impl<'a> Driver<'a> {
 
     fn read(
         &mut self,
-        (after, bytes): (Seq, u64),
-        left_out: bool,
+        range: (Seq, u64),
+        (left_out, since): (bool, Seq),
         at_hand: Option<Outgoing>,
         export: Option<Arc<Export>>,
     ) {
@@ -514,7 +514,7 @@ impl<'a> Driver<'a> {
         let database = Arc::clone(&self.shared.database);
         self.read = Some(Box::pin(async move {
             let (database, export) = (database.as_ref(), export.as_deref());
-            outgoing::from_database(database, after, bytes, left_out, export).await
+            outgoing::from_database(database, range, left_out, since, export).await
         }));
     }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use blaze_codec::{Change, Name, NodeId, Operation, RecordKey, Rule, Scope, Seq, Value, Version};
 use blaze_db_adapter::{Audience, DatabaseAdapter, DatabaseError, Limit};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
+
 /// What is seen of a collection where there is no scope.
 static ALL: Rule = Rule::all();
 
@@ -36,8 +39,9 @@ enum Part {
 
 impl Export {
     /// What the peer gets of these operations, which describe whole records that last changed
-    /// in a range of seqs, those of each one after the other. What it is given, and what is
-    /// withdrawn from it, is noted before it is returned.
+    /// up to `through`, those of each one after the other. It was told of all that was withdrawn
+    /// from it up to `since`. What it is given, and what is withdrawn from it, is noted before
+    /// it is returned.
     ///
     /// # Errors
     ///
@@ -46,7 +50,7 @@ impl Export {
         &self,
         database: &dyn DatabaseAdapter,
         operations: Vec<Operation>,
-        (after, through): (Seq, Seq),
+        (since, through): (Seq, Seq),
     ) -> Result<Vec<Operation>, DatabaseError> {
         let records = by_record(&operations);
         let names: Vec<_> = records.iter().map(|record| name(&record[0])).collect();
@@ -56,8 +60,10 @@ impl Export {
         for ((record, name), shared) in records.into_iter().zip(names).zip(shared) {
             let part = self.judge(record);
             // What it wrote and may not have, it has to forget first.
-            let refused = shared.is_some_and(|withdrawn| withdrawn > after);
+            let refused = shared.is_some_and(|withdrawn| withdrawn > since);
             let goes = match part {
+                #[cfg(feature = "canary")]
+                Part::Hidden if canary::is(Canary::WithdrawalForgotten) => false,
                 Part::Hidden => shared.is_some(),
                 Part::Seen | Part::Deleted | Part::Withdrawn => refused,
                 Part::Unwanted => false,
@@ -75,6 +81,10 @@ impl Export {
                 Part::Deleted if shared.is_some() => exported.extend(end_of(record)),
                 _ => {}
             }
+        }
+        #[cfg(feature = "canary")]
+        if canary::is(Canary::SharesForgotten) {
+            given.clear();
         }
         self.note(database, given, None).await?;
         self.note(database, withdrawn, Some(through)).await?;

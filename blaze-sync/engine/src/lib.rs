@@ -5,6 +5,8 @@
 //! node's feed, merge what arrives, and reconnect for as long as the link stands.
 
 mod backoff;
+#[cfg(feature = "canary")]
+pub mod canary;
 mod connect;
 mod driver;
 pub mod export;

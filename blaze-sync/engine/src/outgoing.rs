@@ -8,6 +8,8 @@ use blaze_db_adapter::{
 };
 use blaze_sync_protocol::{Known, Outgoing, OutgoingItem};
 
+#[cfg(feature = "canary")]
+use crate::canary::{self, Canary};
 use crate::export::Export;
 
 /// Commits that are taken from the ring at once.
@@ -71,16 +73,17 @@ fn item(commit: &Committed, encoded: Encoded) -> OutgoingItem {
 }
 
 /// What the database has after a seq, in about so many bytes, or what of that a peer gets that
-/// doesn't see all. `was_left_out` tells whether something was left out of what was read before.
+/// doesn't see all, and had or was sent all there was up to `since`. `was_left_out` tells whether
+/// something was left out of what was read before.
 ///
 /// # Errors
 ///
 /// [`DatabaseError`] if the database can't be read, or not store what such a peer is given.
 pub async fn from_database(
     database: &dyn DatabaseAdapter,
-    after: Seq,
-    bytes: u64,
+    (after, bytes): (Seq, u64),
     was_left_out: bool,
+    since: Seq,
     export: Option<&Export>,
 ) -> Result<Outgoing, DatabaseError> {
     let bytes = usize::try_from(bytes.min(BYTES_MAX)).unwrap_or(usize::MAX);
@@ -91,7 +94,7 @@ pub async fn from_database(
     let left_out = more && (was_left_out || left_out);
     let mut behind = more;
     if let Some(export) = export {
-        operations = export.part_of(database, operations, (after, through)).await?;
+        operations = export.part_of(database, operations, (since, through)).await?;
         // It is told of whole records only: what follows depends on nothing that it wasn't
         // told, unless that was left out.
         behind = left_out;
@@ -103,8 +106,21 @@ pub async fn from_database(
     }
     let mut items = Vec::new();
     let range = Range { left_out, ..Range::new(after, through) };
+    #[cfg(feature = "canary")]
+    let range = with_roots(database, range, export);
     encode(&range, &operations, TRANSACTION_BYTES_MAX, &mut items);
     Ok(Outgoing { items, behind, left_out })
+}
+
+/// A canary: a range that names where its first commit was written first.
+#[cfg(feature = "canary")]
+fn with_roots(database: &dyn DatabaseAdapter, range: Range, export: Option<&Export>) -> Range {
+    if !canary::is(Canary::RootsOfPart) || range.left_out || export.is_none() {
+        return range;
+    }
+    let commits = database.feed().after(range.after, 1).unwrap_or_default();
+    let roots = commits.first().map(|commit| commit.roots().to_vec());
+    Range { roots: roots.unwrap_or_default(), ..range }
 }
 
 /// The roll of a range, as far as one read goes: what exists of it, and the peer sees.
@@ -119,6 +135,8 @@ pub async fn roll(
     export: Option<&Export>,
 ) -> Result<Outgoing, DatabaseError> {
     let names = database.roll(after, through, NAMES_MAX).await?;
+    #[cfg(feature = "canary")]
+    let export = export.filter(|_| !canary::is(Canary::RollOfAllCollections));
     let operations = match export {
         Some(export) => export.named(database, names.operations).await?,
         None => names.operations,

@@ -49,6 +49,10 @@ pub enum Canary {
     SentBeforeRoll,
     /// What a peer's scope leaves out is taken from it.
     ScopeIgnored,
+    /// A feed that is seen through a scope has the places of the whole one.
+    FeedUnmapped,
+    /// A feed through a scope that went back is asked for only from there on.
+    ScopedFeedResumed,
     /// Changes are compressed for a peer that can't read it.
     CompressionUnasked,
     /// What every fifth seq needs counts as told of the feed's dictionary.

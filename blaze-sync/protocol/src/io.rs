@@ -100,6 +100,9 @@ pub enum Output {
         /// Whether something was [left out](Outgoing::left_out) of what was read before,
         /// so that it comes only with what follows.
         left_out: bool,
+        /// Up to where nothing was left out of what the peer had or was sent: of what it is to
+        /// forget since then, it may not have been told.
+        since: Seq,
     },
     /// Note, durably, that a session with the peer begins, so that no tombstone goes any
     /// more that it lacks; answer with [`Input::Registered`].
@@ -145,7 +148,8 @@ pub struct Batch {
     pub roots: Vec<Checkpoint>,
     /// The operations of whole transactions, or of that part.
     pub operations: Vec<Operation>,
-    /// The local seq up to which the peer has acknowledged the feed.
+    /// The local seq up to which the peer has acknowledged the feed; where one side limits the
+    /// other, up to which nothing of that was left out.
     pub holds: Seq,
     /// Whether the operations are a roll: all of it was merged here before, so that what
     /// isn't known was deleted and forgotten, and the peer is to hear of it.

@@ -61,6 +61,10 @@ pub(crate) struct Outbound {
     left_out: bool,
     /// Below this, what the peer acknowledged may lack what was left out.
     whole: Seq,
+    /// Up to where nothing was left out of what was read and of what the peer had before.
+    since: Seq,
+    /// The same of what it acknowledged.
+    complete: Seq,
     /// Since when there is something untold.
     untold_ms: Option<u64>,
     /// Whether the peer lets this side send.
@@ -122,6 +126,8 @@ impl Outbound {
             behind: after < announced,
             left_out: after > Seq::ZERO && after < announced,
             whole: Seq::ZERO,
+            since: after,
+            complete: after,
             untold_ms: None,
             started: false,
             begun: false,
@@ -138,6 +144,12 @@ impl Outbound {
     /// The peer had merged more than it goes on from, up to here.
     pub(crate) fn had_merged(&mut self, through: Seq) {
         self.had_merged = self.had_merged.max(through);
+    }
+
+    /// The peer may go on in the middle, and have all there was up to here only.
+    pub(crate) fn had_all(&mut self, through: Seq) {
+        self.since = self.since.min(through);
+        self.complete = self.complete.min(through);
     }
 
     /// The peer lets this side send, its roll first if it asks for that.
@@ -214,12 +226,27 @@ impl Outbound {
             return None;
         }
         self.reading = true;
+        if !self.left_out {
+            self.since = self.since.max(self.read);
+        }
         Some((self.read, self.credit, self.behind))
     }
 
     /// Whether something was left out of what was read, and comes with what follows.
     pub(crate) const fn left_out(&self) -> bool {
         self.left_out
+    }
+
+    /// Up to where nothing was left out of what the peer had or was sent: what it was to hear
+    /// that happened later it may not have been told.
+    pub(crate) const fn since(&self) -> Seq {
+        self.since
+    }
+
+    /// Up to where the peer acknowledged all there was, though it be less than it did of what
+    /// was sent.
+    pub(crate) const fn complete(&self) -> Seq {
+        self.complete
     }
 
     /// The peer told that it has all up to these places.
@@ -352,6 +379,7 @@ impl Outbound {
         }
         self.acked = self.acked.max(ack.through);
         self.credit = self.credit.saturating_add(ack.credit).min(CREDIT_BYTES_MAX);
+        self.complete = self.known().map_or(self.complete, |known| known.max(self.complete));
         Ok(())
     }
 

@@ -402,7 +402,12 @@ impl Session {
             return;
         }
         if let Some(inbound) = &mut self.inbound {
-            let holds = self.outbound.as_ref().map_or(Seq::ZERO, Outbound::acked);
+            // What was left out it hasn't heard, which counts where it may not see all.
+            let limited = self.scope != 0;
+            let acked = |outbound: &Outbound| {
+                if limited { outbound.complete() } else { outbound.acked() }
+            };
+            let holds = self.outbound.as_ref().map_or(Seq::ZERO, acked);
             let ack = inbound.poll_ack(&mut self.acked, self.config.local.head);
             // What both wrote is read before it is merged: a write that loses here is then
             // told there, so that both sides hear of the conflict.
@@ -433,8 +438,8 @@ impl Session {
         }
         if may_send && let Some((after, bytes, behind)) = outbound.poll_read() {
             let known = outbound.known_to(&peer.feed);
-            let left_out = outbound.left_out();
-            self.outputs.push_back(Output::Read { after, bytes, known, behind, left_out });
+            let (left_out, since) = (outbound.left_out(), outbound.since());
+            self.outputs.push_back(Output::Read { after, bytes, known, behind, left_out, since });
         }
         if let Some(known) = outbound.known().filter(|known| self.peer_acked != Some(*known)) {
             self.peer_acked = Some(known);

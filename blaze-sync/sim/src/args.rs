@@ -51,6 +51,15 @@ pub(crate) struct Args {
     /// How many of a hundred seeds run each of the scenarios.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=33))]
     scenarios: u64,
+    /// In how many of a hundred seeds some links are limited to a part of the database.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(0..=100))]
+    scopes: u64,
+    /// In how many of a hundred of those the limited ones have other peers, too.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
+    passes: u64,
+    /// How many lines of a failure's story are told: the last ones.
+    #[arg(long, default_value_t = 80)]
+    pub(crate) lines: usize,
     /// Threads. Default: one a core.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -92,6 +101,8 @@ impl Args {
             large_percent: self.large,
             compressed_percent: self.compressed,
             scenario_percent: self.scenarios,
+            scope_percent: self.scopes,
+            pass_percent: self.passes,
             shape: None,
             story: false,
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use blaze_db_adapter::canary::Canary as Merge;
+pub use blaze_sync_engine::canary::Canary as Engine;
 pub use blaze_sync_protocol::canary::Canary as Session;
 
 /// A deliberate bug.
@@ -11,6 +12,8 @@ pub use blaze_sync_protocol::canary::Canary as Session;
 pub enum Canary {
     /// In the simulator's own driver and storage.
     Driver(Driver),
+    /// In what the engine reads for a session.
+    Engine(Engine),
     /// In the sessions.
     Session(Session),
     /// In merging and stamping.
@@ -60,7 +63,7 @@ pub enum Driver {
 
 impl Canary {
     /// All of them.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 64] = [
         Self::Driver(Driver::CheckpointSkipped),
         Self::Driver(Driver::CheckpointFirst),
         Self::Driver(Driver::MergeAckedEarly),
@@ -100,6 +103,9 @@ impl Canary {
         Self::Session(Session::RollNotCalled),
         Self::Session(Session::RollOfEverything),
         Self::Session(Session::SentBeforeRoll),
+        Self::Session(Session::ScopeIgnored),
+        Self::Session(Session::FeedUnmapped),
+        Self::Session(Session::ScopedFeedResumed),
         Self::Session(Session::CompressionUnasked),
         Self::Session(Session::DefinitionsForgotten),
         Self::Merge(Merge::HlcBeforeEpoch),
@@ -114,6 +120,14 @@ impl Canary {
         Self::Merge(Merge::DeleteToldOnce),
         Self::Merge(Merge::PurgeWithoutPeers),
         Self::Merge(Merge::SettledForGood),
+        Self::Merge(Merge::ConditionUnjudged),
+        Self::Merge(Merge::WithdrawnBuried),
+        Self::Merge(Merge::RefusalUntold),
+        Self::Merge(Merge::UnheardIgnored),
+        Self::Engine(Engine::WithdrawalForgotten),
+        Self::Engine(Engine::SharesForgotten),
+        Self::Engine(Engine::RollOfAllCollections),
+        Self::Engine(Engine::RootsOfPart),
     ];
 }
 
@@ -121,6 +135,7 @@ impl fmt::Display for Canary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Driver(canary) => format!("{canary:?}"),
+            Self::Engine(canary) => format!("{canary:?}"),
             Self::Session(canary) => format!("{canary:?}"),
             Self::Merge(canary) => format!("{canary:?}"),
         };
@@ -157,6 +172,10 @@ impl Armed {
             Some(Canary::Session(canary)) => Some(canary),
             _ => None,
         });
+        blaze_sync_engine::canary::arm(match canary {
+            Some(Canary::Engine(canary)) => Some(canary),
+            _ => None,
+        });
         blaze_db_adapter::canary::arm(match canary {
             Some(Canary::Merge(canary)) => Some(canary),
             _ => None,
@@ -168,6 +187,7 @@ impl Armed {
 impl Drop for Armed {
     fn drop(&mut self) {
         blaze_sync_protocol::canary::arm(None);
+        blaze_sync_engine::canary::arm(None);
         blaze_db_adapter::canary::arm(None);
     }
 }

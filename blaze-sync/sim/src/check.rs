@@ -1,5 +1,6 @@
 //! What must hold whenever something is committed, merged or acknowledged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blaze_codec::{Checkpoint, HlcClock, Operation, Role, Seq};
@@ -8,7 +9,8 @@ use blaze_sync_protocol::{Batch, Event as Told, SessionError};
 
 use crate::fault::Fault;
 use crate::network::sends;
-use crate::oracle::Oracle;
+use crate::oracle::{Expected, Oracle, Place};
+use crate::policy::Terms;
 use crate::ready::ready;
 use crate::workload;
 use crate::world::{Event, World};
@@ -36,6 +38,22 @@ impl World {
             self.fail("a commit has only what changes something", useless);
         }
         self.log(node, committed);
+        self.keep_common(node, committed);
+        let wrote = committed.operations().iter();
+        let wrote = wrote.map(|operation| (operation.collection.clone(), operation.key.clone()));
+        self.nodes[node].wrote.extend(wrote);
+    }
+
+    /// Takes note of what those without limits among them should come to hold.
+    fn keep_common(&mut self, node: usize, committed: &Committed) {
+        if !self.plan.scopes.is_any() {
+            return;
+        }
+        let common = self.policies.common.entry(self.nodes[node].group).or_default();
+        committed.operations().iter().for_each(|operation| {
+            common.join(operation);
+        });
+        self.meet(node, Some(committed.operations()));
     }
 
     fn check_stamps(&self, node: usize, committed: &Committed) -> Result<(), String> {
@@ -69,8 +87,8 @@ impl World {
         &mut self,
         node: usize,
         (connection, side): (u64, usize),
-        batch: &Batch,
-        after: Seq,
+        (batch, terms): (&Batch, &Terms),
+        (after, unheard): (Seq, &BTreeSet<Place>),
         merged: &Merged,
     ) {
         if self.lossy && !batch.roll {
@@ -79,7 +97,7 @@ impl World {
             });
         }
         let Some(life) = &mut self.nodes[node].life else { return };
-        let wanted = life.oracle.merge(batch);
+        let wanted = life.oracle.merge(batch, terms, unheard);
         let committed = merged.committed.as_ref();
         let changed = committed.map_or(&[][..], |committed| committed.operations());
         if wanted.operations != changed {
@@ -92,13 +110,33 @@ impl World {
                 self.expected.join(operation);
             });
         }
-        self.check_graves(node, &wanted);
+        self.check_taken_back(node, &wanted, merged);
+        self.check_graves(node, connection, &wanted);
         if let Some(committed) = committed {
             self.log(node, committed);
+            self.keep_common(node, committed);
         }
+        self.check_scope(node, terms, &batch.operations);
+        self.hear(node, connection, batch);
         self.check_checkpoint(node, batch);
         self.check_link(node, connection, side, batch);
         self.check_whole(node, (connection, side), batch, after);
+    }
+
+    /// Checks what a merge refused and withdrew.
+    fn check_taken_back(&mut self, node: usize, wanted: &Expected, merged: &Merged) {
+        let refused = merged.refused.iter().cloned().collect::<BTreeSet<Place>>();
+        let withdrawn = merged.withdrawn.iter();
+        let withdrawn = withdrawn.map(|gone| (gone.collection.clone(), gone.key.clone()));
+        let withdrawn = withdrawn.collect::<Vec<_>>();
+        self.report.saw_times("refused", refused.len() as u64);
+        self.report.saw_times("withdrawn", withdrawn.len() as u64);
+        if refused != wanted.refused || withdrawn != wanted.withdrawn {
+            let message =
+                format!("node {node}: {refused:?} and {withdrawn:?}, where it is {wanted:?}");
+            self.fail("what a peer may not do is refused", message);
+        }
+        self.policies.refused.extend(refused);
     }
 
     /// Adds a commit to the node's log, and checks that the observer sees it.
@@ -163,6 +201,10 @@ impl World {
             self.fail("a reader never sees half a transaction", message);
         }
         let Some(found) = self.connections.get(connection) else { return };
+        // What is seen in part is compared when all is quiet.
+        if self.links[found.link].limited {
+            return;
+        }
         let sender = &self.nodes[found.nodes[1 - side]];
         let Some(theirs) = &sender.life else { return };
         let through = batch.checkpoint.map_or(after, |place| place.seq);
@@ -180,7 +222,7 @@ impl World {
         let missing = range.iter().find_map(|commit| {
             let missing = |operation: &&Operation| {
                 // What changed again since and is left out comes in the same batch.
-                let gone = read_back && theirs.oracle.is_buried(operation);
+                let gone = read_back && theirs.oracle.is_gone(operation);
                 !gone && !ours.oracle.holds(operation) && !self.may_lack(operation)
             };
             let lost = commit.operations().iter().find(missing)?;
@@ -210,11 +252,12 @@ impl World {
         let Some(end) = self.connections.end_mut(connection, side) else { return };
         let (before, losses) = (end.acked.replace(seq), end.peer_losses);
         let Some(found) = self.connections.get(connection) else { return };
+        let limited = self.links[found.link].limited;
         let [node, peer] = [found.nodes[side], found.nodes[1 - side]];
         self.note("acked", &[("node", node as u64), ("by", peer as u64), ("seq", seq.0)]);
         let (ours, theirs) = (&self.nodes[node], &self.nodes[peer]);
         let Some(peers) = theirs.oracle() else { return };
-        if theirs.losses != losses || theirs.gone {
+        if theirs.losses != losses || theirs.gone || limited {
             return;
         }
         let index = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
@@ -226,7 +269,7 @@ impl World {
             let removed = |operation: &Operation| {
                 (was_other && self.is_removed(operation))
                     || self.may_lack(operation)
-                    || ours.oracle().is_some_and(|oracle| oracle.is_buried(operation))
+                    || ours.oracle().is_some_and(|oracle| oracle.is_gone(operation))
             };
             let lacking = commit
                 .operations()
@@ -258,11 +301,12 @@ impl World {
     }
 
     /// Two correct sides never break the protocol, and only copies share an id.
-    pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool) {
+    pub(crate) fn check_error(&mut self, error: &SessionError, tainted: bool, overreaches: bool) {
         let copies = self.lossy || self.report.faults.contains_key(&Fault::Clone);
         let wrong = match error {
             SessionError::Violation { .. } | SessionError::Decode(_) => !tainted,
             SessionError::SameNode { .. } | SessionError::Copied { .. } => !copies,
+            SessionError::Scope { .. } => !overreaches,
             SessionError::Database { .. } | SessionError::SelfLink => true,
             _ => false,
         };
@@ -288,13 +332,15 @@ impl World {
         let Some(found) = Oracle::of(database) else {
             return self.fail("the feed can be read", format!("node {node}"));
         };
-        let notes = workload::collection();
-        let seen = ready(database.scan(&notes, None, usize::MAX)).and_then(Result::ok);
-        let visible = life.oracle.visible(&notes);
-        if seen.as_ref() != Some(&visible) {
-            let wrong = seen.unwrap_or_default().into_iter().find(|entry| !visible.contains(entry));
-            let message = format!("node {node}: {wrong:?}, or {} records in all", visible.len());
-            return self.fail("a reader sees what the rule says", message);
+        for collection in [workload::collection(), workload::second()] {
+            let seen = ready(database.scan(&collection, None, usize::MAX)).and_then(Result::ok);
+            let visible = life.oracle.visible(&collection);
+            if seen.as_ref() != Some(&visible) {
+                let mut wrong = seen.unwrap_or_default().into_iter();
+                let wrong = wrong.find(|entry| !visible.contains(entry));
+                let message = format!("node {node}: {wrong:?}, or {} in all", visible.len());
+                return self.fail("a reader sees what the rule says", message);
+            }
         }
         let lacking = life.oracle.missing_in(&found);
         let Some(place) = lacking.or_else(|| found.missing_in(&life.oracle)) else { return };
@@ -309,10 +355,11 @@ pub(crate) fn describe(operations: &[Operation]) -> String {
     operations.iter().map(describe_one).collect::<Vec<_>>().join("; ")
 }
 
-fn describe_one(operation: &Operation) -> String {
+pub(crate) fn describe_one(operation: &Operation) -> String {
     let version = operation.version;
     let node = version.node.as_bytes()[0];
     let change = format!("{:?}", operation.change);
     let change: String = change.chars().take(80).collect();
-    format!("{} {}/{}/{node:02x} {change}", operation.key, version.epoch, version.hlc)
+    let (collection, key) = (&operation.collection, &operation.key);
+    format!("{collection} {key} {}/{}/{node:02x} {change}", version.epoch, version.hlc)
 }

@@ -18,6 +18,11 @@ pub struct Config {
     pub compressed_percent: u64,
     /// How many of a hundred seeds run each of the scenarios. Default: 4.
     pub scenario_percent: u64,
+    /// In how many of a hundred seeds some links are limited to a part of the database.
+    /// Default: 8.
+    pub scope_percent: u64,
+    /// In how many of a hundred of those the limited ones have other peers, too. Default: 0.
+    pub pass_percent: u64,
     /// A shape and its number of nodes, all linked both ways, instead of those that the
     /// seed draws. Default: none.
     pub shape: Option<(Shape, u64)>,
@@ -35,6 +40,8 @@ impl Default for Config {
             large_percent: 10,
             compressed_percent: 25,
             scenario_percent: 4,
+            scope_percent: 8,
+            pass_percent: 0,
             shape: None,
             story: false,
         }

@@ -1,9 +1,10 @@
 //! Drives the sessions: what the engine does around them, on virtual time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use blaze_codec::message::{Body, Encoded, Reason, encode_changes};
-use blaze_codec::{Checkpoint, NodeId, Seq};
+use blaze_codec::{Checkpoint, NodeId, Scope, Seq};
 use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_engine::{Backoff, RENEWAL_WAIT, outgoing};
 use blaze_sync_protocol::{
@@ -22,7 +23,13 @@ const DATABASE: &str = "main";
 
 impl World {
     /// A session at one side of a new connection.
-    pub(crate) fn session(&self, nodes: [usize; 2], side: usize, kind: Side) -> Option<End> {
+    pub(crate) fn session(
+        &self,
+        nodes: [usize; 2],
+        side: usize,
+        kind: Side,
+        scope: Option<Arc<Scope>>,
+    ) -> Option<End> {
         let (node, peer) = (&self.nodes[nodes[side]], &self.nodes[nodes[1 - side]]);
         let life = node.life.as_ref()?;
         let history = life.history()?;
@@ -41,7 +48,7 @@ impl World {
         let (compression, reads) = self.plan.compression(self.seed, nodes[side]);
         // No role is agreed on: they change as they like here.
         let config = SessionConfig::new(local, kind);
-        let config = SessionConfig { limits, compression, reads, ..config };
+        let config = SessionConfig { scope, limits, compression, reads, ..config };
         let now = Moment { mono_ms: 0, wall_ms: node.clock.now_ms() };
         Some(End {
             session: Session::new(config, now),
@@ -55,6 +62,7 @@ impl World {
             registered: false,
             read_back: false,
             peer_losses: peer.losses,
+            export: None,
         })
     }
 
@@ -164,7 +172,8 @@ impl World {
                 let node = self.connections.get(connection)?.nodes[side];
                 let end = self.connections.end_mut(connection, side)?;
                 let after = end.session.received().unwrap_or_default();
-                self.submit(node, Job::Merge { session: (connection, side), batch, after })
+                let (session, terms) = ((connection, side), self.terms(connection, side));
+                self.submit(node, Job::Merge { session, batch, terms, after })
             }
             Output::Register { peer, name, holds } => {
                 let node = self.connections.get(connection)?.nodes[side];
@@ -199,35 +208,37 @@ impl World {
     }
 
     fn read(&mut self, connection: u64, side: usize, output: &Output) -> Option<Input> {
-        let Output::Read { after, bytes, known, behind, left_out } = output else { return None };
-        let (after, bytes, behind) = (*after, *bytes, *behind);
+        let Output::Read { after, bytes, known, behind, left_out, since } = output else {
+            return None;
+        };
+        let (after, bytes) = (*after, (*bytes).min(self.plan.read_bytes_max));
+        let export = self.export(connection, side);
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
-        let at_hand = outgoing::from_ring(database.feed(), after, known);
-        let lost = at_hand.is_none();
-        let behind = behind && !self.config.has(Driver::BehindForgotten);
-        if let Some(outgoing) = at_hand.filter(|_| !behind) {
+        let feed = database.feed();
+        let behind = *behind && !self.config.has(Driver::BehindForgotten);
+        let (at_hand, bytes) = match export.as_deref() {
+            _ if behind => (None, bytes),
+            None => (outgoing::from_ring(feed, after, known), bytes),
+            Some(export) => outgoing::passed(feed, (after, bytes), known, export),
+        };
+        if let Some(outgoing) = at_hand {
             if outgoing.items.iter().any(|item| item.encoded.frames.is_empty()) {
                 self.report.saw("echo left out");
             }
             return Some(Input::Changes(outgoing));
         }
-        if self.config.has(Driver::RingGapSkipped) && lost {
-            let through = database.feed().head();
+        if self.config.has(Driver::RingGapSkipped) && export.is_none() && !behind {
+            let through = feed.head();
             let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
             let encoded = Encoded { frames, ..Encoded::default() };
             let items = vec![OutgoingItem { after, through, encoded, roots: Vec::new() }];
             return Some(Input::Changes(Outgoing { items, ..Outgoing::default() }));
         }
-        self.report.saw("read back");
+        self.report.saw(if export.is_some() { "part read" } else { "read back" });
         self.connections.end_mut(connection, side)?.read_back = true;
-        match ready(outgoing::from_database(
-            database.as_ref(),
-            after,
-            bytes.min(self.plan.read_bytes_max),
-            *left_out,
-            None,
-        ))? {
+        let (database, export) = (database.as_ref(), export.as_deref());
+        match ready(outgoing::from_database(database, (after, bytes), *left_out, *since, export))? {
             Ok(outgoing) => Some(Input::Changes(outgoing)),
             Err(error) => {
                 self.fail("the feed can be read", error.to_string());
@@ -239,7 +250,8 @@ impl World {
     fn roll(&mut self, connection: u64, side: usize, after: Seq, through: Seq) -> Option<Input> {
         let node = self.connections.get(connection)?.nodes[side];
         let database = self.nodes[node].life.as_ref()?.database.clone();
-        match ready(outgoing::roll(database.as_ref(), after, through, None))? {
+        let export = self.export(connection, side);
+        match ready(outgoing::roll(database.as_ref(), after, through, export.as_deref()))? {
             Ok(outgoing) => Some(Input::Roll(outgoing)),
             Err(error) => {
                 self.fail("the feed can be read", error.to_string());
@@ -316,13 +328,14 @@ impl World {
     /// A session is over: says goodbye, and connects again if that is this side's task.
     fn end_session(&mut self, connection: u64, side: usize, error: &SessionError) {
         let Some(found) = self.connections.get(connection) else { return };
-        let (link, node, tainted) = (found.link, found.nodes[side], found.tainted);
+        let (link, node) = (found.link, found.nodes[side]);
+        let (tainted, overreaches) = (found.tainted, found.overreaches);
         self.note("ended", &[("connection", connection), ("node", node as u64)]);
         self.trace.detail(|| error.to_string());
         let name = format!("{error:?}");
         let name = name.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
         self.report.saw(&format!("error {name}"));
-        self.check_error(error, tainted);
+        self.check_error(error, tainted, overreaches);
         self.carry_out(connection, side);
         self.push(connection, side, Arrival::Closed);
         let Some(found) = self.connections.get_mut(connection) else { return };

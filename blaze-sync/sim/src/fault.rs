@@ -52,6 +52,10 @@ pub enum Fault {
     Restore,
     /// A node's file is copied, and both go on.
     Clone,
+    /// A link that is limited gets another policy.
+    PolicyChange,
+    /// A side of such a link sends what it may not write, for a while.
+    Overreach,
 }
 
 impl Fault {
@@ -59,7 +63,7 @@ impl Fault {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Disconnect,
         Self::Delay,
         Self::Reorder,
@@ -83,7 +87,14 @@ impl Fault {
         Self::Leave,
         Self::Restore,
         Self::Clone,
+        Self::PolicyChange,
+        Self::Overreach,
     ];
+
+    /// Whether it happens to links that are limited only.
+    pub const fn is_of_policies(self) -> bool {
+        matches!(self, Self::PolicyChange | Self::Overreach)
+    }
 
     const fn name(self) -> &'static str {
         match self {
@@ -110,6 +121,8 @@ impl Fault {
             Self::Leave => "leave",
             Self::Restore => "restore",
             Self::Clone => "clone",
+            Self::PolicyChange => "policy-change",
+            Self::Overreach => "overreach",
         }
     }
 }

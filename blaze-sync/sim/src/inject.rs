@@ -5,6 +5,7 @@ use blaze_db_adapter::DatabaseAdapter;
 use blaze_sync_protocol::Input;
 
 use crate::fault::Fault;
+use crate::network::Link;
 use crate::node::Image;
 use crate::plan::{LinkPlan, NodePlan, draw_mode};
 use crate::ready::ready;
@@ -115,6 +116,8 @@ impl World {
                 self.happened(fault, &[("node", node as u64), ("role", role as u64)]);
                 Some(())
             }
+            Fault::PolicyChange => self.change_policy(rng),
+            Fault::Overreach => self.overreach(rng, lasts_ms),
             Fault::Join => self.join(rng),
             Fault::Leave => self.leave(rng),
             Fault::Restore => self.restore(rng, lasts_ms),
@@ -215,8 +218,10 @@ impl World {
     fn join(&mut self, rng: &mut Rng) -> Option<()> {
         let other = self.running(rng).filter(|_| self.nodes.len() < NODES_MAX)?;
         self.happened(Fault::Join, &[]);
+        let other = self.owner(other).unwrap_or(other);
         let plan = NodePlan::draw(rng, rng.clone().percent(30));
         let node = self.add_node(&plan);
+        self.nodes[node].group = self.nodes[other].group;
         self.add_link(&LinkPlan::draw(rng, (other, node), false));
         Some(())
     }
@@ -268,8 +273,38 @@ impl World {
         self.happened(Fault::Clone, &[("node", node as u64)]);
         let plan = NodePlan { id: self.nodes[node].id, ..NodePlan::draw(rng, false) };
         let copy = self.add_copy(&plan, image, node);
-        self.add_link(&LinkPlan::draw(rng, (other, copy), false));
+        self.nodes[copy].original = self.nodes[node].original;
+        self.copy_given(node, copy);
+        let limited = self.links.iter().position(|link| {
+            let side = link.nodes.iter().position(|found| *found == node);
+            !link.gone && side.is_some_and(|side| link.scopes[1 - side].is_some())
+        });
+        let Some(limited) = limited else {
+            self.nodes[copy].group = self.nodes[other].group;
+            self.add_link(&LinkPlan::draw(rng, (other, copy), false));
+            return Some(());
+        };
+        // Whoever was limited stays so.
+        let Link { nodes, owner, scopes, was_unlimited, .. } = &self.links[limited];
+        let [connector, acceptor] = nodes.map(|found| if found == node { copy } else { found });
+        let (owner, scopes, was_unlimited) = (*owner, scopes.clone(), *was_unlimited);
+        self.nodes[copy].group = copy;
+        self.add_link(&LinkPlan { connector, acceptor, ..LinkPlan::draw(rng, (0, 1), false) });
+        self.limit_link(self.links.len() - 1, owner, scopes);
+        if let Some(link) = self.links.last_mut() {
+            link.was_unlimited = was_unlimited;
+        }
         Some(())
+    }
+
+    /// The one that limits a node which is to have no other peers.
+    fn owner(&self, node: usize) -> Option<usize> {
+        let links = self.links.iter().filter(|link| !self.plan.scopes.passes && !link.gone);
+        let mut sides = links.flat_map(|link| [0, 1].map(|side| (link, side)));
+        let (link, side) = sides.find(|(link, side)| {
+            link.limited && link.nodes[*side] == node && link.scopes[1 - *side].is_some()
+        })?;
+        Some(link.nodes[1 - side])
     }
 
     fn cut_node(&mut self, node: usize) {
@@ -299,6 +334,11 @@ impl World {
             Over::Refused { link } => self.links[link].refused = false,
             Over::Full { node } => self.nodes[node].full = false,
             Over::Clock { node } => self.nodes[node].clock.set(0, 0),
+            Over::Overreach { link } => {
+                if std::mem::take(&mut self.links[link].overreaches) {
+                    self.cut_link(link);
+                }
+            }
             Over::Skew { node } => {
                 if self.nodes[node].speaks.take().is_some() {
                     self.cut_node(node);

@@ -25,11 +25,13 @@ mod network;
 mod node;
 mod oracle;
 mod plan;
+mod policy;
 mod purge;
 mod ready;
 mod report;
 mod rng;
 mod scenario;
+mod scopes;
 mod script;
 mod settle;
 mod shrink;
@@ -41,7 +43,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use canary::{Canary, Driver, Merge, Session};
+pub use canary::{Canary, Driver, Engine, Merge, Session};
 pub use config::Config;
 pub use fault::{Fault, Faults};
 pub use plan::Shape;

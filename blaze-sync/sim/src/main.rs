@@ -13,9 +13,6 @@ use clap::Parser as _;
 
 use crate::args::Args;
 
-/// Lines of a story that are told.
-const LINES_MAX: usize = 40;
-
 /// Exits with 0 if all held, 1 if something didn't, and 2 if it was called wrongly.
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -52,18 +49,25 @@ fn tell(failure: &Failure, args: &Args) {
     let (config, short) = shrink(failure, &args.config());
     let faults = summary::faults_on(&config);
     eprintln!("\nin short, with the faults [{faults}] and {} steps:", short.steps);
-    let skipped = short.story.len().saturating_sub(LINES_MAX);
+    let skipped = short.story.len().saturating_sub(args.lines);
     for line in short.story.iter().skip(skipped) {
-        let line: String = line.chars().take(240).collect();
+        let line: String = line.chars().take(600).collect();
         eprintln!("  {line}");
     }
     eprintln!("error: {short}");
     let canary = config.canary.map(|canary| format!(" --canary {canary}")).unwrap_or_default();
     let seed = failure.seed;
     let steps = short.steps;
-    let Config { large_percent, compressed_percent, scenario_percent, .. } = config;
+    let Config {
+        large_percent,
+        compressed_percent,
+        scenario_percent,
+        scope_percent,
+        pass_percent,
+        ..
+    } = config;
     let drawn = format!(
-        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent}"
+        "--large {large_percent} --compressed {compressed_percent} --scenarios {scenario_percent} --scopes {scope_percent} --passes {pass_percent}"
     );
     eprintln!(
         "again: cargo xtask sim --seed {seed}{canary} {drawn} --steps {steps} --only '{faults}'"

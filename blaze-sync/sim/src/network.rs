@@ -1,16 +1,20 @@
 //! Links, connections over them, and what is on its way.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use blaze_codec::batch::Definitions;
 use blaze_codec::{Mode, Seq};
+use blaze_sync_engine::export::Export;
 use blaze_sync_protocol::Session;
 use bytes::Bytes;
 
 use crate::fault::Fault;
+use crate::scopes::Scopes;
 
 /// The link of two nodes, as it is meant to be.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct Link {
     /// The node that connects, and the one that accepts.
     pub(crate) nodes: [usize; 2],
@@ -29,6 +33,14 @@ pub(crate) struct Link {
     /// The connection that the connecting side holds.
     pub(crate) connection: Option<u64>,
     pub(crate) gone: bool,
+    /// Whether it has policies; what these are now; and which sides saw all for a while.
+    pub(crate) limited: bool,
+    /// The side that limits the other one, mostly alone.
+    pub(crate) owner: usize,
+    pub(crate) scopes: Scopes,
+    pub(crate) was_unlimited: [bool; 2],
+    /// Whether its sides send what they may not write.
+    pub(crate) overreaches: bool,
 }
 
 /// A connection: two ends, and a wire from each.
@@ -42,6 +54,10 @@ pub(crate) struct Connection {
     pub(crate) wires: [Wire; 2],
     /// Whether the transport broke its promise of each frame once, in order.
     pub(crate) tainted: bool,
+    /// What each side lets the other one see and write.
+    pub(crate) scopes: Scopes,
+    /// Whether they send what they may not write.
+    pub(crate) overreaches: bool,
 }
 
 /// One side of a connection.
@@ -67,6 +83,8 @@ pub(crate) struct End {
     pub(crate) read_back: bool,
     /// Losses of the peer's node when the session began.
     pub(crate) peer_losses: u64,
+    /// What of the feed the peer gets, if that isn't all.
+    pub(crate) export: Option<Arc<Export>>,
 }
 
 /// What an end sent that didn't arrive yet.
@@ -85,6 +103,8 @@ pub(crate) struct Wire {
     pub(crate) mishap: Option<Fault>,
     /// What was told of the sender's dictionary.
     pub(crate) definitions: Definitions,
+    /// Of a limited link, the pieces so far of changes that go on.
+    pub(crate) pieces: Vec<u8>,
 }
 
 /// What arrives.

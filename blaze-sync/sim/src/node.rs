@@ -1,6 +1,6 @@
 //! A node: its database while it runs, and what its disk holds when it doesn't.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use blaze_codec::{Checkpoint, History, Incarnation, NodeId, Operation, Role, Seq};
@@ -9,8 +9,9 @@ use blaze_db_adapter_memory::{MemoryDatabase, MemoryOptions, Snapshot};
 use blaze_sync_protocol::Batch;
 
 use crate::clock::Clock;
-use crate::oracle::{Graves, Oracle};
+use crate::oracle::{Graves, Oracle, Place};
 use crate::plan::NodePlan;
+use crate::policy::Terms;
 use crate::ready::ready;
 use crate::rng::Rng;
 
@@ -55,6 +56,12 @@ pub(crate) struct Node {
     pub(crate) gone: bool,
     /// Its commits, from seq 1 on.
     pub(crate) log: Vec<Arc<Committed>>,
+    /// The nodes that are linked without limits have one.
+    pub(crate) group: usize,
+    /// The node whose file it began with: peers take both for the same user.
+    pub(crate) original: usize,
+    /// What its apps wrote.
+    pub(crate) wrote: BTreeSet<Place>,
     /// What was promised to survive everything.
     pub(crate) promised: Oracle,
     /// What was promised to survive the process.
@@ -83,6 +90,8 @@ pub(crate) enum Job {
         session: (u64, usize),
         /// What it merges.
         batch: Batch,
+        /// What its peer may do.
+        terms: Terms,
         /// How far the feed had been merged by the session before.
         after: Seq,
     },
@@ -125,6 +134,9 @@ impl Node {
             speaks: None,
             gone: false,
             log: Vec::new(),
+            group: 0,
+            original: 0,
+            wrote: BTreeSet::new(),
             promised: Oracle::default(),
             promised_until_cut: Vec::new(),
         }
@@ -198,9 +210,11 @@ impl Life {
         ready(self.database.announce())?.ok()
     }
 
-    /// How far its feed is merged in another database, as far as that can tell.
-    pub(crate) fn held_by(&self, other: &MemoryDatabase) -> Option<Seq> {
-        let (identity, history, head) = (self.database.identity(), self.history()?, self.head());
+    /// How far its feed, as one sees it through a link's scopes, is merged in another
+    /// database, as far as that can tell.
+    pub(crate) fn held_by(&self, other: &MemoryDatabase, view: u64) -> Option<Seq> {
+        let (identity, head) = (self.database.identity(), self.head());
+        let history = self.history()?.through(view);
         let ids = std::iter::once(identity.node).chain(identity.former.into_iter().rev());
         let trails = ids.filter_map(|id| ready(other.checkpoints(id))?.ok());
         let trail = trails.filter(|trail| !trail.is_empty()).take(1).flatten();

@@ -7,15 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use blaze_codec::{Change, Hlc, Name, Operation, Record, RecordKey, Seq, Version};
+use blaze_codec::{Hlc, Name, NodeId, Operation, Record, RecordKey, Scope, Seq, Version};
 use blaze_db_adapter::{ChangesLimit, DatabaseAdapter};
-use blaze_sync_protocol::Batch;
 
 use crate::ready::ready;
 
 mod facts;
+mod merge;
 
 pub(crate) use facts::Facts;
+pub(crate) use merge::Expected;
+
+/// What a withdrawal's version is.
+const WITHDRAWN: Version =
+    Version { epoch: Hlc::ZERO, hlc: Hlc::from_bits(1), node: NodeId::from_bytes([0; 16]) };
+/// What of a value is told to people.
+const VALUE_CHARS_MAX: usize = 40;
 
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
@@ -52,19 +59,8 @@ pub(crate) struct Oracle {
     forgotten: Hlc,
     /// The latest clock seen.
     pub(crate) clock: Hlc,
-}
-
-/// What a merge should make.
-#[derive(Debug, Default)]
-pub(crate) struct Expected {
-    /// The operations of its commit.
-    pub(crate) operations: Vec<Operation>,
-    /// Records that are told again, as a delete that their sender forgot.
-    pub(crate) told_again: u64,
-    /// Those of a roll that were deleted and forgotten, and a version of each that was.
-    pub(crate) buried: Vec<(Place, Version)>,
-    /// Those that exist again though a tombstone above them was removed here.
-    pub(crate) revived: Vec<Place>,
+    /// The records that were ever withdrawn.
+    pub(crate) withdrawn: BTreeSet<Place>,
 }
 
 impl Oracle {
@@ -91,72 +87,20 @@ impl Oracle {
         changes
     }
 
-    /// Joins a batch in; returns what the commit should be.
-    pub(crate) fn merge(&mut self, batch: &Batch) -> Expected {
-        let mut expected = Expected::default();
-        // What the commit has, and of which records it has all, where the first is.
-        let mut came: Vec<(Place, &Operation)> = Vec::new();
-        let (mut changed, mut whole) = (BTreeSet::new(), BTreeSet::new());
-        for operation in &batch.operations {
-            let place = (operation.collection.clone(), operation.key.clone());
-            let facts = self.records.get(&place).cloned().unwrap_or_default();
-            let stored = Some(facts.changed).filter(|seq| *seq > Seq::ZERO);
-            let acknowledged = stored.is_some_and(|seq| seq <= batch.holds);
-            let acknowledged = acknowledged && !changed.contains(&place);
-            // A field that was written after the delete is sent without it.
-            let acknowledged = acknowledged || (!facts.is_tombstone() && batch.holds > Seq::ZERO);
-            if batch.roll {
-                self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
-                // All that is named was merged before: who knows less now has forgotten it.
-                let of_life = Some(operation.base).filter(|base| *base > Version::ZERO);
-                let of_life = of_life.unwrap_or(operation.version);
-                let life_lacks = facts.life().0 < of_life;
-                if life_lacks || facts.lacks_fields(operation) {
-                    let lacking = if life_lacks { of_life } else { operation.version };
-                    let version = operation.version.max(facts.version());
-                    let buried = (version, version);
-                    self.records.entry(place.clone()).or_default().dead = buried;
-                    came.push((place.clone(), operation));
-                    whole.insert(place.clone());
-                    expected.buried.push((place, lacking));
-                }
-                continue;
-            }
-            if self.join(operation) {
-                let now = &self.records[&place];
-                came.push((place.clone(), operation));
-                let begins = now.exists() && now.life().0 > facts.life().0;
-                // Those that it lacks were written later, or by a copy at its version.
-                let mut alone = Facts::default();
-                alone.take(operation);
-                if begins && !now.within(&alone) {
-                    whole.insert(place.clone());
-                }
-                let born = !facts.exists() && now.exists();
-                if born && self.graves.get(&place).is_some_and(|grave| now.life().0 < grave.ended) {
-                    expected.revived.push(place.clone());
-                }
-                changed.insert(place);
-            } else if acknowledged
-                && !facts.exists()
-                && operation.version <= facts.life().0
-                && operation.change != Change::Delete
-            {
-                came.push((place.clone(), operation));
-                whole.insert(place.clone());
-                expected.told_again += 1;
-                changed.insert(place);
-            }
-        }
-        let mut told = BTreeSet::new();
-        for (place, operation) in came {
-            if !whole.contains(&place) {
-                expected.operations.push(operation.clone());
-            } else if told.insert(place.clone()) {
-                expected.operations.extend(self.records[&place].operations(&place));
-            }
-        }
-        expected
+    /// The records that exist and are within a scope.
+    pub(crate) fn met_by(&self, scope: &Scope) -> Vec<Place> {
+        let met = self.records.iter().filter(|(place, facts)| facts.meets(scope, place));
+        met.map(|(place, _)| place.clone()).collect()
+    }
+
+    /// The records of which something is known.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.records.keys()
+    }
+
+    /// The same without these records.
+    pub(crate) fn without(&mut self, places: &BTreeSet<Place>) {
+        self.records.retain(|place, _| !places.contains(place));
     }
 
     /// Removes the tombstones that last changed up to a seq; returns them.
@@ -189,6 +133,12 @@ impl Oracle {
     pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
         self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
+    }
+
+    /// The same, or of a record that was withdrawn.
+    pub(crate) fn is_gone(&self, operation: &Operation) -> bool {
+        let place = (operation.collection.clone(), operation.key.clone());
+        self.is_buried(operation) || self.withdrawn.contains(&place)
     }
 
     /// A record of which nothing is known but that it was deleted.
@@ -289,7 +239,9 @@ impl Oracle {
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
         let place = (operation.collection.clone(), operation.key.clone());
         let held = self.records.get(&place).is_some_and(|facts| !facts.changes(operation));
-        held || self.is_buried(operation)
+        // What is withdrawn is known elsewhere, and not everybody takes it for gone.
+        let withdrawn = operation.is_withdrawal() || self.withdrawn.contains(&place);
+        held || self.is_buried(operation) || withdrawn
     }
 
     /// Whether another holds all that is held here of a record.
@@ -317,9 +269,12 @@ impl Oracle {
         seen.collect()
     }
 
-    /// The greatest version of each record that counts.
+    /// The greatest version of each record that counts, or that which withdraws it.
     pub(crate) fn latest(&self) -> impl Iterator<Item = (&Place, Version)> {
-        self.records.iter().map(|(place, facts)| (place, facts.version()))
+        self.records.iter().map(|(place, facts)| {
+            let withdrawn = facts.is_unknown() && facts.changed > Seq::ZERO;
+            (place, if withdrawn { WITHDRAWN } else { facts.version() })
+        })
     }
 
     /// What is held of a record, for people.
@@ -332,7 +287,9 @@ impl Oracle {
         let mut text = format!("{} {}", if ended { "dead" } else { "born" }, version(&since));
         for (name, fact) in facts.counted() {
             // Writing to a string doesn't fail.
-            let _ = write!(text, ", {name}={:?} {}", fact.value, version(&fact.version));
+            let value = format!("{:?}", fact.value);
+            let value = value.chars().take(VALUE_CHARS_MAX).collect::<String>();
+            let _ = write!(text, ", {name}={value} {}", version(&fact.version));
         }
         text
     }
@@ -340,7 +297,7 @@ impl Oracle {
 
 #[cfg(test)]
 mod tests {
-    use blaze_codec::{NodeId, record};
+    use blaze_codec::{Change, record};
 
     use super::*;
 

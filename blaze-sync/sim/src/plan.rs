@@ -12,6 +12,7 @@ use crate::Config;
 use crate::fault::Fault;
 use crate::rng::Rng;
 use crate::scenario::{Scenario, ScenarioPlan};
+use crate::scopes::ScopePlan;
 
 /// The first stream of random numbers of what nodes compress by; steps have earlier ones.
 const COMPRESSION_STREAM: u64 = 1 << 32;
@@ -77,6 +78,8 @@ pub(crate) struct Plan {
     /// Links over which no connection can be made at first, and for how long.
     pub(crate) late_links: Vec<(usize, u64)>,
     pub(crate) scenario: Option<ScenarioPlan>,
+    /// Which links are limited to a part of the database.
+    pub(crate) scopes: ScopePlan,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +122,10 @@ impl Plan {
         let steps = rng.between(15, 90);
         let (steps, writes_max) = if large { (steps * 10, 40) } else { (steps, 4) };
         let with_large_values = rng.percent(if large { 20 } else { 2 });
-        let weights = Fault::ALL.map(|_| if rng.percent(50) { 0 } else { rng.between(1, 8) });
+        // Those of policies came later, and have their own random numbers.
+        let weights = Fault::ALL.map(|fault| {
+            if fault.is_of_policies() || rng.percent(50) { 0 } else { rng.between(1, 8) }
+        });
         Self {
             shape,
             nodes,
@@ -142,11 +148,13 @@ impl Plan {
             compressed: false,
             late_links: Vec::new(),
             scenario: None,
+            scopes: ScopePlan::default(),
         }
         .double(&mut Rng::new(seed, 2), config)
         .bury(&mut Rng::new(seed, 3), config)
         .compress(&mut Rng::new(seed, 4), config)
         .stage(&mut Rng::new(seed, 5), config)
+        .limit(&mut Rng::new(seed, 6), config)
     }
 
     /// Many values are large enough for it to pay.

@@ -12,7 +12,7 @@ use crate::Driver;
 use crate::fault::Fault;
 use crate::network::{Arrival, Connection, sends};
 use crate::node::Job;
-use crate::oracle::{Expected, Grave, Place};
+use crate::oracle::{Expected, Facts, Grave, Place};
 use crate::ready::ready;
 use crate::world::{Event, World};
 
@@ -192,9 +192,16 @@ impl World {
         });
         for peer in peers {
             let theirs = self.nodes[peer].oracle()?;
+            let limited = self.is_limited(node, peer);
             let lacks = |(place, grave, _): &&Tombstone| {
                 let last = grave.last;
-                let holds = theirs.facts(place).is_some_and(|facts| facts.version() >= last);
+                let facts = theirs.facts(place);
+                let holds = facts.is_some_and(|facts| facts.version() >= last);
+                // Who doesn't see all has only to lack what it was given before the delete.
+                let holds = holds || (limited && !facts.is_some_and(Facts::exists));
+                let holds = holds || (limited && !self.was_given(node, peer, place));
+                let taken = theirs.withdrawn.contains(place);
+                let holds = holds || taken || self.policies.refused.contains(place);
                 // A file that went back has it again. Whoever was linked while it was gone
                 // has passed its place, and is told if it writes below it.
                 let again = ours.removed.get(place).is_some_and(|before| last <= before.last);
@@ -210,16 +217,23 @@ impl World {
             };
             if let Some((place, grave, seq)) = removed.iter().find(lacks) {
                 let (key, hlc, is) = (&place.1, grave.last.hlc, theirs.describe(place));
-                let what = format!("{key} at {hlc} in seq {seq} of node {node}");
+                let what = format!("{} {key} at {hlc} in seq {seq} of node {node}", place.0);
                 return Some(format!("{what}, of which node {peer} has {is}"));
+            }
+            // Who doesn't see the delete acknowledges it, and may get another record of that
+            // name from others.
+            if limited {
+                continue;
             }
             let sent = self.on_their_way(peer, node);
             let late = sent.into_iter().find(|operation| {
                 // Whoever was linked late may bring it to one that removed the delete.
                 operation.change != Change::Delete
+                    && !operation.is_withdrawal()
                     && !self.may_be_gone_elsewhere(operation)
                     && removed.iter().any(|(place, grave, _)| {
-                        (&place.0, &place.1) == (&operation.collection, &operation.key)
+                        !self.policies.refused.contains(place)
+                            && (&place.0, &place.1) == (&operation.collection, &operation.key)
                             && operation.version < grave.ended
                             && !self.came_back.contains(place)
                     })
@@ -245,20 +259,33 @@ impl World {
     }
 
     /// Checks what a merge did to records whose tombstones were removed.
-    pub(crate) fn check_graves(&mut self, node: usize, merged: &Expected) {
+    pub(crate) fn check_graves(&mut self, node: usize, connection: u64, merged: &Expected) {
         self.report.saw_times("told again", merged.told_again);
         self.report.saw_times("buried", merged.buried.len() as u64);
         self.report.saw_times("came back", merged.revived.len() as u64);
         // It was here, or at the peer before that went back, and was merged or left out.
         let named = merged.buried.iter().find(|(place, version)| {
-            self.graves.get(place).is_none_or(|grave| *version > grave.last)
+            // Who deleted what it might not has forgotten what others never deleted.
+            !self.policies.refused.contains(place)
+                && self.graves.get(place).is_none_or(|grave| *version > grave.last)
         });
         if let Some(((_, key), _)) = named {
             let message = format!("{key} at node {node}");
             self.fail("what is buried was known, deleted and forgotten", message);
         }
-        let excepted = self.excepted() || self.met_late;
-        if let Some((_, key)) = merged.revived.first().filter(|_| !excepted) {
+        // What one doesn't see all of comes and goes, and another one has deleted its own.
+        let excepted = self.excepted() || self.met_late || self.sees_part(node);
+        // Another policy shows what neither had told the other.
+        let excepted = excepted || self.report.faults.contains_key(&Fault::PolicyChange);
+        // Who deleted what it might not may be given it again.
+        let mut revived = merged.revived.iter().filter(|_| !excepted);
+        // And who wasn't told of the delete may write the record anew.
+        let found = self.connections.get(connection);
+        let limited = found.is_some_and(|found| self.links[found.link].limited);
+        let known = |place: &Place| limited || self.came_back.contains(place);
+        let revived =
+            revived.find(|place| !self.policies.refused.contains(*place) && !known(place));
+        if let Some((_, key)) = revived {
             let message = format!("{key} at node {node}");
             self.fail("what was deleted doesn't come back", message);
         }

@@ -11,6 +11,7 @@ use crate::clock::START_MS;
 use crate::fault::Fault;
 use crate::network::sends;
 use crate::oracle::{Graves, Oracle};
+use crate::policy::link_view;
 use crate::ready::ready;
 use crate::report::Crossings;
 use crate::world::{Event, Over, World};
@@ -35,6 +36,7 @@ impl World {
             self.over(Over::Blocked { link });
             self.over(Over::Slow { link });
             self.over(Over::Refused { link });
+            self.over(Over::Overreach { link });
         }
         let connections = self.connections.iter().map(|(number, _)| number).collect::<Vec<_>>();
         for connection in connections {
@@ -93,7 +95,8 @@ impl World {
                 let [from, to] = [link.nodes[side], link.nodes[1 - side]];
                 let (sender, receiver) = (&self.nodes[from], self.nodes[to].life.as_ref()?);
                 let life = sender.life.as_ref()?;
-                let held = life.held_by(&receiver.database).unwrap_or_default();
+                let view = link_view(&link.scopes);
+                let held = life.held_by(&receiver.database, view).unwrap_or_default();
                 let (end, acked) = (life.head(), self.acked(connection, side));
                 (held != end || acked != Some(end)).then(|| {
                     format!(
@@ -112,7 +115,8 @@ impl World {
             self.check_contents(node, database.as_ref());
             self.check_observer(node, database);
         }
-        let links = self.links.iter().filter(|link| !link.gone);
+        self.compare_limited();
+        let links = self.links.iter().filter(|link| !link.gone && !link.limited);
         let nodes = links.flat_map(|link| {
             let both_ways = link.mode == Mode::Bidirectional;
             [0, 1].map(|side| {
@@ -121,7 +125,9 @@ impl World {
         });
         let nodes = nodes.filter(|(sends, ..)| *sends).collect::<Vec<_>>();
         for (_, both_ways, from, to) in nodes {
+            let apart = self.taken_back(self.nodes[from].group);
             let (mut from, to) = (self.held(from), self.held(to));
+            from.without(&apart);
             // What a copy wrote before it was one, the original is taken to have, though it
             // may have deleted it and forgotten that.
             if self.report.faults.contains_key(&Fault::Clone) {
@@ -137,17 +143,21 @@ impl World {
         let any = self.excepted() || self.met_late;
         let mut expected = self.expected.clone();
         expected.forget(&self.came_back, &self.graves, any);
+        let limited = self.plan.scopes.is_any();
         let removed = self.graves.clone();
         for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].gone).collect::<Vec<_>>()
         {
             let mut promised = self.nodes[node].promised.clone();
             promised.forget(&self.came_back, &self.graves, any);
+            promised.without(&self.taken_back(self.nodes[node].group));
             let held = self.held(node);
             let check = "what was promised to survive is there";
             self.check_within(check, &promised, &held, &removed);
             let check = "nothing is there that nobody wrote";
             self.check_within(check, &held, &self.expected.clone(), &Graves::default());
-            if self.all_reach_all() {
+            if limited {
+                self.check_common(node, &held, any);
+            } else if self.all_reach_all() {
                 self.check_within(
                     "what was written and survived is everywhere",
                     &expected,
@@ -177,7 +187,8 @@ impl World {
             |place, seen: Version| life.oracle.grave(place).is_some_and(|grave| seen <= grave.last);
         let missed = life.oracle.latest().find(|(place, version)| {
             let seen = seen.get(*place).copied().unwrap_or_default();
-            seen != *version && !(seen > *version && seen_more(place, seen))
+            let more = seen_more(place, seen) || life.oracle.withdrawn.contains(*place);
+            seen != *version && !(seen > *version && more)
         });
         if let Some((place, version)) = missed {
             let message =
@@ -191,7 +202,7 @@ impl World {
         life.and_then(|life| Oracle::of(life.database.as_ref())).unwrap_or_default()
     }
 
-    fn check_within(
+    pub(crate) fn check_within(
         &mut self,
         check: &'static str,
         less: &Oracle,
@@ -208,7 +219,8 @@ impl World {
     fn measure(&mut self) {
         let both_ways = self.links.iter().all(|link| link.mode == Mode::Bidirectional);
         let doubled = (0..self.links.len()).any(|link| self.is_doubled(link));
-        if !self.report.faults.is_empty() || !both_ways || doubled {
+        let limited = self.plan.scopes.is_any();
+        if !self.report.faults.is_empty() || !both_ways || doubled || limited {
             return;
         }
         let wanted = self.report.operations * self.links.len() as u64;

@@ -9,6 +9,7 @@ use blaze_sync_protocol::{Batch, Input};
 use crate::network::Arrival;
 use crate::node::{Job, Life};
 use crate::oracle::Oracle;
+use crate::policy::Terms;
 use crate::ready::ready;
 use crate::world::{Event, World};
 use crate::{Driver, check};
@@ -71,8 +72,8 @@ impl World {
         }
         match job {
             Job::Commit(writes) => self.commit(node, writes, true),
-            Job::Merge { session: (connection, side), batch, after } => {
-                let answer = self.merge(node, (connection, side), &batch, after);
+            Job::Merge { session: (connection, side), batch, terms, after } => {
+                let answer = self.merge(node, (connection, side), (&batch, &terms), after);
                 if !self.config.has(Driver::MergeAckedEarly) {
                     self.feed(connection, side, answer);
                 }
@@ -122,7 +123,13 @@ impl World {
     }
 
     /// Merges a batch and checks what became of it; returns the answer.
-    fn merge(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) -> Input {
+    fn merge(
+        &mut self,
+        node: usize,
+        session: (u64, usize),
+        (batch, terms): (&Batch, &Terms),
+        after: Seq,
+    ) -> Input {
         let through = batch.checkpoint.map_or(after, |reached| reached.seq);
         let operations = batch.operations.len() as u64;
         self.note(
@@ -149,9 +156,9 @@ impl World {
             let mut first = batch.clone();
             first.operations.truncate(batch.operations.len() / 2);
             first.checkpoint = None;
-            self.merge_one(node, session, &first, after);
+            self.merge_one(node, session, (&first, terms), after);
         }
-        self.merge_one(node, session, batch, after);
+        self.merge_one(node, session, (batch, terms), after);
         self.merged_to(node)
     }
 
@@ -160,7 +167,13 @@ impl World {
         Input::Merged { head: life.map(Life::head).unwrap_or_default() }
     }
 
-    fn merge_one(&mut self, node: usize, session: (u64, usize), batch: &Batch, after: Seq) {
+    fn merge_one(
+        &mut self,
+        node: usize,
+        session: (u64, usize),
+        (batch, terms): (&Batch, &Terms),
+        after: Seq,
+    ) {
         let Some(life) = &self.nodes[node].life else { return };
         let database = Arc::clone(&life.database);
         let Batch { peer, mut checkpoint, roots, mut operations, holds, roll, .. } = batch.clone();
@@ -170,10 +183,14 @@ impl World {
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
+        let unheard = self.unheard(node, batch, terms);
+        let Terms { limit, withdraws } = terms.clone();
         let incoming =
-            Incoming { peer, checkpoint, roots, operations, holds, roll, ..Incoming::default() };
+            Incoming { peer, checkpoint, roots, operations, holds, roll, limit, withdraws };
         match ready(database.merge(incoming)) {
-            Some(Ok(merged)) => self.merged(node, session, batch, after, &merged),
+            Some(Ok(merged)) => {
+                self.merged(node, session, (batch, terms), (after, &unheard), &merged);
+            }
             other => self.fail("a batch is merged", format!("{other:?}")),
         }
     }
@@ -212,6 +229,7 @@ impl World {
         let (number, head, database) = (life.number, life.head(), Arc::clone(&life.database));
         self.note("start", &[("node", node as u64), ("life", number), ("head", head.0)]);
         self.check_contents(node, database.as_ref());
+        self.meet(node, None);
         if self.goes_back(node) && !self.plan.large {
             self.schedule(1, Event::Sync { node, life: number });
         }
@@ -240,8 +258,8 @@ impl World {
         for job in jobs.drain(..).take(done) {
             match job {
                 Job::Commit(writes) => self.commit(node, writes, how == Stop::Close),
-                Job::Merge { session, batch, after } => {
-                    drop(self.merge(node, session, &batch, after));
+                Job::Merge { session, batch, terms, after } => {
+                    drop(self.merge(node, session, (&batch, &terms), after));
                 }
                 Job::Register { session, peer, name, holds } => {
                     drop(self.register(node, session, peer, &name, holds));
@@ -271,6 +289,12 @@ impl World {
         let left = self.nodes.iter().filter(|node| !node.gone).filter_map(|node| node.oracle());
         left.for_each(|oracle| expected.join_all(oracle));
         self.expected = expected;
+        for (group, common) in &mut self.policies.common {
+            let left = self.nodes.iter().filter(|node| !node.gone && node.group == *group);
+            let left = left.filter_map(|node| node.oracle());
+            *common = Oracle::default();
+            left.for_each(|oracle| common.join_all(oracle));
+        }
     }
 
     fn drop_sessions(&mut self, node: usize, how: Stop) {

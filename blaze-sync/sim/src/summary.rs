@@ -78,6 +78,8 @@ pub(crate) fn json(report: &Report, failure: Option<&Failure>, took: Duration) -
 /// Faults and scenarios that are on and never happened.
 pub(crate) fn idle(report: &Report, config: &Config) -> Vec<String> {
     let faults = Fault::ALL.into_iter().filter(|fault| config.faults.has(*fault));
+    let limited = config.scope_percent > 0;
+    let faults = faults.filter(|fault| limited || !fault.is_of_policies());
     let faults = faults.filter(|fault| !report.faults.contains_key(fault));
     let is_on = |scenario: &Scenario| config.scenario_percent > 0 && scenario.is_on(&config.faults);
     let scenarios = Scenario::ALL.into_iter().filter(is_on);

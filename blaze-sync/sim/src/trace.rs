@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::rng::mix;
 
 /// Lines that are kept.
-const LINES_MAX: usize = 400;
+const LINES_MAX: usize = 100_000;
 
 /// Bytes that are hashed at each end of many.
 const BYTES_MAX: usize = 1_024;

@@ -35,6 +35,7 @@ impl World {
             "start",
             "roll",
             "definitions",
+            "scope",
         ];
         let kinds = kind as usize;
         self.report.saw(names.get(kinds).copied().unwrap_or("unknown"));
@@ -49,14 +50,12 @@ impl World {
             self.trace.detail(|| format!("{} of {bytes} bytes", names.get(kinds).unwrap_or(&"")));
         }
         self.trace.bytes(&frame);
+        self.define(connection, side, &frame);
+        self.check_frame(connection, side, &frame);
         let Some(found) = self.connections.get(connection) else { return };
         let frame = self.skewed(found.nodes[side], frame);
         let Some(found) = self.connections.get_mut(connection) else { return };
         let wire = &mut found.wires[side];
-        if kind == KIND_DEFINITIONS {
-            // What is wrong with them is for the session to say.
-            let _ = wire.definitions.add(frame.get(2..).unwrap_or_default());
-        }
         if kind != KIND_CHANGES || wire.dead {
             self.push(connection, side, Arrival::Frame(frame));
             return;
@@ -89,6 +88,15 @@ impl World {
         self.push(connection, side, Arrival::Frame(frame));
     }
 
+    /// Takes note of what is told of a dictionary.
+    fn define(&mut self, connection: u64, side: usize, frame: &Bytes) {
+        let Some(found) = self.connections.get_mut(connection) else { return };
+        if frame.first() == Some(&KIND_DEFINITIONS) {
+            // What is wrong with them is for the session to say.
+            let _ = found.wires[side].definitions.add(frame.get(2..).unwrap_or_default());
+        }
+    }
+
     /// What a node of another version of the protocol would say.
     fn skewed(&self, node: usize, frame: Bytes) -> Bytes {
         let Some((protocol_min, protocol_max)) = self.nodes[node].speaks else { return frame };
@@ -106,7 +114,13 @@ impl World {
                 let body = Message::Hello(hello).encode();
                 later_fields([&body[..], nothing].concat().into())
             }
-            Ok(Message::Changes(_) | Message::Roll(_) | Message::Definitions(_)) | Err(_) => frame,
+            Ok(
+                Message::Changes(_)
+                | Message::Roll(_)
+                | Message::Definitions(_)
+                | Message::Scope(_),
+            )
+            | Err(_) => frame,
             Ok(_) => later_fields(frame),
         }
     }
@@ -188,14 +202,16 @@ impl World {
             return;
         }
         let (nodes, mode, blocked) = (found.nodes, found.mode, found.blocked);
+        let (scopes, overreaches) = (found.scopes.clone(), found.overreaches);
+        let [ours, theirs] = scopes.clone();
         if self.nodes[nodes[0]].life.is_none() {
             // It connects when it is started.
             return;
         }
         let all = [Mode::Bidirectional, Mode::ReadOnly, Mode::WriteOnly];
         let allowed = all.into_iter().filter(|other| !found.refused || *other != mode).collect();
-        let connector = self.session(nodes, 0, Side::Connector { mode });
-        let acceptor = self.session(nodes, 1, Side::Acceptor { allowed });
+        let connector = self.session(nodes, 0, Side::Connector { mode }, ours);
+        let acceptor = self.session(nodes, 1, Side::Acceptor { allowed }, theirs);
         let (Some(connector), Some(acceptor), false) = (connector, acceptor, blocked) else {
             self.note("unreachable", &[("link", link as u64)]);
             self.connect_again(link, false);
@@ -208,6 +224,8 @@ impl World {
             ends: [Some(connector), Some(acceptor)],
             wires: [Wire::default(), Wire::default()],
             tainted: false,
+            scopes,
+            overreaches,
         });
         self.note("connect", &[("link", link as u64), ("connection", connection)]);
         self.trace.detail(|| mode.to_string());

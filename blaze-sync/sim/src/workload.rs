@@ -11,6 +11,9 @@ use crate::oracle::Facts;
 use crate::rng::Rng;
 use crate::world::{Event, World};
 
+/// The fields of records; most runs write to the first ones only.
+pub(crate) const FIELDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
 /// The first stream of random numbers of a step.
 const STREAM: u64 = 1_000;
 
@@ -65,7 +68,9 @@ impl World {
 
     fn draw_write(&mut self, rng: &mut Rng, node: usize) -> Write {
         let key = rng.below(self.plan.keys).cast_signed();
-        let place = (collection(), RecordKey::Int(key));
+        let outside = self.plan.scopes.second && rng.percent(25);
+        let collection = if outside { second() } else { collection() };
+        let place = (collection, RecordKey::Int(key));
         let life = self.nodes[node].life.as_ref();
         let facts = life.and_then(|life| life.oracle.facts(&place));
         let exists = facts.is_some_and(Facts::exists);
@@ -95,9 +100,8 @@ impl World {
     }
 
     fn draw_field(&self, rng: &mut Rng) -> Name {
-        let names = ["a", "b", "c", "d", "e", "f"];
-        let count = usize::try_from(self.plan.fields).unwrap_or(1).min(names.len());
-        name(names[rng.index(count)])
+        let count = usize::try_from(self.plan.fields).unwrap_or(1).min(FIELDS.len());
+        name(FIELDS[rng.index(count)])
     }
 
     fn draw_value(&mut self, rng: &mut Rng) -> Value {
@@ -114,11 +118,16 @@ impl World {
     }
 }
 
-/// The one collection that is written to.
+/// The collection that is written to.
 pub(crate) fn collection() -> Name {
     name("notes")
 }
 
-fn name(text: &'static str) -> Name {
+/// A second one, in some runs with policies.
+pub(crate) fn second() -> Name {
+    name("tags")
+}
+
+pub(crate) fn name(text: &'static str) -> Name {
     Name::new(text).unwrap_or_else(|error| panic!("{text:?} is a name: {error}"))
 }

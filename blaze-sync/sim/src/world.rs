@@ -13,8 +13,10 @@ use crate::network::{Connections, Link};
 use crate::node::{Image, Node};
 use crate::oracle::{Graves, Oracle, Place};
 use crate::plan::{LinkPlan, NodePlan, Plan};
+use crate::policy::{Policies, describe_scopes};
 use crate::report::{Failure, Report};
 use crate::rng::Rng;
+use crate::scopes::Scopes;
 use crate::script::Script;
 use crate::trace::Trace;
 
@@ -52,6 +54,7 @@ pub(crate) struct World {
     pub(crate) roll_called: bool,
     /// What was deleted and came back, where that is excepted.
     pub(crate) came_back: BTreeSet<Place>,
+    pub(crate) policies: Policies,
     /// The scenario, until it is over.
     pub(crate) script: Option<Script>,
     pub(crate) trace: Trace,
@@ -104,6 +107,7 @@ pub(crate) enum Over {
     Full { node: usize },
     Clock { node: usize },
     Skew { node: usize },
+    Overreach { link: usize },
     Dying { connection: u64 },
 }
 
@@ -129,6 +133,7 @@ impl World {
             missed_one_way: false,
             roll_called: false,
             came_back: BTreeSet::new(),
+            policies: Policies::default(),
             script: plan.scenario.map(Script::new),
             trace: Trace::new(config.story),
             report: Report::default(),
@@ -146,6 +151,10 @@ impl World {
         for link in world.plan.links.clone() {
             world.add_link(&link);
         }
+        for (link, owner, scopes) in world.plan.scopes.links.clone() {
+            world.limit_link(link, owner, scopes);
+        }
+        world.group();
         for (link, lasts_ms) in world.plan.late_links.clone() {
             world.links[link].blocked = true;
             world.schedule(lasts_ms, Event::Over(Over::Blocked { link }));
@@ -255,6 +264,7 @@ impl World {
         self.note("node", &[("node", index as u64), ("id", id), ("server", server)]);
         self.trace.detail(|| format!("{} {:02x}", plan.durability, plan.id.as_bytes()[0]));
         self.nodes.push(node);
+        (self.nodes[index].original, self.nodes[index].group) = (index, index);
         self.start(index);
         index
     }
@@ -272,6 +282,11 @@ impl World {
             attempt: 0,
             connection: None,
             gone: false,
+            limited: false,
+            owner: 0,
+            scopes: [None, None],
+            was_unlimited: [false; 2],
+            overreaches: false,
         });
         let (from, to) = (plan.connector as u64, plan.acceptor as u64);
         self.note("link", &[("link", link as u64), ("from", from), ("to", to)]);
@@ -279,13 +294,36 @@ impl World {
         self.connect_after(link, 0);
     }
 
+    /// Limits a link that was just added.
+    pub(crate) fn limit_link(&mut self, link: usize, owner: usize, scopes: Scopes) {
+        self.note("limited", &[("link", link as u64)]);
+        self.trace.detail(|| describe_scopes(&scopes));
+        let found = &mut self.links[link];
+        (found.limited, found.owner, found.scopes) = (true, owner, scopes);
+        found.was_unlimited = [0, 1].map(|side| found.scopes[side].is_none());
+        for node in self.links[link].nodes {
+            self.meet(node, None);
+        }
+    }
+
     /// Whether all that is anywhere must come to be everywhere.
     pub(crate) fn all_reach_all(&self) -> bool {
-        let links = || self.links.iter().filter(|link| !link.gone);
+        let alive = |node: usize| !self.nodes[node].gone;
+        self.reach_all(&alive, |link| !link.gone)
+    }
+
+    /// Whether all that is at one of these nodes must come to be at all of them, over such
+    /// links.
+    pub(crate) fn reach_all(
+        &self,
+        among: &dyn Fn(usize) -> bool,
+        over: impl Fn(&Link) -> bool,
+    ) -> bool {
+        let links = || self.links.iter().filter(|link| over(link));
         if links().any(|link| link.mode != Mode::Bidirectional) {
             return false;
         }
-        let Some(first) = self.nodes.iter().position(|node| !node.gone) else { return false };
+        let Some(first) = (0..self.nodes.len()).find(|node| among(*node)) else { return false };
         let mut reached = vec![false; self.nodes.len()];
         let mut open = vec![first];
         while let Some(node) = open.pop() {
@@ -295,6 +333,6 @@ impl World {
             let linked = links().filter(|link| link.nodes.contains(&node));
             open.extend(linked.flat_map(|link| link.nodes));
         }
-        self.nodes.iter().zip(reached).all(|(node, reached)| node.gone || reached)
+        reached.into_iter().enumerate().all(|(node, reached)| reached || !among(node))
     }
 }

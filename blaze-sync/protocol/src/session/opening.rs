@@ -71,7 +71,7 @@ impl Session {
         self.scope = self.link_scope(hello.scope);
         let feed = match self.scope {
             0 => Arc::clone(&history),
-            scope => Arc::new(history.through(scope)),
+            _ => Arc::new(self.through_scope(&history)),
         };
         let peer = Peer {
             node: hello.node,
@@ -140,6 +140,15 @@ impl Session {
         connectors.rotate_left(1) ^ acceptors
     }
 
+    /// One of the sides' histories, as it is seen through the link's scopes.
+    fn through_scope(&self, history: &History) -> History {
+        #[cfg(feature = "canary")]
+        if crate::canary::is(crate::canary::Canary::FeedUnmapped) {
+            return history.clone();
+        }
+        history.through(self.scope)
+    }
+
     /// Asks for the peer's changes after what is held of its feed.
     pub(super) fn resume(
         &mut self,
@@ -183,6 +192,8 @@ impl Session {
         // Through a scope, what was seen where they parted says little of what is seen now: what
         // is within now was left out, or withdrawn and forgotten, however old it is.
         let anew = self.parted && self.scope != 0;
+        #[cfg(feature = "canary")]
+        let anew = anew && !crate::canary::is(crate::canary::Canary::ScopedFeedResumed);
         // A copy isn't asked for what it had: it doesn't know where that was.
         let known = if anew && last.is_none() { Seq::ZERO } else { after };
         let after = if anew { Seq::ZERO } else { after };
@@ -232,7 +243,7 @@ impl Session {
         if after > announced {
             return Err(SessionError::Violation { rule: "a side holds no more than there is" });
         }
-        let history = self.config.local.history.through(self.scope);
+        let history = self.through_scope(&self.config.local.history);
         let gone = |last: &Checkpoint| went_back(&history, *last, announced);
         let mut outbound =
             Outbound::resume(after, announced, resume.credit, BODY_BYTES_MAX, first)?;
@@ -244,6 +255,7 @@ impl Session {
             let event = Event::WentBack { held: held.seq, common };
             self.outputs.push_back(Output::Event(event));
         }
+        outbound.had_all(resume.last.map_or(Seq::ZERO, |last| last.seq));
         outbound.head(self.config.local.head);
         outbound.compress(peer.compression);
         self.outbound = Some(outbound);

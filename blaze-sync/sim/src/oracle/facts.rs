@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use blaze_codec::{Change, Hlc, Name, Operation, Seq, Value, Version, binary};
+use blaze_codec::{Change, Hlc, Name, Operation, Scope, Seq, Value, Version, binary};
 
 use super::Place;
 
@@ -60,7 +60,28 @@ impl Facts {
 
     /// Whether all that counts is that it was deleted.
     pub(super) fn is_tombstone(&self) -> bool {
-        !self.exists() && self.counted().next().is_none()
+        !self.exists() && self.counted().next().is_none() && !self.is_unknown()
+    }
+
+    /// Whether nothing is known of it, though it may have been before it was withdrawn.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.life().0 == Version::ZERO && self.counted().next().is_none()
+    }
+
+    /// Whether it exists within a scope.
+    pub(crate) fn meets(&self, scope: &Scope, (collection, _): &Place) -> bool {
+        let value = |field: &str| {
+            let fact = self.counted().find(|(name, _)| **name == *field)?.1;
+            fact.value.as_ref()
+        };
+        self.exists() && scope.rule(collection).is_some_and(|rule| rule.meets(value))
+    }
+
+    /// The same with these fields only.
+    pub(crate) fn part(&self, shows: impl Fn(&str) -> bool) -> Self {
+        let mut part = self.clone();
+        part.fields.retain(|name, _| shows(name));
+        part
     }
 
     /// The greatest epoch that a reader can see.
@@ -104,6 +125,9 @@ impl Facts {
     /// Operations that say all that counts: its life, and then the other fields, those
     /// that were written together in one.
     pub(super) fn operations(&self, (collection, key): &Place) -> Vec<Operation> {
+        if self.is_unknown() {
+            return vec![Operation::withdrawal(collection.clone(), key.clone())];
+        }
         let (since, ended, life_base) = self.life();
         let operation = |version, base, change| {
             let (collection, key) = (collection.clone(), key.clone());
@@ -181,7 +205,7 @@ impl Facts {
     }
 
     /// Whether merging this into another would change nothing there.
-    pub(super) fn within(&self, other: &Self) -> bool {
+    pub(crate) fn within(&self, other: &Self) -> bool {
         self.life() <= other.life()
             && !self.counted().any(|(name, fact)| other.field_changes(name, fact))
     }
