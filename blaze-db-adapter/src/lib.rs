@@ -34,6 +34,6 @@ pub use merge::{Conflict, Written};
 pub use observe::{Observed, Observer};
 pub use peers::{Purged, RegisteredPeer, settled};
 pub use size::{bytes_max as operation_bytes_max, write_bytes_max};
-pub use staged::{Merging, Parts, Staged, Stored, Touched};
+pub use staged::{Heard, Merging, Parts, Staged, Stored, Touched};
 pub use state::{Life, RecordState, Register, Stamp};
 pub use write::{Stamper, TRANSACTION_WRITES_MAX, Write, WriteError, WriteKind, check_count};

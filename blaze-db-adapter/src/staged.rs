@@ -67,9 +67,8 @@ pub struct Merging {
     pub conflicts: Vec<Conflict>,
     /// The greatest of what became of them.
     pub most: Joined,
-    /// The records that the peer was never [given](crate::DatabaseAdapter::share), or is about
-    /// to lose, in their order.
-    pub unheard: Vec<(Name, RecordKey)>,
+    /// What the peer has heard of the records, if it doesn't see all.
+    pub heard: Heard,
     /// The records that a peer may not change so, once they were
     /// [judged](Staged::judge).
     pub refused: Vec<(Name, RecordKey)>,
@@ -77,6 +76,14 @@ pub struct Merging {
     pub withdrawn: Vec<Withdrawn>,
     /// The record of each that is a part of the commit.
     effective: Vec<Option<usize>>,
+}
+
+/// What a peer has heard of records that it sees in part.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// In their order, with when each was withdrawn last; `None` if it was never given it.
+    records: Vec<((Name, RecordKey), Option<Seq>)>,
+    holds: Seq,
 }
 
 /// What a merge's commit has of the operations that came.
@@ -139,15 +146,20 @@ impl<'a, S> Staged<'a, S> {
         load: impl FnOnce(&Name, &RecordKey) -> Result<(Stored<S>, RecordState), E>,
     ) -> Result<(), E> {
         let place = self.place(&operation.collection, &operation.key, load)?;
-        let joined = if self.admits(place, incoming, operation, merging) {
+        let joined = if self.admits(place, incoming, operation) {
             self.join_admitted(place, incoming, operation, forgotten, merging)
-        } else if incoming.takes_away(operation) {
-            // The peer has nothing that it may not. Were it told so, two sides that hide a
-            // record from each other would tell each other for ever.
+        } else if incoming.takes_away(operation)
+            || self.is_passed_on(place, incoming, operation, merging)
+        {
+            // The peer has nothing that it may not, or from elsewhere. Were it told so, those who
+            // hide a record from each other would tell each other for ever.
             Joined::Nothing
         } else {
             // It is as it was, and changes all the same: the peer hears from the feed what it
             // may not have.
+            if !self.records[place].whole {
+                merging.refuse(operation);
+            }
             Joined::Whole
         };
         #[cfg(feature = "canary")]
@@ -170,13 +182,7 @@ impl<'a, S> Staged<'a, S> {
 
     /// Whether a peer may see the record that an operation of it is about, so far; it's judged
     /// when the transaction first meets it.
-    fn admits(
-        &mut self,
-        place: usize,
-        incoming: &Incoming,
-        operation: &Operation,
-        merging: &mut Merging,
-    ) -> bool {
+    fn admits(&mut self, place: usize, incoming: &Incoming, operation: &Operation) -> bool {
         let Some(rule) = incoming.judges(&operation.collection) else { return true };
         let record = &mut self.records[place];
         // What withdraws a record, or names it in a roll, makes none. But it may take one away.
@@ -193,11 +199,25 @@ impl<'a, S> Staged<'a, S> {
                 true => Admission::Refused,
                 false => Admission::Makes(Box::new(state.clone())),
             };
-            if record.admission == Admission::Refused {
-                merging.refuse(operation);
-            }
         }
         record.admission != Admission::Refused
+    }
+
+    /// Whether a peer tells nothing new of a record that it may not see: what others wrote and
+    /// is known here, or what it wrote and came by another way. It was told before what it may
+    /// not have, and got it elsewhere since.
+    fn is_passed_on(
+        &self,
+        place: usize,
+        incoming: &Incoming,
+        operation: &Operation,
+        merging: &Merging,
+    ) -> bool {
+        let state = &self.records[place].state;
+        let its_own = operation.version.node == incoming.peer;
+        let known = || !state.clone().merge(operation, &mut Vec::new());
+        let told = merging.heard.was_given(&operation.collection, &operation.key);
+        told && (!its_own || state.has(operation)) && known()
     }
 
     fn join_admitted(
@@ -218,7 +238,8 @@ impl<'a, S> Staged<'a, S> {
             merging.withdrawn.push(Withdrawn { collection, key, record });
         }
         // It passed that in the feed when it wasn't to hear of it.
-        let unheard = seq.is_some() && merging.is_unheard(&operation.collection, &operation.key);
+        let (collection, key) = (&operation.collection, &operation.key);
+        let unheard = seq.is_some() && merging.heard.lacks(collection, key);
         #[cfg(feature = "canary")]
         let unheard = unheard && !canary::is(Canary::UnheardIgnored);
         if unheard { Joined::Whole } else { joined }
@@ -330,11 +351,39 @@ impl Merging {
     fn refuse(&mut self, operation: &Operation) {
         self.refused.push((operation.collection.clone(), operation.key.clone()));
     }
+}
 
-    /// Whether the peer hasn't heard what is known of a record.
-    fn is_unheard(&self, collection: &Name, key: &RecordKey) -> bool {
+impl Heard {
+    /// Of [these](Incoming::shared) records, with what was [noted](crate::DatabaseAdapter::shared)
+    /// of each; the peer has acknowledged the feed up to `holds`.
+    pub fn new(
+        records: Vec<(Name, RecordKey)>,
+        withdrawn: impl IntoIterator<Item = Option<Seq>>,
+        holds: Seq,
+    ) -> Self {
+        Self { records: records.into_iter().zip(withdrawn).collect(), holds }
+    }
+
+    /// The records that it was never given.
+    pub fn anew(&self) -> Vec<(Name, RecordKey)> {
+        let anew = self.records.iter().filter(|(_, withdrawn)| withdrawn.is_none());
+        anew.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether it was never given a record, or is about to lose it.
+    fn lacks(&self, collection: &Name, key: &RecordKey) -> bool {
+        let found = self.find(collection, key);
+        found.is_some_and(|withdrawn| withdrawn.is_none_or(|seq| seq > self.holds))
+    }
+
+    fn was_given(&self, collection: &Name, key: &RecordKey) -> bool {
+        self.find(collection, key).is_some_and(|withdrawn| withdrawn.is_some())
+    }
+
+    fn find(&self, collection: &Name, key: &RecordKey) -> Option<Option<Seq>> {
         let name = (collection, key);
-        self.unheard.binary_search_by(|(collection, key)| (collection, key).cmp(&name)).is_ok()
+        let order = |((collection, key), _): &((Name, RecordKey), _)| (collection, key).cmp(&name);
+        self.records.binary_search_by(order).ok().map(|at| self.records[at].1)
     }
 }
 

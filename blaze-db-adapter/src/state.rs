@@ -159,6 +159,18 @@ impl RecordState {
         self.begin(Life { stamp: Stamp { version, base: version }, alive: false });
     }
 
+    /// Whether all that an operation wrote stands.
+    pub(crate) fn has(&self, operation: &Operation) -> bool {
+        let version = operation.version;
+        match &operation.change {
+            Change::Insert(_) => self.exists() && self.life.stamp.version == version,
+            Change::Delete => !self.exists() && self.life.stamp.version == version,
+            Change::Update(fields) => fields.iter().all(|(name, _)| {
+                self.field(name).is_some_and(|field| field.stamp.version == version)
+            }),
+        }
+    }
+
     /// Forgets everything: the replica may not see the record any more. Returns whether it
     /// knew anything.
     pub(crate) fn withdraw(&mut self) -> bool {

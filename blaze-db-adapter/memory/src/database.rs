@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use blaze_codec::{History, Incarnation, Name, NodeId, Operation, Record, RecordKey, Role, Seq};
 use blaze_db_adapter::{
     Audience, ChangeSet, ChangesLimit, Checkpoint, CollectionInfo, Committed, DatabaseAdapter,
-    DatabaseError, Durability, Identity, Incoming, LiveFeed, Merged, Merging, Origin, Purged,
-    RegisteredPeer, Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
+    DatabaseError, Durability, Heard, Identity, Incoming, LiveFeed, Merged, Merging, Origin,
+    Purged, RegisteredPeer, Staged, Stamper, WallClock, Write, WriteError, check_count, reach,
 };
 
 use crate::store::Store;
@@ -160,8 +160,10 @@ impl DatabaseAdapter for MemoryDatabase {
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, mut clock) = (Merging::default(), store.clock.clone());
         if let Some((audience, names)) = incoming.shared() {
-            merging.unheard = store.unheard(audience, names, incoming.holds);
-            store.share(audience, merging.unheard.clone(), Seq::ZERO);
+            let withdrawn = names.iter().map(|name| store.withdrawn(audience, name));
+            let withdrawn = withdrawn.collect::<Vec<_>>();
+            merging.heard = Heard::new(names, withdrawn, incoming.holds);
+            store.share(audience, merging.heard.anew(), Seq::ZERO);
         }
         let load = |collection: &_, key: &_| Ok::<_, DatabaseError>(store.load(collection, key));
         for operation in &incoming.operations {

@@ -170,18 +170,6 @@ impl Store {
         self.shared.get(record)?.get(audience).copied()
     }
 
-    /// Those of these records that an audience was never given, or doesn't know yet that they
-    /// are withdrawn.
-    pub(crate) fn unheard(
-        &self,
-        audience: &Audience,
-        mut records: Vec<(Name, RecordKey)>,
-        holds: Seq,
-    ) -> Vec<(Name, RecordKey)> {
-        records.retain(|record| self.withdrawn(audience, record).is_none_or(|seq| seq > holds));
-        records
-    }
-
     /// Notes that an audience is given records, and when they are withdrawn.
     pub(crate) fn share(
         &mut self,

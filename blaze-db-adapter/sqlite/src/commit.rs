@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use blaze_codec::{History, Hlc, HlcClock, Name, NodeId, Operation, RecordKey, Role, Seq, Version};
 use blaze_db_adapter::{
-    Audience, Committed, Conflict, DatabaseError, Durability, Identity, Incoming, Joined, Lineage,
-    Merged, Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched, WallClock,
-    Withdrawn, Write, WriteError, check_count,
+    Audience, Committed, Conflict, DatabaseError, Durability, Heard, Identity, Incoming, Joined,
+    Lineage, Merged, Merging, Origin, Parts, Staged, Stamper, TRANSACTION_WRITES_MAX, Touched,
+    WallClock, Withdrawn, Write, WriteError, check_count,
 };
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -339,7 +339,8 @@ impl Writing {
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
         let audience = incoming.shared();
         if let Some((audience, names)) = &audience {
-            merging.unheard = shares::unheard(&self.conn, audience, names, incoming.holds)?;
+            let withdrawn = shares::find(&self.conn, audience, names)?;
+            merging.heard = Heard::new(names.clone(), withdrawn, incoming.holds);
         }
         let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for operation in &incoming.operations {
@@ -356,7 +357,7 @@ impl Writing {
         self.advance(clock)?;
         if let Some((audience, _)) = audience {
             let (conn, dictionary, next) = (&self.conn, &mut self.dictionary, self.seq.next());
-            shares::add(conn, dictionary, audience, &merging.unheard, Seq::ZERO)?;
+            shares::add(conn, dictionary, audience, &merging.heard.anew(), Seq::ZERO)?;
             shares::add(conn, dictionary, audience, &merging.refused, next)?;
         }
         if let Some(reached) = incoming.checkpoint {

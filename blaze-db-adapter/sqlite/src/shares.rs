@@ -14,20 +14,6 @@ const SHARE: &str = "INSERT INTO shares(collection, key, audience, withdrawn)
     VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET withdrawn = max(withdrawn, excluded.withdrawn)";
 
-/// Those of these records that an audience was never given, or doesn't know yet that they are
-/// withdrawn.
-pub(crate) fn unheard(
-    conn: &Connection,
-    audience: &Audience,
-    records: &[(Name, RecordKey)],
-    holds: Seq,
-) -> rusqlite::Result<Vec<(Name, RecordKey)>> {
-    let given = find(conn, audience, records)?;
-    let unheard = records.iter().zip(given);
-    let unheard = unheard.filter(|(_, seq)| seq.is_none_or(|seq| seq > holds));
-    Ok(unheard.map(|(record, _)| record.clone()).collect())
-}
-
 /// Notes that an audience is given records, and when they are withdrawn.
 pub(crate) fn add(
     conn: &Connection,

@@ -10,7 +10,7 @@ use blaze_sync_protocol::{Batch, Event as Told, SessionError};
 use crate::fault::Fault;
 use crate::network::sends;
 use crate::oracle::{Expected, Oracle, Place};
-use crate::policy::Terms;
+use crate::policy::{Heard, Terms};
 use crate::ready::ready;
 use crate::workload;
 use crate::world::{Event, World};
@@ -88,7 +88,7 @@ impl World {
         node: usize,
         (connection, side): (u64, usize),
         (batch, terms): (&Batch, &Terms),
-        (after, unheard): (Seq, &BTreeSet<Place>),
+        (after, heard): (Seq, &Heard),
         merged: &Merged,
     ) {
         if self.lossy && !batch.roll {
@@ -97,7 +97,7 @@ impl World {
             });
         }
         let Some(life) = &mut self.nodes[node].life else { return };
-        let wanted = life.oracle.merge(batch, terms, unheard);
+        let wanted = life.oracle.merge(batch, terms, heard);
         let committed = merged.committed.as_ref();
         let changed = committed.map_or(&[][..], |committed| committed.operations());
         if wanted.operations != changed {

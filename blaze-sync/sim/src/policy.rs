@@ -50,6 +50,15 @@ pub(crate) struct Policies {
     pub(crate) common: BTreeMap<usize, Oracle>,
 }
 
+/// What a peer was told of records that it sees in part.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Those that it was never given.
+    pub(crate) never: BTreeSet<Place>,
+    /// Those, and what it is about to lose.
+    pub(crate) lacks: BTreeSet<Place>,
+}
+
 impl Terms {
     fn rule(&self, collection: &Name) -> Option<&Rule> {
         self.limit.as_ref()?.scope.rule(collection)
@@ -92,18 +101,24 @@ impl World {
         end.export.clone()
     }
 
-    /// The records of a batch of which the peer doesn't know what is known here, as far as
-    /// the database has noted what it gave.
-    pub(crate) fn unheard(&self, node: usize, batch: &Batch, terms: &Terms) -> BTreeSet<Place> {
-        let Some(limit) = &terms.limit else { return BTreeSet::new() };
-        let Some(life) = &self.nodes[node].life else { return BTreeSet::new() };
+    /// What the peer was told of a batch's records, as far as the database has noted it.
+    pub(crate) fn heard(&self, node: usize, batch: &Batch, terms: &Terms) -> Heard {
+        let Some(limit) = &terms.limit else { return Heard::default() };
+        let Some(life) = &self.nodes[node].life else { return Heard::default() };
         let places = batch.operations.iter();
         let places = places.map(|it| (it.collection.clone(), it.key.clone()));
         let places = places.collect::<Vec<_>>();
         let shared = ready(life.database.shared(&limit.audience, &places)).and_then(Result::ok);
-        let given = shared.unwrap_or_default().into_iter();
-        let heard = given.map(|shared| shared.is_some_and(|withdrawn| withdrawn <= batch.holds));
-        places.into_iter().zip(heard).filter(|(_, heard)| !heard).map(|(place, _)| place).collect()
+        let mut heard = Heard::default();
+        for (place, withdrawn) in places.into_iter().zip(shared.unwrap_or_default()) {
+            if withdrawn.is_none() {
+                heard.never.insert(place.clone());
+            }
+            if withdrawn.is_none_or(|withdrawn| withdrawn > batch.holds) {
+                heard.lacks.insert(place);
+            }
+        }
+        heard
     }
 
     /// Gives each node the group of those to which no link is limited.

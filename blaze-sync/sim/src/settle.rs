@@ -19,6 +19,8 @@ use crate::world::{Event, Over, World};
 /// How long it may take until all is quiet, in virtual time, beyond what clocks that
 /// were ahead make it wait.
 const QUIET_MS_MAX: u64 = 300_000;
+/// Commits of all nodes that are always allowed before all is quiet.
+const COMMITS_MAX: usize = 2_000;
 /// Between two looks.
 const LOOK_MS: u64 = 1_100;
 
@@ -53,6 +55,8 @@ impl World {
         let true_ms = START_MS.cast_unsigned() + self.now_ms;
         let clocks = self.nodes.iter().filter_map(|node| Some(node.oracle()?.clock.millis()));
         let ahead_ms = clocks.max().unwrap_or(0).saturating_sub(true_ms);
+        let commits = self.nodes.iter().map(|node| node.log.len()).sum::<usize>();
+        self.commits_max = COMMITS_MAX.max(commits * (self.nodes.len() + 2));
         self.quiet_by_ms = self.now_ms + ahead_ms + QUIET_MS_MAX;
         self.schedule(LOOK_MS, Event::Settle);
     }
@@ -60,7 +64,12 @@ impl World {
     /// Looks whether all is quiet twice in a row, and then compares.
     pub(crate) fn settle(&mut self) {
         let heads = self.nodes.iter().map(|node| node.log.len()).collect::<Vec<_>>();
+        let commits = heads.iter().sum::<usize>();
         match self.unquiet() {
+            Some(message) if commits > self.commits_max => {
+                let message = format!("{commits} commits, and no end: {message}");
+                return self.fail("all becomes quiet", message);
+            }
             None if self.quiet_heads.as_ref() == Some(&heads) => {
                 self.compare();
                 self.purge_last();

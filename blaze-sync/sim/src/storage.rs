@@ -183,13 +183,13 @@ impl World {
         if self.config.has(Driver::HalfBatchMerged) {
             operations.truncate(operations.len().div_ceil(2));
         }
-        let unheard = self.unheard(node, batch, terms);
+        let heard = self.heard(node, batch, terms);
         let Terms { limit, withdraws } = terms.clone();
         let incoming =
             Incoming { peer, checkpoint, roots, operations, holds, roll, limit, withdraws };
         match ready(database.merge(incoming)) {
             Some(Ok(merged)) => {
-                self.merged(node, session, (batch, terms), (after, &unheard), &merged);
+                self.merged(node, session, (batch, terms), (after, &heard), &merged);
             }
             other => self.fail("a batch is merged", format!("{other:?}")),
         }

@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) done: bool,
     /// When all must be quiet.
     pub(crate) quiet_by_ms: u64,
+    /// More commits by then are taken to have no end.
+    pub(crate) commits_max: usize,
     /// The heads when all was quiet the last time.
     pub(crate) quiet_heads: Option<Vec<usize>>,
 }
@@ -142,6 +144,7 @@ impl World {
             values: 0,
             done: false,
             quiet_by_ms: u64::MAX,
+            commits_max: usize::MAX,
             quiet_heads: None,
             plan,
         };

@@ -204,6 +204,18 @@ impl Facts {
         }
     }
 
+    /// Whether all that an operation wrote is what counts.
+    pub(super) fn stands(&self, operation: &Operation) -> bool {
+        let (since, ended, _) = self.life();
+        let written =
+            |name| self.counted().any(|(it, fact)| it == name && fact.version == operation.version);
+        match &operation.change {
+            Change::Insert(_) => !ended && since == operation.version,
+            Change::Delete => ended && since == operation.version,
+            Change::Update(fields) => fields.iter().all(|(name, _)| written(name)),
+        }
+    }
+
     /// Whether merging this into another would change nothing there.
     pub(crate) fn within(&self, other: &Self) -> bool {
         self.life() <= other.life()

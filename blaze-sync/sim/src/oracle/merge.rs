@@ -6,7 +6,7 @@ use blaze_codec::{Change, Operation, Seq, Version};
 use blaze_sync_protocol::Batch;
 
 use super::{Facts, Oracle, Place};
-use crate::policy::Terms;
+use crate::policy::{Heard, Terms};
 
 /// What a merge should make.
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ pub(crate) struct Expected {
 struct Merge<'b> {
     batch: &'b Batch,
     terms: &'b Terms,
-    /// The records of which the peer doesn't know what is known here, as far as it is told.
-    unheard: &'b BTreeSet<Place>,
+    /// What the peer was told of the records.
+    heard: &'b Heard,
     expected: Expected,
     /// What the commit has.
     came: Vec<(Place, &'b Operation)>,
@@ -40,6 +40,8 @@ struct Merge<'b> {
     /// What was known of records that didn't exist, and which the peer may make.
     makes: BTreeMap<Place, Facts>,
     granted: BTreeSet<Place>,
+    /// Those that the peer may not see.
+    hidden: BTreeSet<Place>,
 }
 
 /// What an operation should make of its record.
@@ -52,22 +54,18 @@ enum Effect {
 
 impl Oracle {
     /// Joins a batch in; returns what the commit should be.
-    pub(crate) fn merge(
-        &mut self,
-        batch: &Batch,
-        terms: &Terms,
-        unheard: &BTreeSet<Place>,
-    ) -> Expected {
+    pub(crate) fn merge(&mut self, batch: &Batch, terms: &Terms, heard: &Heard) -> Expected {
         let mut merge = Merge {
             batch,
             terms,
-            unheard,
+            heard,
             expected: Expected::default(),
             came: Vec::new(),
             changed: BTreeSet::new(),
             whole: BTreeSet::new(),
             makes: BTreeMap::new(),
             granted: BTreeSet::new(),
+            hidden: BTreeSet::new(),
         };
         for operation in &batch.operations {
             self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
@@ -92,7 +90,16 @@ impl<'b> Merge<'b> {
         let takes_away = operation.is_withdrawal() && !self.batch.roll;
         let before = oracle.records.get(place).cloned().unwrap_or_default();
         if !self.admits(place, &before, operation.is_withdrawal(), takes_away) {
-            return if takes_away { Effect::Nothing } else { Effect::Whole };
+            // What others wrote and is known here, or what it wrote and stands, it has from
+            // elsewhere.
+            let its_own = operation.version.node == self.batch.peer;
+            let known = !before.changes(operation) && (!its_own || before.stands(operation));
+            let known = known && !self.heard.never.contains(place);
+            if takes_away || known {
+                return Effect::Nothing;
+            }
+            self.expected.refused.insert(place.clone());
+            return Effect::Whole;
         }
         let stored = Some(before.changed).filter(|seq| *seq > Seq::ZERO);
         let stored = stored.filter(|_| !self.changed.contains(place));
@@ -104,7 +111,7 @@ impl<'b> Merge<'b> {
         } else {
             self.join(oracle, place, operation, &before, stored)
         };
-        let unheard = stored.is_some() && self.unheard.contains(place);
+        let unheard = stored.is_some() && self.heard.lacks.contains(place);
         if unheard { Effect::Whole } else { effect }
     }
 
@@ -118,16 +125,16 @@ impl<'b> Merge<'b> {
             return self.terms.sees(place, now);
         }
         let known = self.makes.contains_key(place) || self.granted.contains(place);
-        if !known && !self.expected.refused.contains(place) {
+        if !known && !self.hidden.contains(place) {
             if !now.exists() {
                 self.makes.insert(place.clone(), now.clone());
             } else if self.terms.sees(place, now) {
                 self.granted.insert(place.clone());
             } else {
-                self.expected.refused.insert(place.clone());
+                self.hidden.insert(place.clone());
             }
         }
-        !self.expected.refused.contains(place)
+        !self.hidden.contains(place)
     }
 
     /// All that a roll names was merged before: who knows less now has forgotten it.
