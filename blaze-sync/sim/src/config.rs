@@ -21,7 +21,7 @@ pub struct Config {
     /// In how many of a hundred seeds some links are limited to a part of the database.
     /// Default: 8.
     pub scope_percent: u64,
-    /// In how many of a hundred of those the limited ones have other peers, too. Default: 0.
+    /// In how many of a hundred of those the limited ones have other peers, too. Default: 20.
     pub pass_percent: u64,
     /// A shape and its number of nodes, all linked both ways, instead of those that the
     /// seed draws. Default: none.
@@ -41,7 +41,7 @@ impl Default for Config {
             compressed_percent: 25,
             scenario_percent: 4,
             scope_percent: 8,
-            pass_percent: 0,
+            pass_percent: 20,
             shape: None,
             story: false,
         }

@@ -228,7 +228,8 @@ impl World {
             }
             return Some(Input::Changes(outgoing));
         }
-        if self.config.has(Driver::RingGapSkipped) && export.is_none() && !behind {
+        let skips = self.config.has(Driver::RingGapSkipped) && export.is_none();
+        if skips && outgoing::from_ring(feed, after, known).is_none() {
             let through = feed.head();
             let frames = encode_changes(after, through, &[]).into_iter().map(Body::from).collect();
             let encoded = Encoded { frames, ..Encoded::default() };

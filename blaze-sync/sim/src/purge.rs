@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Whether a tombstone went without waiting for a peer whose lease was over.
-    fn lapsed(&self) -> bool {
+    pub(crate) fn lapsed(&self) -> bool {
         self.report.coverage.contains_key(LEASE_OVER)
     }
 
@@ -265,8 +265,12 @@ impl World {
         self.report.saw_times("came back", merged.revived.len() as u64);
         // It was here, or at the peer before that went back, and was merged or left out.
         let named = merged.buried.iter().find(|(place, version)| {
-            // Who deleted what it might not has forgotten what others never deleted.
-            !self.policies.refused.contains(place)
+            // Who deleted what it might not has forgotten what others never deleted. So it looks
+            // where a part came back of what was withdrawn.
+            let withdrawn =
+                self.nodes[node].oracle().is_some_and(|it| it.withdrawn.contains(place));
+            !withdrawn
+                && !self.policies.refused.contains(place)
                 && self.graves.get(place).is_none_or(|grave| *version > grave.last)
         });
         if let Some(((_, key), _)) = named {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::fault::Fault;
 use crate::network::{Link, sends};
 use crate::oracle::{Facts, Oracle, Place};
 use crate::scopes::Scopes;
@@ -94,6 +95,10 @@ impl World {
             accepted && rule.is_some_and(|rule| rule.shows(field))
         };
         let (gives, takes) = (sends(found.mode, side), sends(found.mode, 1 - side));
+        // What another took from who limits this one isn't withdrawn any further, and what was
+        // written to it isn't kept.
+        let owner = found.nodes[side];
+        let farther = self.nodes[owner].oracle().is_some_and(|it| it.withdrawn.contains(place));
         if here.meets(scope, place) {
             let is_gone = |facts: &Facts| {
                 let grave = self.graves.get(place);
@@ -101,16 +106,20 @@ impl World {
             };
             // Another one that limits it, too, may have taken it back, or this one before its
             // file went back.
-            let owner = found.nodes[side];
             let apart = self.has_others(peer) || self.nodes[owner].losses > 0;
             let lost_there =
                 apart && self.nodes[peer].oracle().is_some_and(|it| it.withdrawn.contains(place));
             let forgotten = (self.excepted() || self.met_late) && is_gone(here);
-            if gives && accepts && !lost_there && !forgotten && !here.part(shows).within(there) {
+            let excused = lost_there || forgotten || farther;
+            if gives && accepts && !excused && !here.part(shows).within(there) {
                 return Some("it lacks what it may see");
             }
-            let lost =
-                gives && takes && !lost_there && !there.part(shows).within(here) && !is_gone(there);
+            let lost = gives
+                && takes
+                && !lost_there
+                && !farther
+                && !there.part(shows).within(here)
+                && !is_gone(there);
             return (lost && accepts).then_some("what it wrote isn't there");
         }
         let may_stay = self.may_stay(link, side) || !gives;
@@ -118,13 +127,19 @@ impl World {
         let is_own = self.nodes[peer].wrote.contains(place) && (!takes || rule.is_none());
         // A file that went back has again what was refused and withdrawn.
         let again = self.nodes[peer].losses > 0 && self.policies.refused.contains(place);
-        let is_own = is_own || again;
+        // Who was away for longer than the lease hears of no delete by a policy that has left
+        // the record out since.
+        let changed = self.report.faults.contains_key(&Fault::PolicyChange);
+        let away = changed && self.lapsed() && self.graves.contains_key(place);
+        let is_own = is_own || again || farther || away;
         (there.exists() && !may_stay && !is_own).then_some("it may not see that")
     }
 
-    /// Whether a node has several links, or had: what others gave it, it keeps.
+    /// Whether a node has several links, or had, or that which it is a copy of: what others gave
+    /// it, it keeps.
     fn has_others(&self, node: usize) -> bool {
-        self.links.iter().filter(|link| link.nodes.contains(&node)).count() > 1
+        let links = |node: usize| self.links.iter().filter(move |link| link.nodes.contains(&node));
+        links(node).count() > 1 || links(self.nodes[node].original).count() > 1
     }
 
     /// Whether a side's peer may have a record that it may not see: from others, from before
