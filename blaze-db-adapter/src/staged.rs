@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use blaze_codec::{Name, Operation, RecordKey, Seq, Version};
+use blaze_codec::{Change, Name, Operation, RecordKey, Seq, Version};
 
 #[cfg(feature = "canary")]
 use crate::canary::{self, Canary};
@@ -81,9 +81,17 @@ pub struct Merging {
 /// What a peer has heard of records that it sees in part.
 #[derive(Debug, Default)]
 pub struct Heard {
-    /// In their order, with when each was withdrawn last; `None` if it was never given it.
-    records: Vec<((Name, RecordKey), Option<Seq>)>,
+    /// In their order.
+    records: Vec<Told>,
     holds: Seq,
+}
+
+/// What a peer has heard of a record.
+#[derive(Debug)]
+struct Told {
+    name: (Name, RecordKey),
+    /// When it was withdrawn last, zero if never; `None` if the peer was never given it.
+    withdrawn: Option<Seq>,
 }
 
 /// What a merge's commit has of the operations that came.
@@ -217,7 +225,9 @@ impl<'a, S> Staged<'a, S> {
         let its_own = operation.version.node == incoming.peer;
         let known = || !state.clone().merge(operation, &mut Vec::new());
         let told = merging.heard.was_given(&operation.collection, &operation.key);
-        told && (!its_own || state.has(operation)) && known()
+        // A delete that lost leaves nothing at its author that it may not have.
+        let lost = its_own && operation.change != Change::Delete && !state.has(operation);
+        told && !lost && known()
     }
 
     fn join_admitted(
@@ -242,7 +252,9 @@ impl<'a, S> Staged<'a, S> {
         let unheard = seq.is_some() && merging.heard.lacks(collection, key);
         #[cfg(feature = "canary")]
         let unheard = unheard && !canary::is(Canary::UnheardIgnored);
-        if unheard { Joined::Whole } else { joined }
+        // What was on its way when the peer heard that it is withdrawn, it has forgotten.
+        let forgot = joined != Joined::Nothing && merging.heard.was_withdrawn(collection, key);
+        if unheard || forgot { Joined::Whole } else { joined }
     }
 
     /// Takes the records back that a peer made and may not make, once all of its operations
@@ -361,29 +373,34 @@ impl Heard {
         withdrawn: impl IntoIterator<Item = Option<Seq>>,
         holds: Seq,
     ) -> Self {
-        Self { records: records.into_iter().zip(withdrawn).collect(), holds }
+        let records = records.into_iter().zip(withdrawn);
+        let records = records.map(|(name, withdrawn)| Told { name, withdrawn });
+        Self { records: records.collect(), holds }
     }
 
     /// The records that it was never given.
     pub fn anew(&self) -> Vec<(Name, RecordKey)> {
-        let anew = self.records.iter().filter(|(_, withdrawn)| withdrawn.is_none());
-        anew.map(|(name, _)| name.clone()).collect()
+        let anew = self.records.iter().filter(|told| told.withdrawn.is_none());
+        anew.map(|told| told.name.clone()).collect()
     }
 
     /// Whether it was never given a record, or is about to lose it.
     fn lacks(&self, collection: &Name, key: &RecordKey) -> bool {
-        let found = self.find(collection, key);
-        found.is_some_and(|withdrawn| withdrawn.is_none_or(|seq| seq > self.holds))
+        let lacks = |told: &Told| told.withdrawn.is_none_or(|seq| seq > self.holds);
+        self.find(collection, key).is_some_and(lacks)
     }
 
     fn was_given(&self, collection: &Name, key: &RecordKey) -> bool {
-        self.find(collection, key).is_some_and(|withdrawn| withdrawn.is_some())
+        self.find(collection, key).is_some_and(|told| told.withdrawn.is_some())
     }
 
-    fn find(&self, collection: &Name, key: &RecordKey) -> Option<Option<Seq>> {
-        let name = (collection, key);
-        let order = |((collection, key), _): &((Name, RecordKey), _)| (collection, key).cmp(&name);
-        self.records.binary_search_by(order).ok().map(|at| self.records[at].1)
+    fn was_withdrawn(&self, collection: &Name, key: &RecordKey) -> bool {
+        self.find(collection, key).and_then(|told| told.withdrawn) > Some(Seq::ZERO)
+    }
+
+    fn find(&self, collection: &Name, key: &RecordKey) -> Option<&Told> {
+        let order = |told: &Told| (&told.name.0, &told.name.1).cmp(&(collection, key));
+        self.records.binary_search_by(order).ok().map(|at| &self.records[at])
     }
 }
 

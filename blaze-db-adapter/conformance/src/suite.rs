@@ -86,6 +86,7 @@ macro_rules! database_conformance {
             what_waited_goes_on_with_its_insert
             what_may_be_forgotten_goes_on_as_new
             a_write_to_what_a_peer_may_not_see_is_refused
+            what_a_peer_passes_on_is_refused_once
             a_new_record_is_what_a_peer_may_see_or_refused
             a_record_may_be_moved_out_by_who_sees_it
             what_comes_with_what_is_refused_is_merged

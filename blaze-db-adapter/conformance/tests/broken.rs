@@ -133,6 +133,7 @@ broken! {
         a_roll_does_not_bury_what_its_peer_may_not_see, a_merge_notes_what_its_peer_has;
     a_refusal_told_once: RefusedOnce breaks a_write_to_what_a_peer_may_not_see_is_refused,
         a_new_record_is_what_a_peer_may_see_or_refused;
+    a_refusal_without_end: RefusedAgain breaks what_a_peer_passes_on_is_refused_once;
     a_refusal_told_to_others: RefusedKnown breaks a_write_to_what_a_peer_may_not_see_is_refused,
         a_new_record_is_what_a_peer_may_see_or_refused;
     a_new_record_left_to_its_peer: NewUntold breaks
@@ -274,6 +275,7 @@ fn the_model_notices_a_database_that_differs() {
         Fault::RefusedConflicts,
         Fault::RefusedUnheard,
         Fault::RefusedOnce,
+        Fault::RefusedAgain,
         Fault::RefusedKnown,
         Fault::NewUntold,
         Fault::NewDeleted,

@@ -52,10 +52,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=33))]
     scenarios: u64,
     /// In how many of a hundred seeds some links are limited to a part of the database.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(0..=100))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=100))]
     scopes: u64,
     /// In how many of a hundred of those the limited ones have other peers, too.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=100))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]
     passes: u64,
     /// How many lines of a failure's story are told: the last ones.
     #[arg(long, default_value_t = 80)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use blaze_codec::message::{Changes, CompressionSet, Message, expand};
-use blaze_codec::{Change, Mode, Name, Operation, Rule, Scope};
+use blaze_codec::{Change, Mode, Name, Operation, Rule, Scope, Seq};
 use blaze_db_adapter::{Audience, DatabaseAdapter, Limit};
 use blaze_sync_engine::export::Export;
 use blaze_sync_protocol::Batch;
@@ -57,6 +57,8 @@ pub(crate) struct Heard {
     pub(crate) never: BTreeSet<Place>,
     /// Those, and what it is about to lose.
     pub(crate) lacks: BTreeSet<Place>,
+    /// Those that were ever withdrawn from it.
+    pub(crate) withdrawn: BTreeSet<Place>,
 }
 
 impl Terms {
@@ -113,6 +115,9 @@ impl World {
         for (place, withdrawn) in places.into_iter().zip(shared.unwrap_or_default()) {
             if withdrawn.is_none() {
                 heard.never.insert(place.clone());
+            }
+            if withdrawn.is_some_and(|withdrawn| withdrawn > Seq::ZERO) {
+                heard.withdrawn.insert(place.clone());
             }
             if withdrawn.is_none_or(|withdrawn| withdrawn > batch.holds) {
                 heard.lacks.insert(place);

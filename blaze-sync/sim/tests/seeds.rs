@@ -84,7 +84,7 @@ const SCENARIO_REGRESSIONS: [(u64, &str); 1] = [(
 )];
 
 /// What once failed while every seed limited links.
-const SCOPE_REGRESSIONS: [(u64, &str); 9] = [
+const SCOPE_REGRESSIONS: [(u64, &str); 10] = [
     (1_009, "fields that were written after a delete were told, whatever they said"),
     (2_001, "what lost to a record that its writer may not see stayed there"),
     (1, "who named a record in a roll wasn't told that it was buried"),
@@ -94,6 +94,14 @@ const SCOPE_REGRESSIONS: [(u64, &str); 9] = [
     (3_076, "a feed through a scope that differs in its last byte was taken for the same"),
     (7_418, "what was written while a withdrawal was on its way was forgotten there only"),
     (2_729, "the same, of what a record's own change withdraws"),
+    (44, "a refusal wasn't told of a record that changed again and was read in a second piece"),
+];
+
+/// What once failed while every seed limited links, of those to nodes that have others, too.
+const PASS_REGRESSIONS: [(u64, &str); 3] = [
+    (1_566, "two sides that hide a record from each other told each other of it without end"),
+    (1_811, "the same, where one link shows what the other hides"),
+    (361, "the same"),
 ];
 
 #[test]
@@ -111,9 +119,17 @@ fn what_once_failed_passes() {
             .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
     }
     for (seed, what) in SCOPE_REGRESSIONS {
-        run(seed, &Config { large_percent: 2, scope_percent: 100, ..Config::default() })
+        let then = Config { large_percent: 2, pass_percent: 0, ..Config::default() };
+        run(seed, &Config { scope_percent: 100, ..then })
             .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
     }
+    for (seed, what) in PASS_REGRESSIONS {
+        let then = Config { large_percent: 2, scope_percent: 100, ..Config::default() };
+        run(seed, &Config { pass_percent: 100, ..then })
+            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+    }
+    run(30_513, &Config { large_percent: 2, scope_percent: 8, ..Config::default() })
+        .unwrap_or_else(|failure| panic!("once a write on its way was withdrawn: {failure}"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use blaze_codec::{
-    Change, Checkpoint, Condition, Hlc, Incarnation, Operation, Record, RecordKey, Rule, Scope,
-    Seq, Value, Version, record,
+    Change, Checkpoint, Condition, Hlc, Incarnation, NodeId, Operation, Record, RecordKey, Rule,
+    Scope, Seq, Value, Version, record,
 };
 use blaze_db_adapter::{Audience, Committed, Incoming, Limit, Merged, Origin};
 
@@ -18,7 +18,7 @@ pub(super) const PLACE: Checkpoint = Checkpoint { incarnation: Incarnation(1), s
 /// A write of a peer to a record that it may not see joins nothing, whatever it is, and nothing
 /// that is here or came is told to have lost. But it makes a commit, at each attempt, of all
 /// that the record is: the peer has something else, and hears from the feed what it may not
-/// have. So does a write that is known, or older than what is here.
+/// have. So does a write of its own that is older than what is here.
 pub async fn a_write_to_what_a_peer_may_not_see_is_refused<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     database.write([insert("notes", 1, note("ben", "his"))]).await;
@@ -31,8 +31,7 @@ pub async fn a_write_to_what_a_peer_may_not_see_is_refused<H: Harness>(harness: 
         operation(1, LATER, update("owner", "anna")),
         operation(1, LATER, Change::Insert(note("anna", "hers"))),
         operation(1, LATER, Change::Delete),
-        operation(1, 1, Change::Insert(note("anna", "of before"))),
-        his[0].clone(),
+        by(peer(1), operation(1, 1, Change::Insert(note("anna", "of before")))),
     ];
     for (write, seq) in writes.iter().zip(3..) {
         let merged = limited(&database, vec![write.clone()]).await;
@@ -47,6 +46,34 @@ pub async fn a_write_to_what_a_peer_may_not_see_is_refused<H: Harness>(harness: 
     assert!(moved.ends_with(&his) && moved.len() == feed.len(), "{moved:?}");
     let Some(database) = database.reopen(Settings::default()).await else { return };
     assert_eq!(database.whole_feed().await, moved);
+}
+
+/// What others wrote of a record that a peer may not see, and what it wrote and stands, it may
+/// pass on: that is refused only if it was never given the record. It was told what it may not
+/// have, and has it by another way since; were it told again, and others with it, two sides
+/// could tell each other for ever. But what it wrote and lost is refused each time.
+pub async fn what_a_peer_passes_on_is_refused_once<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    database.write([insert("notes", 1, note("ben", "his"))]).await;
+    let his = of_note(&database, 1).await;
+    let its_own = by(peer(1), born(2, LATER, "ben"));
+    merge(&database, Incoming { limit: None, ..incoming(vec![its_own.clone()]) }).await;
+    let older = operation(1, 1, Change::Insert(note("anna", "of before")));
+    let lost = by(peer(1), operation(2, 1, Change::Insert(note("anna", "lost"))));
+    for known in [his[0].clone(), its_own.clone()] {
+        let merged = limited(&database, vec![known.clone()]).await;
+        assert_eq!(refused(&merged), std::slice::from_ref(&known.key), "it was never given it");
+        assert_told(committed(&merged), database.feed().head().0, &[known]);
+    }
+    for known in [&his[0], &its_own, &older] {
+        let merged = limited(&database, vec![known.clone()]).await;
+        assert!(merged.refused.is_empty() && merged.committed.is_none(), "{known:?}: {merged:?}");
+    }
+    for _ in 0..2 {
+        let merged = limited(&database, vec![its_own.clone(), lost.clone()]).await;
+        assert_eq!(refused(&merged), [2.into()]);
+        assert_told(committed(&merged), database.feed().head().0, std::slice::from_ref(&its_own));
+    }
 }
 
 /// A peer may make only what it may see: of a new record beyond that nothing is known, but
@@ -225,6 +252,11 @@ pub(super) fn operation(key: i64, hlc: u64, change: Change) -> Operation {
     let version = Version { hlc: Hlc::from_bits(hlc), node: peer(200), ..Version::ZERO };
     let (collection, base) = (name("notes"), Version::ZERO);
     Operation { collection, key: key.into(), version, base, change }
+}
+
+/// The same, by somebody else.
+fn by(node: NodeId, operation: Operation) -> Operation {
+    Operation { version: Version { node, ..operation.version }, ..operation }
 }
 
 /// An insert of a peer.

@@ -84,7 +84,8 @@ pub async fn a_merge_notes_what_its_peer_has<H: Harness>(harness: &H) {
 }
 
 /// What is withdrawn from a peer as of a seq is told it whenever it writes to it, until it has
-/// acknowledged that seq. Neither giving it again nor withdrawing it earlier undoes that.
+/// acknowledged that seq; and from then on whenever it changes it, for that may have been on its
+/// way. Neither giving it again nor withdrawing it earlier undoes that.
 pub async fn a_peer_hears_of_what_it_is_about_to_lose<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     database.write([1, 2].map(|key| insert("notes", key, note("anna", "hers")))).await;
@@ -128,15 +129,20 @@ pub async fn what_a_peer_is_about_to_lose_is_kept<H: Harness>(harness: &H) {
     assert_as_it_came(&write(&database, 0, 2 * LATER).await, &text(2 * LATER));
 }
 
-/// That a peer's writes to a note are answered with all of it until it has acknowledged a seq.
+/// That a peer's writes to a note are answered with all of it, and until it has acknowledged a
+/// seq also those that change nothing.
 async fn assert_told_until<H: Harness>(database: &Subject<'_, H>, seq: u64, hlc: u64) {
     for (hlc, holds) in (hlc..).zip([0, seq - 1, seq - 1]) {
         let next = database.feed().head().next().0;
         let merged = write(database, holds, hlc).await;
         assert_told(committed(&merged), next, &of_note(database, 1).await);
+        assert!(write(database, holds, hlc).await.committed.is_some(), "it is told again");
     }
     for (hlc, holds) in (hlc + 3..).zip([seq, seq + 1]) {
-        assert_as_it_came(&write(database, holds, hlc).await, &text(hlc));
+        let next = database.feed().head().next().0;
+        let merged = write(database, holds, hlc).await;
+        assert_told(committed(&merged), next, &of_note(database, 1).await);
+        assert!(write(database, holds, hlc).await.committed.is_none(), "it is known");
     }
 }
 

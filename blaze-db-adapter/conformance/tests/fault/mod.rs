@@ -92,6 +92,7 @@ pub(crate) enum Fault {
     RefusedConflicts,
     RefusedUnheard,
     RefusedOnce,
+    RefusedAgain,
     RefusedKnown,
     NewUntold,
     NewDeleted,

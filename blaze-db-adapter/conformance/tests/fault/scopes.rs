@@ -41,6 +41,7 @@ impl FaultyDatabase {
                 self.leave_refused_out(&mut incoming).await?;
             }
             Fault::NewDeleted => self.delete_new(&mut incoming).await?,
+            Fault::RefusedAgain => self.forget_given(&incoming).await?,
             Fault::WithdrawalIgnored => incoming.withdraws = false,
             Fault::WithdrawnByAnybody => incoming.withdraws = true,
             Fault::WithdrawnByScope if incoming.limit.is_some() => incoming.withdraws = false,
@@ -110,6 +111,13 @@ impl FaultyDatabase {
     async fn stored(&self) -> Result<BTreeSet<(Name, RecordKey)>, DatabaseError> {
         let feed = self.memory.changes(Seq::ZERO, UNLIMITED).await?;
         Ok(feed.operations.iter().map(named).collect())
+    }
+
+    /// Takes the peer for one that was never given what is refused, nor anything else.
+    async fn forget_given(&self, incoming: &Incoming) -> Result<(), DatabaseError> {
+        let Some(limit) = &incoming.limit else { return Ok(()) };
+        self.memory.unregister(limit.audience.node).await?;
+        Ok(())
     }
 
     /// Takes the peer for one that was given all that it writes to.

@@ -298,3 +298,29 @@ fn who_goes_on_in_the_middle_may_lack_something_until_it_has_all() {
     out.take(outgoing([item(5, 9, 9)]), 0);
     assert!(!out.left_out());
 }
+
+#[test]
+fn what_was_left_out_counts_as_untold_until_the_rest_was_read_and_acknowledged() {
+    let left_out = |through| {
+        let items = outgoing([item(through - 1, through, 9)]);
+        Outgoing { left_out: true, behind: true, ..items }
+    };
+    let mut out = outbound(2, 9).unwrap();
+    // The peer goes on in the middle of what was left out of an earlier session.
+    out.had_all(Seq(1));
+    assert_eq!((out.since(), out.complete()), (Seq(1), Seq(1)));
+    out.poll_read().unwrap();
+    assert_eq!(out.since(), Seq(1), "nothing tells that nothing is left out");
+    queue(&mut out, left_out(3));
+    out.poll_frame().unwrap();
+    out.poll_read().unwrap();
+    out.ack(ack(3, 50)).unwrap();
+    assert_eq!((out.since(), out.complete()), (Seq(1), Seq(1)), "it lacks what was left out");
+    queue(&mut out, outgoing([item(3, 9, 9)]));
+    out.poll_frame().unwrap();
+    out.head(Seq(10));
+    out.poll_read().unwrap();
+    assert_eq!((out.since(), out.complete()), (Seq(9), Seq(1)), "it is on its way");
+    out.ack(ack(9, 0)).unwrap();
+    assert_eq!(out.complete(), Seq(9));
+}

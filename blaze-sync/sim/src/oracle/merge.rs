@@ -93,7 +93,8 @@ impl<'b> Merge<'b> {
             // What others wrote and is known here, or what it wrote and stands, it has from
             // elsewhere.
             let its_own = operation.version.node == self.batch.peer;
-            let known = !before.changes(operation) && (!its_own || before.stands(operation));
+            let lost = its_own && operation.change != Change::Delete && !before.stands(operation);
+            let known = !before.changes(operation) && !lost;
             let known = known && !self.heard.never.contains(place);
             if takes_away || known {
                 return Effect::Nothing;
@@ -112,7 +113,8 @@ impl<'b> Merge<'b> {
             self.join(oracle, place, operation, &before, stored)
         };
         let unheard = stored.is_some() && self.heard.lacks.contains(place);
-        if unheard { Effect::Whole } else { effect }
+        let forgot = effect != Effect::Nothing && self.heard.withdrawn.contains(place);
+        if unheard || forgot { Effect::Whole } else { effect }
     }
 
     /// Whether the peer may do that to a record which is this now: who may not see it may

@@ -104,9 +104,8 @@ impl World {
                 let grave = self.graves.get(place);
                 grave.is_some_and(|grave| facts.version() <= grave.last)
             };
-            // Another one that limits it, too, may have taken it back, or this one before its
-            // file went back.
-            let apart = self.has_others(peer) || self.nodes[owner].losses > 0;
+            // Another one that limits it, too, may have taken it back.
+            let apart = self.has_others(peer);
             let lost_there =
                 apart && self.nodes[peer].oracle().is_some_and(|it| it.withdrawn.contains(place));
             let forgotten = (self.excepted() || self.met_late) && is_gone(here);
@@ -128,9 +127,10 @@ impl World {
         // A file that went back has again what was refused and withdrawn.
         let again = self.nodes[peer].losses > 0 && self.policies.refused.contains(place);
         // Who was away for longer than the lease hears of no delete by a policy that has left
-        // the record out since.
+        // the record out since, and of none that is followed by what was refused of another.
         let changed = self.report.faults.contains_key(&Fault::PolicyChange);
-        let away = changed && self.lapsed() && self.graves.contains_key(place);
+        let unheard = changed || self.policies.refused.contains(place);
+        let away = unheard && self.lapsed() && self.graves.contains_key(place);
         let is_own = is_own || again || farther || away;
         (there.exists() && !may_stay && !is_own).then_some("it may not see that")
     }
