@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(0..=33))]
     scenarios: u64,
     /// In how many of a hundred seeds some links are limited to a part of the database.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=100))]
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(0..=100))]
     scopes: u64,
     /// In how many of a hundred of those the limited ones have other peers, too.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100))]

@@ -19,7 +19,7 @@ pub struct Config {
     /// How many of a hundred seeds run each of the scenarios. Default: 4.
     pub scenario_percent: u64,
     /// In how many of a hundred seeds some links are limited to a part of the database.
-    /// Default: 20.
+    /// Default: 40.
     pub scope_percent: u64,
     /// In how many of a hundred of those the limited ones have other peers, too:
     /// where their policies contradict each other in a cycle, few may never rest. Default: 0.
@@ -41,7 +41,7 @@ impl Default for Config {
             large_percent: 10,
             compressed_percent: 25,
             scenario_percent: 4,
-            scope_percent: 20,
+            scope_percent: 40,
             pass_percent: 0,
             shape: None,
             story: false,

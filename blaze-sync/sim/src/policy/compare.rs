@@ -126,11 +126,13 @@ impl World {
         let is_own = self.nodes[peer].wrote.contains(place) && (!takes || rule.is_none());
         // A file that went back has again what was refused and withdrawn.
         let again = self.nodes[peer].losses > 0 && self.policies.refused.contains(place);
-        // Who was away for longer than the lease hears of no delete by a policy that has left
-        // the record out since, and of none that is followed by what was refused of another.
+        // Who was away for longer than the lease, or went back, hears of no delete by a policy
+        // that has left the record out since, and of none that is followed by what was refused
+        // of another.
         let changed = self.report.faults.contains_key(&Fault::PolicyChange);
         let unheard = changed || self.policies.refused.contains(place);
-        let away = unheard && self.lapsed() && self.graves.contains_key(place);
+        let away = self.lapsed() || self.nodes[peer].losses > 0;
+        let away = away && unheard && self.graves.contains_key(place);
         let is_own = is_own || again || farther || away;
         (there.exists() && !may_stay && !is_own).then_some("it may not see that")
     }
