@@ -337,10 +337,9 @@ impl Writing {
         let mut clock = self.clock.clone();
         let mut staged = Staged::new(incoming.operations.len());
         let (mut merging, forgotten) = (Merging::default(), self.forgotten);
-        let audience = incoming.shared();
-        if let Some((audience, names)) = &audience {
-            let withdrawn = shares::find(&self.conn, audience, names)?;
-            merging.heard = Heard::new(names.clone(), withdrawn, incoming.holds);
+        if let Some((audience, names)) = incoming.shared() {
+            let withdrawn = shares::find(&self.conn, audience, &names)?;
+            merging.heard = Heard::new(names, withdrawn, incoming.holds);
         }
         let mut lookup = Lookup::new(&self.conn, &mut self.dictionary, &mut self.last_keys);
         for operation in &incoming.operations {
@@ -355,7 +354,8 @@ impl Writing {
             return Err(WriteError::TooMany { found, max }.into());
         }
         self.advance(clock)?;
-        if let Some((audience, _)) = audience {
+        if let Some(limit) = &incoming.limit {
+            let audience = &limit.audience;
             let (conn, dictionary, next) = (&self.conn, &mut self.dictionary, self.seq.next());
             shares::add(conn, dictionary, audience, &merging.heard.anew(), Seq::ZERO)?;
             shares::add(conn, dictionary, audience, &merging.refused, next)?;

@@ -206,6 +206,15 @@ fn over_a_limited_link_no_roots_count_and_places_are_of_the_feed_that_is_seen() 
     }
 }
 
+/// Lets both sides say everything, also what they put off.
+fn exchange_all(now: Moment, a: &mut End, b: &mut End) {
+    exchange(now, a, b).unwrap();
+    let later = Moment { mono_ms: now.mono_ms + 2_000, ..now };
+    a.input(later, Input::Timeout).unwrap();
+    b.input(later, Input::Timeout).unwrap();
+    exchange(later, a, b).unwrap();
+}
+
 #[test]
 fn what_was_merged_through_another_scope_counts_for_nothing() {
     let views = [None, Some(notes()), Some(notes().with(name("tags"), Rule::all())), None];
@@ -215,11 +224,7 @@ fn what_was_merged_through_another_scope_counts_for_nothing() {
         let begins = |a: Replica, b: Replica, now| {
             let mut a = connector(a, BOTH);
             let mut b = end(b, Side::acceptor(), scope.clone());
-            exchange(now, &mut a, &mut b).unwrap();
-            let later = Moment { mono_ms: now.mono_ms + 2_000, ..now };
-            a.input(later, Input::Timeout).unwrap();
-            b.input(later, Input::Timeout).unwrap();
-            exchange(later, &mut a, &mut b).unwrap();
+            exchange_all(now, &mut a, &mut b);
             assert!(!went_back(&a) && !went_back(&b), "step {step}: {:?} {:?}", a.events, b.events);
             assert!(a.replica.rolled.is_empty() && b.replica.rolled.is_empty());
             assert!(!b.events.contains(&Event::MissedTombstones));
@@ -248,11 +253,7 @@ fn who_connects_tells_two_limited_feeds_apart_and_both_sides_agree() {
         let mut b = end(b, sides.1, Some(scopes.1.clone()));
         // Who connects says hello as soon as it is told anything.
         b.input(now, Input::Head(b.replica.head())).unwrap();
-        exchange(now, &mut a, &mut b).unwrap();
-        let later = Moment { mono_ms: now.mono_ms + 2_000, ..now };
-        a.input(later, Input::Timeout).unwrap();
-        b.input(later, Input::Timeout).unwrap();
-        exchange(later, &mut a, &mut b).unwrap();
+        exchange_all(now, &mut a, &mut b);
         assert!(!went_back(&a) && !went_back(&b), "{:?} {:?}", a.events, b.events);
         // What one takes for the other's feed is what that would take it for.
         let view = a.session.peer().unwrap().feed.latest().view();

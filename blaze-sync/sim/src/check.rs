@@ -9,7 +9,7 @@ use blaze_sync_protocol::{Batch, Event as Told, SessionError};
 
 use crate::fault::Fault;
 use crate::network::sends;
-use crate::oracle::{Expected, Oracle, Place};
+use crate::oracle::{Expected, Oracle, Place, place_of};
 use crate::policy::{Heard, Terms};
 use crate::ready::ready;
 use crate::workload;
@@ -39,9 +39,7 @@ impl World {
         }
         self.log(node, committed);
         self.keep_common(node, committed);
-        let wrote = committed.operations().iter();
-        let wrote = wrote.map(|operation| (operation.collection.clone(), operation.key.clone()));
-        self.nodes[node].wrote.extend(wrote);
+        self.nodes[node].wrote.extend(committed.operations().iter().map(place_of));
     }
 
     /// Takes note of what those without limits among them should come to hold.
@@ -62,7 +60,7 @@ impl World {
         let mut seen = life.oracle.clone_places(committed.operations());
         for operation in committed.operations() {
             let version = operation.version;
-            let place = (operation.collection.clone(), operation.key.clone());
+            let place = place_of(operation);
             if version.node != found.id || version.hlc <= seen.clock {
                 let last = seen.clock;
                 return Err(format!("{} after {last}", describe_one(operation)));
@@ -284,7 +282,7 @@ impl World {
 
     /// Whether anybody removed a tombstone at or above an operation.
     fn is_removed(&self, operation: &Operation) -> bool {
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         self.graves.get(&place).is_some_and(|grave| operation.version <= grave.last)
     }
 

@@ -27,6 +27,11 @@ const VALUE_CHARS_MAX: usize = 40;
 /// A record's place.
 pub(crate) type Place = (Name, RecordKey);
 
+/// The place of the record that an operation is of.
+pub(crate) fn place_of(operation: &Operation) -> Place {
+    (operation.collection.clone(), operation.key.clone())
+}
+
 /// The tombstones that were removed.
 pub(crate) type Graves = BTreeMap<Place, Grave>;
 
@@ -78,7 +83,7 @@ impl Oracle {
     /// Joins an operation in; returns whether what counts changed.
     pub(crate) fn join(&mut self, operation: &Operation) -> bool {
         self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         let facts = self.records.entry(place).or_default();
         let changes = facts.changes(operation);
         if changes {
@@ -131,13 +136,13 @@ impl Oracle {
 
     /// Whether an operation lies at or below a tombstone that was removed here.
     pub(crate) fn is_buried(&self, operation: &Operation) -> bool {
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         self.grave(&place).is_some_and(|grave| operation.version <= grave.last)
     }
 
     /// The same, or of a record that was withdrawn.
     pub(crate) fn is_gone(&self, operation: &Operation) -> bool {
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         self.is_buried(operation) || self.withdrawn.contains(&place)
     }
 
@@ -206,7 +211,7 @@ impl Oracle {
 
     /// Notes at which seq a record changed.
     pub(crate) fn changed(&mut self, operation: &Operation, seq: Seq) {
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         if let Some(facts) = self.records.get_mut(&place) {
             facts.changed = seq;
         }
@@ -214,9 +219,7 @@ impl Oracle {
 
     /// What is held of the records that operations speak of.
     pub(crate) fn clone_places(&self, operations: &[Operation]) -> Self {
-        let places = operations
-            .iter()
-            .map(|operation| (operation.collection.clone(), operation.key.clone()));
+        let places = operations.iter().map(place_of);
         let held =
             places.filter_map(|place| Some((place.clone(), self.records.get(&place)?.clone())));
         let forgotten = self.forgotten;
@@ -237,7 +240,7 @@ impl Oracle {
     /// Whether joining the operation would change nothing, or would have before a
     /// tombstone was removed.
     pub(crate) fn holds(&self, operation: &Operation) -> bool {
-        let place = (operation.collection.clone(), operation.key.clone());
+        let place = place_of(operation);
         let held = self.records.get(&place).is_some_and(|facts| !facts.changes(operation));
         // What is withdrawn is known elsewhere, and not everybody takes it for gone.
         let withdrawn = operation.is_withdrawal() || self.withdrawn.contains(&place);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::check::describe_one;
 use crate::fault::Fault;
 use crate::network::{Connection, Link};
-use crate::oracle::{Facts, Oracle, Place};
+use crate::oracle::{Facts, Oracle, Place, place_of};
 use crate::ready::ready;
 use crate::rng::Rng;
 use crate::scopes::Scopes;
@@ -53,12 +53,26 @@ pub(crate) struct Policies {
 /// What a peer was told of records that it sees in part.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// Those that it was never given.
-    pub(crate) never: BTreeSet<Place>,
-    /// Those, and what it is about to lose.
-    pub(crate) lacks: BTreeSet<Place>,
-    /// Those that were ever withdrawn from it.
-    pub(crate) withdrawn: BTreeSet<Place>,
+    /// When each was withdrawn last, zero if never; `None` if it was never given it.
+    told: BTreeMap<Place, Option<Seq>>,
+    holds: Seq,
+}
+
+impl Heard {
+    /// Whether it was never given a record, or is about to lose it.
+    pub(crate) fn lacks(&self, place: &Place) -> bool {
+        let told = self.told.get(place);
+        told.is_some_and(|withdrawn| withdrawn.is_none_or(|seq| seq > self.holds))
+    }
+
+    /// Whether it was ever withdrawn from it.
+    pub(crate) fn was_withdrawn(&self, place: &Place) -> bool {
+        self.told.get(place).is_some_and(|withdrawn| *withdrawn > Some(Seq::ZERO))
+    }
+
+    pub(crate) fn was_given(&self, place: &Place) -> bool {
+        self.told.get(place).is_some_and(Option::is_some)
+    }
 }
 
 impl Terms {
@@ -107,23 +121,15 @@ impl World {
     pub(crate) fn heard(&self, node: usize, batch: &Batch, terms: &Terms) -> Heard {
         let Some(limit) = &terms.limit else { return Heard::default() };
         let Some(life) = &self.nodes[node].life else { return Heard::default() };
-        let places = batch.operations.iter();
-        let places = places.map(|it| (it.collection.clone(), it.key.clone()));
-        let places = places.collect::<Vec<_>>();
+        let places = batch.operations.iter().map(place_of).collect::<Vec<_>>();
         let shared = ready(life.database.shared(&limit.audience, &places)).and_then(Result::ok);
-        let mut heard = Heard::default();
-        for (place, withdrawn) in places.into_iter().zip(shared.unwrap_or_default()) {
-            if withdrawn.is_none() {
-                heard.never.insert(place.clone());
-            }
-            if withdrawn.is_some_and(|withdrawn| withdrawn > Seq::ZERO) {
-                heard.withdrawn.insert(place.clone());
-            }
-            if withdrawn.is_none_or(|withdrawn| withdrawn > batch.holds) {
-                heard.lacks.insert(place);
-            }
-        }
-        heard
+        let told = places.into_iter().zip(shared.unwrap_or_default()).collect();
+        Heard { told, holds: batch.holds }
+    }
+
+    /// Whether a record was ever withdrawn from a node.
+    pub(crate) fn was_withdrawn(&self, node: usize, place: &Place) -> bool {
+        self.nodes[node].oracle().is_some_and(|oracle| oracle.withdrawn.contains(place))
     }
 
     /// Gives each node the group of those to which no link is limited.
@@ -257,13 +263,10 @@ impl World {
             let withdraws = operation.is_withdrawal() && !roll;
             let is_told = withdraws || matches!(operation.change, Change::Delete);
             let known = if is_told { given } else { met };
-            let place = (operation.collection.clone(), operation.key.clone());
+            let place = place_of(operation);
             let is_known = ours.is_none() || known.is_some_and(|known| known.contains(&place));
-            let shows = |scope: &Option<Arc<Scope>>| {
-                let Some(scope) = scope else { return true };
-                let rule = scope.rule(&operation.collection);
-                rule.is_some_and(|rule| rule.hidden_field(&operation.change).is_none())
-            };
+            let shows =
+                |scope: &Option<Arc<Scope>>| scope.as_ref().is_none_or(|it| shows(it, operation));
             is_known && (withdraws || shows(ours)) && (overreaches || shows(theirs))
         };
         let wrong = changes.operations.iter().find(|operation| !allowed(operation));
@@ -297,18 +300,14 @@ impl World {
         };
         let [one, other] = found.nodes;
         let peer = if one == node { other } else { one };
-        let places = batch.operations.iter().map(|it| (it.collection.clone(), it.key.clone()));
+        let places = batch.operations.iter().map(place_of);
         self.policies.told.extend(places.map(|place| (node, peer, place)));
     }
 
     /// Checks that a session merges only what its peer may write.
     pub(crate) fn check_scope(&mut self, node: usize, terms: &Terms, operations: &[Operation]) {
         let Some(scope) = terms.limit.as_ref().map(|limit| &limit.scope) else { return };
-        let within = |operation: &Operation| {
-            let rule = scope.rule(&operation.collection);
-            rule.is_some_and(|rule| rule.hidden_field(&operation.change).is_none())
-        };
-        if let Some(wrong) = operations.iter().find(|operation| !within(operation)) {
+        if let Some(wrong) = operations.iter().find(|operation| !shows(scope, operation)) {
             self.fail(CROSSES, format!("node {node} merged {}", describe_one(wrong)));
         }
     }
@@ -338,6 +337,12 @@ impl Connection {
             _ => None,
         }
     }
+}
+
+/// Whether a scope has an operation's collection and fields.
+fn shows(scope: &Scope, operation: &Operation) -> bool {
+    let rule = scope.rule(&operation.collection);
+    rule.is_some_and(|rule| rule.hidden_field(&operation.change).is_none())
 }
 
 /// Scopes, for people.

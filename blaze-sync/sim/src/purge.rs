@@ -267,9 +267,7 @@ impl World {
         let named = merged.buried.iter().find(|(place, version)| {
             // Who deleted what it might not has forgotten what others never deleted. So it looks
             // where a part came back of what was withdrawn.
-            let withdrawn =
-                self.nodes[node].oracle().is_some_and(|it| it.withdrawn.contains(place));
-            !withdrawn
+            !self.was_withdrawn(node, place)
                 && !self.policies.refused.contains(place)
                 && self.graves.get(place).is_none_or(|grave| *version > grave.last)
         });

@@ -1,7 +1,8 @@
 //! Seeds that every test run goes through: some of all, and each that once failed.
 
 use blaze_sync_sim::{
-    Canary, Config, Driver, Engine, Fault, Faults, Merge, Report, Scenario, Session, run, shrink,
+    Canary, Config, Driver, Engine, Failure, Fault, Faults, Merge, Report, Scenario, Session, run,
+    shrink,
 };
 
 /// Small runs only: the large ones are for `cargo xtask sim`.
@@ -104,32 +105,37 @@ const PASS_REGRESSIONS: [(u64, &str); 3] = [
     (361, "the same"),
 ];
 
+/// Runs a seed that once failed.
+fn passes_now(seed: u64, what: &str, config: &Config) {
+    run(seed, config).unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+}
+
 #[test]
 fn what_once_failed_passes() {
+    // As in long runs, in which few seeds are large.
+    let then = || Config { large_percent: 2, ..Config::default() };
     for (seed, what) in REGRESSIONS {
-        // As in long runs, in which few seeds are large, and before there were compression
-        // and scenarios.
-        let then = Config { large_percent: 2, compressed_percent: 0, ..Config::default() };
-        run(seed, &Config { scenario_percent: 0, scope_percent: 0, ..then })
-            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+        // Before there were compression, scenarios and policies.
+        let then = Config { compressed_percent: 0, scenario_percent: 0, ..then() };
+        passes_now(seed, what, &Config { scope_percent: 0, ..then });
     }
     for (seed, what) in SCENARIO_REGRESSIONS {
-        let then = Config { large_percent: 2, scenario_percent: 33, ..Config::default() };
-        run(seed, &Config { scope_percent: 0, ..then })
-            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+        passes_now(seed, what, &Config { scenario_percent: 33, scope_percent: 0, ..then() });
     }
     for (seed, what) in SCOPE_REGRESSIONS {
-        let then = Config { large_percent: 2, pass_percent: 0, ..Config::default() };
-        run(seed, &Config { scope_percent: 100, ..then })
-            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+        passes_now(seed, what, &Config { scope_percent: 100, pass_percent: 0, ..then() });
     }
     for (seed, what) in PASS_REGRESSIONS {
-        let then = Config { large_percent: 2, scope_percent: 100, ..Config::default() };
-        run(seed, &Config { pass_percent: 100, ..then })
-            .unwrap_or_else(|failure| panic!("once: {what}; now: {failure}"));
+        passes_now(seed, what, &Config { scope_percent: 100, pass_percent: 100, ..then() });
     }
-    run(30_513, &Config { large_percent: 2, scope_percent: 8, ..Config::default() })
-        .unwrap_or_else(|failure| panic!("once a write on its way was withdrawn: {failure}"));
+    let what = "a write on its way was withdrawn";
+    passes_now(30_513, what, &Config { scope_percent: 8, ..then() });
+}
+
+/// The first failure that a deliberate bug makes.
+fn find(config: &Config, seeds: u64) -> Failure {
+    let failure = (0..seeds).find_map(|seed| run(seed, config).err());
+    failure.unwrap_or_else(|| panic!("{:?} isn't found", config.canary))
 }
 
 #[test]
@@ -143,8 +149,7 @@ fn deliberate_bugs_are_found_and_their_story_is_told() {
     ];
     for canary in canaries {
         let config = Config { canary: Some(canary), ..config() };
-        let failure = (0..300).find_map(|seed| run(seed, &config).err());
-        let failure = failure.unwrap_or_else(|| panic!("{canary} isn't found"));
+        let failure = find(&config, 300);
         let (short, told) = shrink(&failure, &config);
         assert!(short.steps_max <= failure.steps);
         assert!(told.story.last().is_some_and(|line| line.contains(told.check)), "{canary}");
@@ -162,8 +167,7 @@ fn what_breaks_policies_is_found() {
     ];
     for canary in canaries {
         let config = Config { canary: Some(canary), scope_percent: 100, ..config() };
-        let failure = (0..150).find_map(|seed| run(seed, &config).err());
-        failure.unwrap_or_else(|| panic!("{canary} isn't found"));
+        find(&config, 150);
     }
 }
 
@@ -176,8 +180,7 @@ fn scenarios_find_what_chance_seldom_does() {
     ];
     for canary in canaries {
         let config = Config { canary: Some(canary), scenario_percent: 33, ..config() };
-        let failure = (0..150).find_map(|seed| run(seed, &config).err());
-        let failure = failure.unwrap_or_else(|| panic!("{canary} isn't found"));
+        let failure = find(&config, 150);
         passes(failure.seed, &Config { scenario_percent: 0, ..config });
     }
 }

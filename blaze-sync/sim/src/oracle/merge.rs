@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blaze_codec::{Change, Operation, Seq, Version};
 use blaze_sync_protocol::Batch;
 
-use super::{Facts, Oracle, Place};
+use super::{Facts, Oracle, Place, place_of};
 use crate::policy::{Heard, Terms};
 
 /// What a merge should make.
@@ -69,7 +69,7 @@ impl Oracle {
         };
         for operation in &batch.operations {
             self.clock = self.clock.max(operation.version.hlc).max(operation.version.epoch);
-            let place = (operation.collection.clone(), operation.key.clone());
+            let place = place_of(operation);
             let effect = merge.take(self, &place, operation);
             if effect == Effect::Nothing {
                 continue;
@@ -95,7 +95,7 @@ impl<'b> Merge<'b> {
             let its_own = operation.version.node == self.batch.peer;
             let lost = its_own && operation.change != Change::Delete && !before.stands(operation);
             let known = !before.changes(operation) && !lost;
-            let known = known && !self.heard.never.contains(place);
+            let known = known && self.heard.was_given(place);
             if takes_away || known {
                 return Effect::Nothing;
             }
@@ -112,8 +112,8 @@ impl<'b> Merge<'b> {
         } else {
             self.join(oracle, place, operation, &before, stored)
         };
-        let unheard = stored.is_some() && self.heard.lacks.contains(place);
-        let forgot = effect != Effect::Nothing && self.heard.withdrawn.contains(place);
+        let unheard = stored.is_some() && self.heard.lacks(place);
+        let forgot = effect != Effect::Nothing && self.heard.was_withdrawn(place);
         if unheard || forgot { Effect::Whole } else { effect }
     }
 

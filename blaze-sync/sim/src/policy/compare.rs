@@ -98,16 +98,14 @@ impl World {
         // What another took from who limits this one isn't withdrawn any further, and what was
         // written to it isn't kept.
         let owner = found.nodes[side];
-        let farther = self.nodes[owner].oracle().is_some_and(|it| it.withdrawn.contains(place));
+        let farther = self.was_withdrawn(owner, place);
         if here.meets(scope, place) {
             let is_gone = |facts: &Facts| {
                 let grave = self.graves.get(place);
                 grave.is_some_and(|grave| facts.version() <= grave.last)
             };
             // Another one that limits it, too, may have taken it back.
-            let apart = self.has_others(peer);
-            let lost_there =
-                apart && self.nodes[peer].oracle().is_some_and(|it| it.withdrawn.contains(place));
+            let lost_there = self.has_others(peer) && self.was_withdrawn(peer, place);
             let forgotten = (self.excepted() || self.met_late) && is_gone(here);
             let excused = lost_there || forgotten || farther;
             if gives && accepts && !excused && !here.part(shows).within(there) {
