@@ -52,7 +52,7 @@ pub struct Operation {
 
 impl Operation {
     /// The version of all withdrawals: below any that a writer makes.
-    const WITHDRAWN: Version =
+    pub const WITHDRAWN: Version =
         Version { epoch: Hlc::ZERO, hlc: Hlc::from_bits(1), node: NodeId::ZERO };
 
     /// Says that the reader may not see a record any more, which isn't deleted: an update of no

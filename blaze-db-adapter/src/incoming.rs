@@ -85,7 +85,7 @@ impl Incoming {
     ) -> Joined {
         if self.roll {
             // What was withdrawn is known elsewhere.
-            let withdrawn = changed.is_some() && state.is_unknown();
+            let withdrawn = state.is_withdrawn();
             #[cfg(feature = "canary")]
             let withdrawn = withdrawn && !canary::is(Canary::WithdrawnBuried);
             return if withdrawn { Joined::Nothing } else { bury(operation, state) };
@@ -93,7 +93,7 @@ impl Incoming {
         if operation.is_withdrawal() {
             // Also what never came is stored as withdrawn: whoever noted that it sends it may
             // have gone back to that moment, and name it in a roll.
-            let withdrawn = self.withdraws && (state.withdraw() || changed.is_none());
+            let withdrawn = self.withdraws && state.withdraw();
             return if withdrawn { Joined::Changed } else { Joined::Nothing };
         }
         let (existed, before) = (state.exists(), state.life().stamp.version);
@@ -214,8 +214,7 @@ mod tests {
     }
 
     fn join(incoming: &Incoming, operation: &Operation, state: &mut RecordState) -> Joined {
-        // What nothing is known of isn't stored, unless it was withdrawn.
-        let changed = (!state.is_unknown()).then_some(Seq(7));
+        let changed = (*state != RecordState::default()).then_some(Seq(7));
         incoming.join(operation, state, changed, Version::ZERO, &mut Vec::new())
     }
 
@@ -235,22 +234,26 @@ mod tests {
             assert_eq!(state, known(change), "not everybody may withdraw");
             assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Changed);
             assert!(state.is_unknown() && !state.is_tombstone() && !state.exists());
-            let stored = Some(Seq(7));
-            let mut again = |changed| {
-                peer.join(&withdrawal, &mut state, changed, Version::ZERO, &mut Vec::new())
-            };
-            assert_eq!(again(stored), Joined::Nothing);
-            assert_eq!(again(None), Joined::Changed, "what never came is known as withdrawn");
+            assert_eq!(join(&peer, &withdrawal, &mut state), Joined::Nothing);
             let roll = Incoming { roll: true, ..Incoming::default() };
             let named = operation(9, Change::Update(vec![]));
-            let buried = roll.join(&named, &mut state, stored, Version::ZERO, &mut Vec::new());
-            assert_eq!((buried, state.is_unknown()), (Joined::Nothing, true));
+            assert_eq!(join(&roll, &named, &mut state), Joined::Nothing);
+            assert!(state.is_withdrawn() && state.is_unknown());
             let told = state.operations(&withdrawal.collection, &withdrawal.key);
             let (collection, key) = (withdrawal.collection.clone(), withdrawal.key.clone());
             assert_eq!(told, [Operation::withdrawal(collection, key)]);
+            // A field of it may come from elsewhere, and still nobody deleted it.
+            let field = operation(7, Change::Update(vec![("b".parse().unwrap(), None)]));
+            let mut waits = state.clone();
+            assert_ne!(join(&peer, &field, &mut waits), Joined::Nothing);
+            assert_eq!(join(&roll, &named, &mut waits), Joined::Nothing);
+            assert!(waits.is_withdrawn() && !waits.is_unknown());
             assert_ne!(join(&peer, &insert, &mut state), Joined::Nothing);
             assert_eq!(state, known(insert.change.clone()), "it comes back as it is");
         }
+        let mut never = RecordState::default();
+        assert_eq!(join(&peer, &withdrawal, &mut never), Joined::Changed);
+        assert!(never.is_withdrawn(), "what never came is known as withdrawn");
     }
 
     #[test]

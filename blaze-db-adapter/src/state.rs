@@ -33,7 +33,8 @@ pub struct Register<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Life {
     /// Its latest insert's or its latest delete's, whichever has the greater version; of
-    /// [`Version::ZERO`] if only updates were seen.
+    /// [`Version::ZERO`] if only updates were seen. Of one that was withdrawn it ended at
+    /// [`Operation::WITHDRAWN`].
     pub stamp: Stamp,
     /// Whether that was an insert.
     pub alive: bool,
@@ -68,16 +69,19 @@ impl Stamp {
         Self { version: operation.version, base: operation.base }
     }
 
-    /// Whether the author of this knew of another write. An author knows its own.
+    /// Whether the author of this knew of another write. An author knows its own, and that a
+    /// record was withdrawn hides nothing from anybody.
     pub(crate) fn knew(&self, other: Version) -> bool {
-        other <= self.base || (other.node == self.version.node && other < self.version)
+        other <= self.base.max(Operation::WITHDRAWN)
+            || (other.node == self.version.node && other < self.version)
     }
 
     /// The base of a write by `node` on top of this. Who goes on from a write of its own
     /// has seen no more of the others than that write had: with its version as the base,
     /// all that others wrote meanwhile would be taken for seen.
     pub(crate) fn base_for(&self, node: NodeId) -> Version {
-        if self.version.node == node { self.base } else { self.version }
+        let own = self.version.node == node || self.version == Operation::WITHDRAWN;
+        if own { self.base } else { self.version }
     }
 }
 
@@ -147,10 +151,16 @@ impl RecordState {
         !self.exists() && self.record.is_empty() && !self.is_unknown()
     }
 
-    /// Whether nothing is known of the record: it was never heard of or, where it is stored,
-    /// withdrawn. A stored one stays, for who doesn't know it takes it for deleted.
+    /// Whether nothing is known of the record, but perhaps that it was withdrawn.
     pub fn is_unknown(&self) -> bool {
-        !self.exists() && self.record.is_empty() && self.life.stamp.version == Version::ZERO
+        let never_lived = self.life.stamp.version == Version::ZERO;
+        self.record.is_empty() && (never_lived || self.is_withdrawn())
+    }
+
+    /// Whether all that was known of the record was withdrawn, but for fields that came since.
+    /// That is remembered, as who doesn't know a record takes it for deleted.
+    pub fn is_withdrawn(&self) -> bool {
+        !self.exists() && self.life.stamp.version == Operation::WITHDRAWN
     }
 
     /// Ends the record's life at a version that somebody else's write has, of which nobody is to
@@ -171,10 +181,14 @@ impl RecordState {
         }
     }
 
-    /// Forgets everything: the replica may not see the record any more. Returns whether it
-    /// knew anything.
+    /// Forgets everything: the replica may not see the record any more. Returns whether that
+    /// is new.
     pub(crate) fn withdraw(&mut self) -> bool {
-        !std::mem::take(self).is_unknown()
+        let stamp = Stamp { version: Operation::WITHDRAWN, base: Version::ZERO };
+        let withdrawn = Self { life: Life { stamp, alive: false }, ..Self::default() };
+        let is_new = *self != withdrawn;
+        *self = withdrawn;
+        is_new
     }
 
     /// How many fields have a last write, removed ones among them.
@@ -365,7 +379,7 @@ impl RecordState {
         }
         let life = match alive {
             true => Some(Change::Insert(inserted.into_iter().collect())),
-            false if stamp.version == Version::ZERO => None,
+            false if stamp.version <= Operation::WITHDRAWN => None,
             false => Some(Change::Delete),
         };
         let life = life.map(|change| operation(stamp, change));

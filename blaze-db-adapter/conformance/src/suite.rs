@@ -93,6 +93,7 @@ macro_rules! database_conformance {
             operations_of_a_record_are_judged_by_their_end
             a_peer_hears_of_a_delete_that_it_was_not_told
             a_roll_does_not_bury_what_its_peer_may_not_see
+            what_was_refused_is_not_taken_for_withdrawn
             a_peer_is_told_all_of_what_it_was_not_given
             a_roll_tells_what_its_peer_was_not_given
             a_merge_notes_what_its_peer_has

@@ -136,6 +136,8 @@ broken! {
     a_refusal_without_end: RefusedAgain breaks what_a_peer_passes_on_is_refused_once;
     a_refusal_told_to_others: RefusedKnown breaks a_write_to_what_a_peer_may_not_see_is_refused,
         a_new_record_is_what_a_peer_may_see_or_refused;
+    a_refusal_taken_for_a_withdrawal: RefusedSpared breaks
+        what_was_refused_is_not_taken_for_withdrawn;
     a_new_record_left_to_its_peer: NewUntold breaks
         a_new_record_is_what_a_peer_may_see_or_refused, what_comes_with_what_is_refused_is_merged;
     a_new_record_deleted_unknown: NewDeleted breaks
@@ -159,6 +161,8 @@ broken! {
     a_withdrawal_by_anybody: WithdrawnByAnybody breaks not_everybody_may_withdraw;
     a_withdrawal_that_deletes: WithdrawnDeleted breaks what_is_withdrawn_is_gone_and_not_deleted,
         what_is_withdrawn_is_not_taken_for_deleted, what_was_withdrawn_comes_back;
+    a_withdrawal_taken_back_by_a_field: WithdrawnInPart breaks
+        what_is_withdrawn_is_not_taken_for_deleted;
     a_withdrawal_in_silence: WithdrawnUntold breaks what_is_withdrawn_is_gone_and_not_deleted,
         what_was_withdrawn_comes_back;
     a_withdrawal_told_twice: WithdrawnTwice breaks what_is_withdrawn_is_gone_and_not_deleted;

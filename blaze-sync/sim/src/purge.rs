@@ -265,9 +265,10 @@ impl World {
         self.report.saw_times("came back", merged.revived.len() as u64);
         // It was here, or at the peer before that went back, and was merged or left out.
         let named = merged.buried.iter().find(|(place, version)| {
-            // Who deleted what it might not has forgotten what others never deleted. So it looks
-            // where a part came back of what was withdrawn.
-            !self.was_withdrawn(node, place)
+            // Who deleted what it might not has forgotten what others never deleted, and what one
+            // took back another may have given again, in part.
+            let taken = self.has_others(node) && self.was_withdrawn(node, place);
+            !taken
                 && !self.policies.refused.contains(place)
                 && self.graves.get(place).is_none_or(|grave| *version > grave.last)
         });

@@ -85,7 +85,7 @@ const SCENARIO_REGRESSIONS: [(u64, &str); 1] = [(
 )];
 
 /// What once failed while every seed limited links.
-const SCOPE_REGRESSIONS: [(u64, &str); 10] = [
+const SCOPE_REGRESSIONS: [(u64, &str); 12] = [
     (1_009, "fields that were written after a delete were told, whatever they said"),
     (2_001, "what lost to a record that its writer may not see stayed there"),
     (1, "who named a record in a roll wasn't told that it was buried"),
@@ -96,6 +96,8 @@ const SCOPE_REGRESSIONS: [(u64, &str); 10] = [
     (7_418, "what was written while a withdrawal was on its way was forgotten there only"),
     (2_729, "the same, of what a record's own change withdraws"),
     (44, "a refusal wasn't told of a record that changed again and was read in a second piece"),
+    (42_301, "what was deleted and forgotten was left alone in a roll, as it was refused since"),
+    (5_275, "a roll deleted what was withdrawn, as a field of it had come since"),
 ];
 
 /// What once failed while every seed limited links, of those to nodes that have others, too.

@@ -214,6 +214,23 @@ pub async fn a_roll_does_not_bury_what_its_peer_may_not_see<H: Harness>(harness:
     assert_eq!(database.record("notes", 2).await, None);
 }
 
+/// What was refused and isn't known stays in the feed as a withdrawal, but isn't one from here:
+/// whoever has a record of that name and calls its roll hears that it was deleted, as ever.
+pub async fn what_was_refused_is_not_taken_for_withdrawn<H: Harness>(harness: &H) {
+    let database = Subject::new(harness).await;
+    let merged = limited(&database, vec![born(1, 5, "ben"), born(2, 5, "ben")]).await;
+    assert_eq!(refused(&merged), [1.into(), 2.into()]);
+    let roll = |key| {
+        let operations = vec![operation(key, LATER, Change::Update(Vec::new()))];
+        Incoming { roll: true, limit: None, checkpoint: None, ..incoming(operations) }
+    };
+    let merged = merge(&database, roll(1)).await;
+    assert_told(committed(&merged), 2, &[buried(1, LATER)]);
+    let Some(database) = database.reopen(Settings::default()).await else { return };
+    let merged = merge(&database, roll(2)).await;
+    assert_told(committed(&merged), 3, &[buried(2, LATER)]);
+}
+
 /// What a limited peer writes below a delete brings nothing back, and it is told, whatever it
 /// has acknowledged: of a record that it wasn't given, no delete was told it. From then on, it
 /// is as with any other peer.

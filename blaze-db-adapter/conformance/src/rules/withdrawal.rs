@@ -64,8 +64,8 @@ pub async fn not_everybody_may_withdraw<H: Harness>(harness: &H) {
     assert_eq!(database.whole_feed().await, [feed[0].clone(), withdrawal(2)]);
 }
 
-/// A withdrawn record is never purged, and no roll buries it: both would tell others that it
-/// was deleted.
+/// A withdrawn record is never purged, and no roll buries it, whatever fields of it came since:
+/// both would tell others that it was deleted.
 pub async fn what_is_withdrawn_is_not_taken_for_deleted<H: Harness>(harness: &H) {
     let database = Subject::new(harness).await;
     database.write([1, 2, 3].map(|key| insert("notes", key, note("anna", "hers")))).await;
@@ -81,9 +81,17 @@ pub async fn what_is_withdrawn_is_not_taken_for_deleted<H: Harness>(harness: &H)
     let never = Operation { key: 8.into(), ..named.operations[0].clone() };
     let operations = [&named.operations[..2], &[never]].concat();
     let roll = Incoming { peer: peer(1), operations, roll: true, ..Incoming::default() };
-    let merged = merge(&database, roll).await;
+    let merged = merge(&database, roll.clone()).await;
     assert!(merged.committed.is_none() && merged.withdrawn.is_empty(), "{merged:?}");
     assert_eq!(database.whole_feed().await, [1, 2, 8].map(withdrawal));
+    // As one of the latest fields would say that is named, and isn't known.
+    let field = Change::Update(vec![(name("text"), Some(Value::from("waits")))]);
+    let waiting = operation(2, 5, field);
+    database.take(peer(1), 1, std::slice::from_ref(&waiting)).await;
+    let Some(database) = database.reopen(Settings::default()).await else { return };
+    let merged = merge(&database, roll).await;
+    assert!(merged.committed.is_none(), "{merged:?}");
+    assert_eq!(database.whole_feed().await, [withdrawal(1), withdrawal(8), waiting]);
 }
 
 /// What comes of a withdrawn record is merged as if nothing had been known of it, and an insert

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use blaze_codec::{Change, Hlc, Incarnation, Name, Operation, RecordKey, Scope, Seq, Version};
 use blaze_db_adapter::{
-    Audience, Committed, DatabaseAdapter, DatabaseError, Incoming, Limit, Merged, Origin, WallClock,
+    Audience, Committed, DatabaseAdapter, DatabaseError, Incoming, Limit, Merged, Origin,
+    RecordState, WallClock,
 };
 
+use super::tombstones::states;
 use super::{Fault, FaultyDatabase, UNLIMITED};
 
 /// A record, and who was given it.
@@ -48,6 +50,21 @@ impl FaultyDatabase {
             Fault::WithdrawnIfKnown if !incoming.roll => {
                 let stored = self.stored().await?;
                 incoming.operations.retain(|it| !it.is_withdrawal() || stored.contains(&named(it)));
+            }
+            Fault::RefusedSpared if incoming.roll => {
+                let states = states(&self.memory).await?;
+                let spared =
+                    |it: &Operation| states.get(&named(it)).is_some_and(RecordState::is_unknown);
+                incoming.operations.retain(|operation| !spared(operation));
+            }
+            Fault::WithdrawnInPart if incoming.roll => {
+                let states = states(&self.memory).await?;
+                for operation in &mut incoming.operations {
+                    if states.get(&named(operation)).is_some_and(waits) {
+                        operation.change = Change::Delete;
+                        incoming.roll = false;
+                    }
+                }
             }
             Fault::WithdrawnDeleted if incoming.withdraws => {
                 incoming.operations.iter_mut().for_each(delete);
@@ -244,6 +261,11 @@ fn unlimited(incoming: Incoming) -> Incoming {
         Arc::new(Limit { scope, audience })
     });
     Incoming { limit, ..incoming }
+}
+
+/// Whether there are but fields of a record.
+fn waits(state: &RecordState) -> bool {
+    !state.is_unknown() && !state.is_tombstone() && !state.exists()
 }
 
 fn named(operation: &Operation) -> (Name, RecordKey) {

@@ -109,7 +109,7 @@ pub(super) async fn last(memory: &MemoryDatabase) -> Seq {
     head
 }
 
-async fn states(
+pub(super) async fn states(
     memory: &MemoryDatabase,
 ) -> Result<BTreeMap<(Name, RecordKey), RecordState>, DatabaseError> {
     let mut states = BTreeMap::<_, RecordState>::new();

@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     /// The latest delete, and its base.
     pub(super) dead: (Version, Version),
     pub(super) fields: BTreeMap<Name, Fact>,
+    /// Whether it was withdrawn when nothing else of its life was known.
+    pub(super) withdrawn: bool,
     /// The replica's seq at which this last changed.
     pub(crate) changed: Seq,
 }
@@ -66,6 +68,11 @@ impl Facts {
     /// Whether nothing is known of it, though it may have been before it was withdrawn.
     pub(crate) fn is_unknown(&self) -> bool {
         self.life().0 == Version::ZERO && self.counted().next().is_none()
+    }
+
+    /// Whether it was withdrawn, and has neither been inserted nor deleted since.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.withdrawn && self.life().0 == Version::ZERO
     }
 
     /// Whether it exists within a scope.

@@ -105,10 +105,10 @@ impl<'b> Merge<'b> {
         let stored = Some(before.changed).filter(|seq| *seq > Seq::ZERO);
         let stored = stored.filter(|_| !self.changed.contains(place));
         let effect = if self.batch.roll {
-            let withdrawn = stored.is_some() && before.is_unknown();
+            let withdrawn = before.is_withdrawn();
             if withdrawn { Effect::Nothing } else { self.bury(oracle, place, operation, &before) }
         } else if takes_away {
-            self.withdraw(oracle, place, &before, stored)
+            self.withdraw(oracle, place, &before)
         } else {
             self.join(oracle, place, operation, &before, stored)
         };
@@ -161,20 +161,14 @@ impl<'b> Merge<'b> {
     }
 
     /// Also what never came is noted as withdrawn.
-    fn withdraw(
-        &mut self,
-        oracle: &mut Oracle,
-        place: &Place,
-        before: &Facts,
-        stored: Option<Seq>,
-    ) -> Effect {
-        if !self.terms.withdraws || (before.is_unknown() && stored.is_some()) {
+    fn withdraw(&mut self, oracle: &mut Oracle, place: &Place, before: &Facts) -> Effect {
+        if !self.terms.withdraws || (before.is_unknown() && before.is_withdrawn()) {
             return Effect::Nothing;
         }
         if before.exists() {
             self.expected.withdrawn.push(place.clone());
         }
-        let nothing = Facts { changed: before.changed, ..Facts::default() };
+        let nothing = Facts { withdrawn: true, changed: before.changed, ..Facts::default() };
         oracle.records.insert(place.clone(), nothing);
         oracle.withdrawn.insert(place.clone());
         Effect::AsItCame

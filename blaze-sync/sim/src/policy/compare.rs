@@ -125,19 +125,17 @@ impl World {
         // A file that went back has again what was refused and withdrawn.
         let again = self.nodes[peer].losses > 0 && self.policies.refused.contains(place);
         // Who was away for longer than the lease, or went back, hears of no delete by a policy
-        // that has left the record out since, and of none that is followed by what was refused
-        // of another.
+        // that has left the record out since.
         let changed = self.report.faults.contains_key(&Fault::PolicyChange);
-        let unheard = changed || self.policies.refused.contains(place);
         let away = self.lapsed() || self.nodes[peer].losses > 0;
-        let away = away && unheard && self.graves.contains_key(place);
+        let away = away && changed && self.graves.contains_key(place);
         let is_own = is_own || again || farther || away;
         (there.exists() && !may_stay && !is_own).then_some("it may not see that")
     }
 
     /// Whether a node has several links, or had, or that which it is a copy of: what others gave
     /// it, it keeps.
-    fn has_others(&self, node: usize) -> bool {
+    pub(crate) fn has_others(&self, node: usize) -> bool {
         let links = |node: usize| self.links.iter().filter(move |link| link.nodes.contains(&node));
         links(node).count() > 1 || links(self.nodes[node].original).count() > 1
     }
