@@ -19,9 +19,10 @@ use blaze_transport::{Connection, FrameReceiver, FrameSender, TransportError};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::brake::Brake;
 use crate::export::Export;
 use crate::node::Shared;
 use crate::policy::Withdrawal;
@@ -134,6 +135,7 @@ struct Driver<'a> {
     registration: Option<Pending<Seq>>,
     roll: Option<Pending<Outgoing>>,
     merge: Option<Pending<Merged>>,
+    brake: Brake,
     unflushed_bytes: u64,
     /// Whether the peer has said hello.
     greeted: bool,
@@ -170,6 +172,7 @@ impl<'a> Driver<'a> {
             registration: None,
             roll: None,
             merge: None,
+            brake: Brake::default(),
             unflushed_bytes: 0,
             greeted: false,
             received_bytes: 0,
@@ -395,6 +398,9 @@ impl<'a> Driver<'a> {
     fn merged(&mut self, merged: Result<Merged, DatabaseError>) -> Result<(), SessionError> {
         if let Ok(merged) = &merged {
             self.tell_losses(merged);
+            if !merged.refused.is_empty() {
+                self.brake.refused(self.started.elapsed());
+            }
         }
         let head = self.shared.database.feed().head();
         self.answer(merged, |merged| {
@@ -485,7 +491,8 @@ impl<'a> Driver<'a> {
                 let limits = self.session.peer().is_some_and(|peer| peer.limits);
                 let limit = self.export().and_then(|export| export.limit.clone());
                 let withdraws = limits && self.yields;
-                self.merge = Some(merge(self.shared, batch, limit, withdraws));
+                let pause = limit.as_ref().map(|_| self.brake.pause(self.started.elapsed()));
+                self.merge = Some(merge(self.shared, batch, limit, withdraws, pause));
             }
             Output::Event(event) => {
                 let tells = matches!(event, Event::Established(_) | Event::Received(_));
@@ -587,11 +594,15 @@ fn merge(
     batch: Batch,
     limit: Option<Arc<Limit>>,
     withdraws: bool,
+    pause: Option<Duration>,
 ) -> Pending<Merged> {
     let shared = Arc::clone(shared);
     let Batch { peer, checkpoint, step, roots, operations, holds, roll } = batch;
     let incoming = Incoming { peer, checkpoint, roots, operations, holds, roll, limit, withdraws };
     Box::pin(async move {
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            sleep(pause).await;
+        }
         let merged = shared.database.merge(incoming).await?;
         if step.is_some() || checkpoint.is_some() {
             shared.step(peer, step);

@@ -5,6 +5,7 @@
 //! node's feed, merge what arrives, and reconnect for as long as the link stands.
 
 mod backoff;
+mod brake;
 #[cfg(feature = "canary")]
 pub mod canary;
 mod connect;

@@ -15,6 +15,10 @@ use common::shop::{
     Shop, UNLIMITED, insert, keys, name, note, notes_of, records, seen, set, settle, told, write,
 };
 use common::{DEADLINE, connect, endpoint, live, node};
+use tokio::time::Instant;
+
+/// Writes that are refused: 256 of them at once, and the others a second each.
+const REFUSED: i64 = 300;
 
 #[tokio::test]
 async fn a_peer_gets_the_collections_fields_and_records_that_it_may_see() {
@@ -142,6 +146,25 @@ async fn what_a_peer_may_not_write_is_withdrawn_there_and_both_are_told() {
     assert_eq!(note(&shop.office, 7).await, Some(told("his", "ben")));
     assert_eq!(keys(&shop.phone, "notes").await, [3]);
     assert!(here.try_recv().is_err() && there.try_recv().is_err(), "nothing else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_on_writing_what_it_may_not_is_slowed_down_and_nothing_is_lost() {
+    let shop = Shop::open().await;
+    let _link = shop.link().await;
+    shop.settle().await;
+    let mut refused = shop.office.withdrawals();
+    let begun = Instant::now();
+    for key in 0..REFUSED {
+        insert(&shop.phone, "notes", key, seen("for ben", "ben")).await;
+        assert_eq!(refused.recv().await.unwrap().key, key.into());
+    }
+    let waited = begun.elapsed().as_secs();
+    assert!((40..80).contains(&waited), "{waited} s for the {} after 256", REFUSED - 256);
+    insert(&shop.phone, "notes", REFUSED, seen("hers", "anna")).await;
+    shop.settle().await;
+    assert_eq!(keys(&shop.office, "notes").await, [REFUSED]);
+    assert_eq!(keys(&shop.phone, "notes").await, [REFUSED]);
 }
 
 #[tokio::test]
