@@ -33,9 +33,11 @@ pub(crate) const DECODE: Bound = Bound {
 const VIEW: Bound =
     Bound { what: "checking a batch in place", per_byte: 3 * COLUMN, fixed: RESERVED };
 
-/// What `HeadsRef::new` may take: an integer of a version or its base may take a bit, and the
-/// old room of their list counts, too.
-const HEADS: Bound = Bound { what: "reading heads", per_byte: 8 * 3 * 8, fixed: RESERVED };
+/// What `HeadsRef::new` may take: an operation takes a byte, and has four integers of 8 bytes
+/// in its version and its base; its key is 16 bytes in one list and as many in another, whose
+/// old room counts as it grows. The rest is the numbers of rows, of shapes and of nodes.
+const HEADS: Bound =
+    Bound { what: "reading heads", per_byte: 4 * 8 + 16 + 3 * 16 + 32, fixed: RESERVED };
 
 pub(super) fn run(input: &[u8]) {
     decode(input, &mut Known::default());

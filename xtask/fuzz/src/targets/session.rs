@@ -226,7 +226,9 @@ mod tests {
                 change: Change::Delete,
             };
             let operations: Vec<_> = (0..count).map(operation).collect();
-            Range::new(Seq(after), Seq(after + 1)).encode(&operations)
+            // Where some are left out, as many are kept as come.
+            let range = Range { left_out: after > 0, ..Range::new(Seq(after), Seq(after + 1)) };
+            range.encode(&operations)
         };
         Seen::take();
         let mut driver = Driver::new(&mut Source::new(&[4]));
