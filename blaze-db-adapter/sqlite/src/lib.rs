@@ -81,6 +81,8 @@
 //! flags     1 if a stamp is named, else the life's version and base; 2 if removed, without a value
 //! ```
 //!
+//! Of a record that was withdrawn the life is that of `Operation::WITHDRAWN`, and doesn't exist.
+//!
 //! # Encryption
 //!
 //! SQLCipher 4: AES-256-CBC, an HMAC-SHA512 a page, the write-ahead log included.

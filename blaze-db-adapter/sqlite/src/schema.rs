@@ -283,7 +283,7 @@ pub(crate) const fn last_position(seq: Seq) -> i64 {
 }
 
 /// What the column `live` has of a record: 1 if it exists, 0 if it is a tombstone that may
-/// go one day, 2 if it doesn't exist and fields wait in it.
+/// go one day, 2 if it doesn't exist and fields wait in it, or it was withdrawn or refused.
 pub(crate) fn live(state: &RecordState) -> i64 {
     match (state.exists(), state.is_tombstone()) {
         (true, _) => 1,
