@@ -45,8 +45,8 @@ pub struct NodeOptions {
     /// How often tombstones are looked for that nobody needs; at least a millisecond.
     /// Default: 60 s.
     pub upkeep: Duration,
-    /// What peers see and write by the names of the policies that were agreed with them. Default:
-    /// none.
+    /// What peers see and write by the names of the policies that were agreed with them; a node
+    /// makes no link if one breaks a limit. Default: none.
     pub policies: BTreeMap<String, Arc<Scope>>,
     /// The clock that peers' timestamps are judged by. Default: the system's.
     pub clock: WallClock,
@@ -142,7 +142,7 @@ impl Node {
         endpoint: Endpoint,
         policy: impl Into<ExportPolicy> + Send,
     ) -> Result<Link, TransportError> {
-        self.check_open()?;
+        self.check()?;
         let policy = checked(policy.into())?;
         let first = transport.connect(&endpoint).await;
         let first = match first {
@@ -166,9 +166,9 @@ impl Node {
         endpoint: &Endpoint,
         admission: impl Into<Admission> + Send,
     ) -> Result<Endpoint, TransportError> {
-        self.check_open()?;
+        self.check()?;
         let admission = admission.into();
-        admission.scope.as_deref().map_or(Ok(()), check_scope)?;
+        admission.scope.as_deref().map_or(Ok(()), |scope| check_scope(scope, "a policy"))?;
         let listener = transport.listen(endpoint).await?;
         self.keep_up();
         let reached = listener.endpoint().clone();
@@ -194,7 +194,7 @@ impl Node {
         endpoint: Endpoint,
         mode: Mode,
     ) -> Result<Link, TransportError> {
-        self.check_open()?;
+        self.check()?;
         let first = match take_seat(&*transport, &endpoint, mode).await {
             Err(error) if !error.is_retryable() => return Err(error),
             first => first,
@@ -263,12 +263,15 @@ impl Node {
         }
     }
 
-    fn check_open(&self) -> Result<(), TransportError> {
+    /// Checks that the node is open, and that the policies keep the limits by whose names its
+    /// peers may be known.
+    fn check(&self) -> Result<(), TransportError> {
         if self.shared.cancel.is_cancelled() {
             let error = std::io::Error::other("the node is closed");
             return Err(TransportError::io("link a node", error));
         }
-        Ok(())
+        let mut policies = self.shared.options.policies.iter();
+        policies.try_for_each(|(name, scope)| check_scope(scope, &format!("the policy {name}")))
     }
 
     /// A link of this node's that is about to be made.

@@ -102,11 +102,11 @@ impl<M: AsRef<[Mode]>> From<M> for Admission {
 
 /// The policy, if its scope keeps the limits.
 pub(crate) fn checked(policy: ExportPolicy) -> Result<ExportPolicy, TransportError> {
-    policy.scope.as_deref().map_or(Ok(()), check_scope)?;
+    policy.scope.as_deref().map_or(Ok(()), |scope| check_scope(scope, "a policy"))?;
     Ok(policy)
 }
 
-pub(crate) fn check_scope(scope: &Scope) -> Result<(), TransportError> {
-    let failed = |error| TransportError::io("use a policy", std::io::Error::other(error));
+pub(crate) fn check_scope(scope: &Scope, what: &str) -> Result<(), TransportError> {
+    let failed = |error| TransportError::io(format!("use {what}"), std::io::Error::other(error));
     scope.check().map_err(failed)
 }

@@ -362,8 +362,14 @@ async fn a_scope_beyond_its_limits_is_refused_before_anything_is_done() {
     let admission = Admission::new(Mode::ALL).with_scope(scope.clone());
     let error = office.listen(transport.clone(), &endpoint("a"), admission).await.unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("too long"), "{error}");
-    let policy = ExportPolicy::new(Mode::Bidirectional).with_scope(scope);
-    office.connect(transport, endpoint("a"), policy).await.unwrap_err();
+    let policy = ExportPolicy::new(Mode::Bidirectional).with_scope(scope.clone());
+    office.connect(transport.clone(), endpoint("a"), policy).await.unwrap_err();
+    // So is one by whose name a peer may be known.
+    let policies = BTreeMap::from([("sales".to_owned(), Arc::new(scope))]);
+    let options = NodeOptions { policies, ..NodeOptions::default() };
+    let office = Node::new(Arc::new(MemoryDatabase::new()), "office", options);
+    let error = office.listen(transport, &endpoint("a"), &[Mode::ReadOnly]).await.unwrap_err();
+    assert!(error.to_string().contains("the policy sales"), "{error}");
 }
 
 #[tokio::test]
