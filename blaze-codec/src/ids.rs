@@ -68,8 +68,10 @@ pub struct Incarnation(#[serde(with = "fixed")] pub u64);
 impl Incarnation {
     /// Set in those of a feed that is seen through a scope.
     const SEEN_THROUGH: u64 = 1 << 63;
-    /// What tells incarnations of one view from each other.
-    const NUMBER: u64 = (1 << 48) - 1;
+    /// The bits that tell incarnations of one view from each other; those above tell views. Two
+    /// views that are taken for one, in 2²³, only make a peer believe that a feed went back.
+    const NUMBER_BITS: u32 = 40;
+    const NUMBER: u64 = (1 << Self::NUMBER_BITS) - 1;
 
     /// One of random bits.
     pub const fn drawn(random: u64) -> Self {
@@ -83,14 +85,14 @@ impl Incarnation {
         if scope == 0 {
             return self;
         }
-        let number = (self.0 ^ (self.0 >> 48) ^ scope) & Self::NUMBER;
+        let number = (self.0 ^ (self.0 >> Self::NUMBER_BITS) ^ scope) & Self::NUMBER;
         Self(Self::SEEN_THROUGH | (scope & !Self::NUMBER) | number)
     }
 
     /// What is mostly equal of incarnations that are seen through one scope, and differs from
     /// those of another; 0 of those that are seen as they are.
     pub const fn view(self) -> u64 {
-        if self.0 & Self::SEEN_THROUGH == 0 { 0 } else { self.0 >> 48 }
+        if self.0 & Self::SEEN_THROUGH == 0 { 0 } else { self.0 >> Self::NUMBER_BITS }
     }
 }
 
