@@ -182,7 +182,8 @@ impl Run<'_> {
         }
         let visible = self.visible(&mut wrong)?;
         let heard = self.hub.hear()?;
-        heard.most().unwrap_or_default().clone_into(&mut outcome.said);
+        let folder = self.folder.display().to_string();
+        outcome.said = heard.most().unwrap_or_default().replace(&folder, "…");
         wrong.extend(heard.honest_lost.iter().map(|why| format!("the hub lost {why}")));
         let cost = Cost {
             before_kib: before.memory.now_kib,
