@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::limits::{self, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::names::Gathered;
 use crate::reader::{Reader, capacity};
+use crate::values::{self, RecordValues};
 use crate::{DecodeError, Record, Timestamp, Value};
 
 /// The version of the format, of which this is the newest that is known.
@@ -454,10 +455,15 @@ pub(crate) fn read_fields(
 ) -> Result<Record, DecodeError> {
     let mut previous = None;
     let mut names = Gathered::new(count);
-    let mut values = Vec::with_capacity(capacity::<Value>(count));
-    for _ in 0..count {
+    let mut values = RecordValues::nulls(capacity::<Value>(count));
+    for place in values.places() {
         names.push(read_map_name(reader, &mut previous)?)?;
-        read_value_to(reader, depth, |value| values.push(value))?;
+        read_value_to(reader, depth, |value| values::put(place, value))?;
+    }
+    // More weren't proved by the bytes, and are made as they come.
+    for _ in values.len()..count {
+        names.push(read_map_name(reader, &mut previous)?)?;
+        values.own().push(read_value(reader, depth)?);
     }
     Ok(Record::of_sorted(names.finish(), values))
 }

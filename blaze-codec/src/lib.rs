@@ -18,6 +18,7 @@ mod record;
 mod scope;
 mod text;
 mod value;
+mod values;
 
 pub mod batch;
 pub mod binary;

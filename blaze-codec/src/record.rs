@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use crate::values::RecordValues;
 use crate::{Name, NameError, Value, names};
 
 /// The names of a record without fields.
@@ -13,7 +14,8 @@ static NO_NAMES: LazyLock<Arc<Vec<Name>>> = LazyLock::new(Arc::default);
 /// names.
 ///
 /// Records that were decoded from one batch, clones, and most that are made one after the
-/// other of equal names share these.
+/// other of equal names share these. A clone of a record that was decoded or collected shares
+/// its values, too, until one of the two changes.
 ///
 /// ```
 /// use blaze_codec::{Value, record};
@@ -27,17 +29,17 @@ pub struct Record {
     /// Ascending, each once.
     names: Arc<Vec<Name>>,
     /// As many as names.
-    values: Vec<Value>,
+    values: RecordValues,
 }
 
 impl Record {
     /// A record without fields.
     pub fn new() -> Self {
-        Self { names: NO_NAMES.clone(), values: Vec::new() }
+        Self { names: NO_NAMES.clone(), values: RecordValues::new() }
     }
 
     /// A record of ascending names, each once, with as many values.
-    pub(crate) fn of_sorted(names: Arc<Vec<Name>>, values: Vec<Value>) -> Self {
+    pub(crate) fn of_sorted(names: Arc<Vec<Name>>, values: RecordValues) -> Self {
         debug_assert!(names.is_sorted_by(|a, b| a < b) && names.len() == values.len());
         Self { names, values }
     }
@@ -63,10 +65,10 @@ impl Record {
     /// Sets a field by a name already made, and returns the value that it had.
     pub fn insert(&mut self, field: Name, value: Value) -> Option<Value> {
         match self.place(&field) {
-            Ok(place) => Some(std::mem::replace(&mut self.values[place], value)),
+            Ok(place) => Some(std::mem::replace(&mut self.values.places()[place], value)),
             Err(place) => {
                 Arc::make_mut(&mut self.names).insert(place, field);
-                self.values.insert(place, value);
+                self.values.own().insert(place, value);
                 None
             }
         }
@@ -76,7 +78,7 @@ impl Record {
     pub fn remove(&mut self, field: &str) -> Option<Value> {
         let place = self.place(field).ok()?;
         Arc::make_mut(&mut self.names).remove(place);
-        Some(self.values.remove(place))
+        Some(self.values.own().remove(place))
     }
 
     /// The fields in the order of their names.
@@ -96,13 +98,14 @@ impl Record {
 
     /// The values, in the order of the names, to be changed.
     pub fn values_mut(&mut self) -> &mut [Value] {
-        &mut self.values
+        self.values.places()
     }
 
     /// A record of the same names, which they share, with these values in their order;
     /// `None` if there aren't as many.
     pub fn with_values(&self, values: Vec<Value>) -> Option<Self> {
-        (values.len() == self.len()).then(|| Self { names: self.names.clone(), values })
+        let names = || self.names.clone();
+        (values.len() == self.len()).then(|| Self { names: names(), values: values.into() })
     }
 
     /// Where a field is, in the order of the names.
@@ -121,12 +124,12 @@ impl Record {
     }
 
     /// How many fields there are.
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.values.len()
     }
 
     /// Whether there is no field.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
@@ -147,7 +150,7 @@ impl Default for Record {
 
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
-        (self.shares_names(other) || self.names == other.names) && self.values == other.values
+        (self.shares_names(other) || self.names == other.names) && *self.values == *other.values
     }
 }
 
@@ -212,7 +215,7 @@ impl IntoIterator for Record {
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
-        IntoIter { names: self.names, next: 0, values: self.values.into_iter() }
+        IntoIter { names: self.names, next: 0, values: self.values.into_vec().into_iter() }
     }
 }
 
@@ -226,7 +229,12 @@ impl FromIterator<(Name, Value)> for Record {
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             fields.dedup_by(|later, first| later.0 == first.0);
         }
-        let (list, values) = fields.into_iter().unzip();
+        let mut list = Vec::with_capacity(fields.len());
+        let values = fields.into_iter().map(|(name, value)| {
+            list.push(name);
+            value
+        });
+        let values = values.collect();
         Self { names: names::shared(list), values }
     }
 }
@@ -295,6 +303,29 @@ mod tests {
         assert!(!second.shares_names(&first));
         assert_eq!(first, record! { "a" => 1, "b" => 2 });
         assert_eq!(second, record! { "a" => 1, "b" => 3, "c" => 4 });
+    }
+
+    #[test]
+    fn a_clone_shares_its_values_until_one_of_the_two_changes() {
+        let first = record! { "a" => 1, "b" => 2 };
+        let same = |a: &Record, b: &Record| std::ptr::eq(a.values(), b.values());
+        let changes: [fn(&mut Record); 4] = [
+            |record| drop(record.insert(name("a"), 3.into())),
+            |record| drop(record.insert(name("c"), 3.into())),
+            |record| drop(record.remove("a")),
+            |record| record.values_mut()[0] = 3.into(),
+        ];
+        for change in changes {
+            let mut second = first.clone();
+            assert!(same(&first, &second));
+            change(&mut second);
+            assert!(!same(&first, &second));
+            assert_ne!(first, second);
+            assert_eq!(first, record! { "a" => 1, "b" => 2 });
+        }
+        let moved: Vec<_> = first.clone().into_iter().collect();
+        assert_eq!(moved, [(name("a"), 1.into()), (name("b"), 2.into())]);
+        assert_eq!(first, record! { "a" => 1, "b" => 2 });
     }
 
     #[test]

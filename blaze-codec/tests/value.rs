@@ -53,6 +53,20 @@ proptest! {
     }
 }
 
+/// Memory for more fields than these isn't reserved ahead.
+#[test]
+fn maps_of_many_fields_come_back() {
+    for fields in [0, 1, 100, 1_000] {
+        let name = |number| Name::new(&format!("{number:04}")).unwrap();
+        let map: Record = (0..fields).map(|number| (name(number), number.into())).collect();
+        let bytes = encode(&map.clone().into());
+        assert_eq!(decode_value(&bytes), Ok((map.into(), bytes.len())));
+        if fields > 0 {
+            assert!(decode_value(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+}
+
 #[test]
 fn long_forms_of_short_things_are_refused() {
     let cases: [&[u8]; 8] = [

@@ -192,12 +192,12 @@ impl RecordState {
     }
 
     /// How many fields have a last write, removed ones among them.
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.record.len()
     }
 
     /// Whether no field has a last write.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.record.is_empty()
     }
 

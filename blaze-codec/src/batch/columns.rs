@@ -20,6 +20,7 @@ use super::shape::{ChangeKind, Shape, Tables};
 use crate::binary::read_value_to;
 use crate::limits::{self, BATCH_VALUES_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::Reader;
+use crate::values::{self, RecordValues};
 use crate::view::{CHECKED, ValueRef};
 use crate::{Change, DecodeError, Name, Operation, Record, Text, Value, ValueError};
 
@@ -160,9 +161,9 @@ impl<'a> Columns<'a> {
         let known = (texts, firsts);
         let change = match change {
             ChangeKind::Insert => {
-                let mut values = Vec::with_capacity(columns.len());
-                for column in columns {
-                    self.copy_to(place, column, known, |value| values.push(value));
+                let mut values = RecordValues::nulls(columns.len());
+                for (value, column) in values.places().iter_mut().zip(columns) {
+                    self.copy_to(place, column, known, |copied| values::put(value, copied));
                 }
                 Change::Insert(Record::of_sorted(names.clone(), values))
             }

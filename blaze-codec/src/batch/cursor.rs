@@ -9,6 +9,7 @@ use crate::limits::{
     self, BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX, KEY_BYTES_MAX, RECORD_BYTES_MAX, what,
 };
 use crate::reader::{Reader, capacity};
+use crate::values::{RecordValues, put};
 use crate::view::{KeyRef, ValueRef};
 use crate::{Change, DecodeError, Operation, Record, Uuid};
 
@@ -133,9 +134,9 @@ impl<'a> Head<'_, 'a> {
         let count = values.proven(names.len(), 1)?;
         let change = match self.shape.change {
             ChangeKind::Insert => {
-                let mut fields = Vec::with_capacity(count);
-                for _ in 0..count {
-                    read_value_to(&mut values, 0, |value| fields.push(value))?;
+                let mut fields = RecordValues::nulls(count);
+                for place in fields.places() {
+                    read_value_to(&mut values, 0, |value| put(place, value))?;
                 }
                 Change::Insert(Record::of_sorted(names.clone(), fields))
             }
