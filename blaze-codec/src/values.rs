@@ -58,7 +58,7 @@ impl RecordValues {
 
 /// Puts a value into the place of one that is still to be read. That is null, which needn't be
 /// dropped: to look costs more than the value.
-#[inline(always)]
+#[inline]
 pub(crate) fn put(place: &mut Value, value: Value) {
     debug_assert_eq!(*place, Value::Null);
     std::mem::forget(std::mem::replace(place, value));
