@@ -7,6 +7,7 @@ mod floats;
 mod heads;
 mod ints;
 mod numbering;
+mod run;
 mod stamps;
 mod write;
 

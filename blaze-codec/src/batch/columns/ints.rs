@@ -2,6 +2,7 @@
 //! next, whichever takes fewer bits.
 
 use super::bits::{Packed, pack, width_of};
+use super::run::Run;
 use crate::DecodeError;
 use crate::binary::encode_signed;
 use crate::reader::Reader;
@@ -17,8 +18,8 @@ const STEPS_AT_ONCE: usize = 64;
 /// A column of integers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ints {
-    /// Where they begin in the list of the batch; nowhere, if all are the least.
-    start: Option<usize>,
+    /// Where they are in the list of the batch.
+    run: Run,
     least: i64,
     greatest: i64,
 }
@@ -147,11 +148,11 @@ impl Ints {
     }
 
     fn plain(least: i64, packed: Packed<'_>, count: usize, list: &mut Vec<i64>) -> Option<Self> {
-        let width = packed.width;
+        let (width, start) = (packed.width, list.len());
         if width == 0 {
-            return Some(Self { start: None, least, greatest: least });
+            list.push(least);
+            return Some(Self { run: Run::of_one(start), least, greatest: least });
         }
-        let start = list.len();
         let (mut lowest, mut highest) = (u64::MAX, 0);
         packed.unpack(count, list, |number| {
             lowest = lowest.min(number);
@@ -161,7 +162,7 @@ impl Ints {
         let greatest = least.checked_add_unsigned(highest)?;
         let tight = lowest == 0 && width_of(highest) == width;
         let is_written_so = tight && by_steps(&list[start..], Spread { least, width }).is_none();
-        is_written_so.then_some(Self { start: Some(start), least, greatest })
+        is_written_so.then_some(Self { run: Run::of_all(start), least, greatest })
     }
 
     fn by_steps(
@@ -188,36 +189,32 @@ impl Ints {
         let plain = ends.spread().width;
         let is_written_so = tight && plain > PLAIN_WIDTH_MAX && packed.width < plain;
         let Ends { least, greatest } = ends;
-        is_written_so.then_some(Self { start: Some(start), least, greatest })
+        is_written_so.then_some(Self { run: Run::of_all(start), least, greatest })
     }
 
     /// Puts the numbers of a column that was read last below those of this one, which move
     /// up by so many bits.
     pub(super) fn join(self, below: Self, bits: u32, count: usize, list: &mut Vec<i64>) -> Self {
         let join = |above: i64, below: i64| above << bits | below;
-        match (self.start, below.start) {
-            (None, None) => {}
-            (Some(start), None) => {
-                for number in &mut list[start..start + count] {
-                    *number = join(*number, below.least);
-                }
+        let run = if self.run.is_one() && !below.run.is_one() {
+            for number in below.run.of_mut(count, list) {
+                *number = join(self.least, *number);
             }
-            (None, Some(start)) => {
-                for number in &mut list[start..start + count] {
-                    *number = join(self.least, *number);
-                }
+            below.run
+        } else {
+            let (all, others) = list.split_at_mut(below.run.start());
+            let all = self.run.of_mut(count, all).iter_mut();
+            if below.run.is_one() {
+                all.for_each(|number| *number = join(*number, below.least));
+            } else {
+                all.zip(others).for_each(|(number, other)| *number = join(*number, *other));
             }
-            (Some(start), Some(other)) => {
-                let (all, others) = list.split_at_mut(other);
-                for (number, other) in all[start..start + count].iter_mut().zip(others) {
-                    *number = join(*number, *other);
-                }
-                list.truncate(other);
-            }
-        }
+            list.truncate(below.run.start());
+            self.run
+        };
         let (least, greatest) =
             (join(self.least, below.least), join(self.greatest, below.greatest));
-        Self { start: self.start.or(below.start), least, greatest }
+        Self { run, least, greatest }
     }
 
     /// The least and the greatest.
@@ -225,20 +222,19 @@ impl Ints {
         (self.least, self.greatest)
     }
 
+    /// Where they are in the list.
+    pub(super) const fn run(&self) -> Run {
+        self.run
+    }
+
     /// Whether something holds for all numbers.
     pub(super) fn all(&self, count: usize, list: &[i64], holds: impl Fn(i64) -> bool) -> bool {
-        match self.start {
-            None => holds(self.least),
-            Some(start) => list[start..start + count].iter().all(|number| holds(*number)),
-        }
+        self.run.of(count, list).iter().all(|number| holds(*number))
     }
 
     #[inline]
     pub(super) fn get(&self, place: usize, list: &[i64]) -> i64 {
-        match self.start {
-            None => self.least,
-            Some(start) => list[start + place],
-        }
+        self.run.get(place, list)
     }
 }
 

@@ -4,6 +4,7 @@
 use super::bits::{Packed, pack, width_of};
 use super::cells::Lists;
 use super::ints::{self, Ints};
+use super::run::Run;
 use crate::batch::shape::FirstUses;
 use crate::reader::Reader;
 use crate::{DecodeError, Hlc, NodeId, Operation, Version};
@@ -38,24 +39,12 @@ enum Bases<'a> {
     Some(Packed<'a>, Versions),
 }
 
-/// Clocks, epochs and nodes.
+/// Where clocks and epochs are in the list of integers, and nodes in that of numbers.
 #[derive(Debug, Clone, Copy)]
 struct Versions {
-    clocks: Clocks,
-    epochs: Epochs,
-    /// Where those that wrote them begin in the list of numbers; nowhere, if there is one.
-    nodes: Option<usize>,
-}
-
-/// Clocks, by their bits.
-#[derive(Debug, Clone, Copy)]
-struct Clocks(Ints);
-
-#[derive(Debug, Clone, Copy)]
-enum Epochs {
-    Zero,
-    Own,
-    Told(Clocks),
+    clocks: Run,
+    epochs: Run,
+    nodes: Run,
 }
 
 /// Clocks that are about to be written.
@@ -191,10 +180,8 @@ impl<'a> Stamps<'a> {
         at: usize,
     ) -> Result<(), DecodeError> {
         let mut uses = FirstUses::new("use of nodes", nodes.len());
-        if matches!(self.bases, Bases::None)
-            && let Some(start) = self.versions.nodes
-        {
-            uses.add_all(&lists.numbers[start..start + count], at)?;
+        if matches!(self.bases, Bases::None) {
+            uses.add_all(self.versions.nodes.of(count, &lists.numbers), at)?;
             return uses.check(at);
         }
         let mut based = 0;
@@ -252,79 +239,66 @@ impl Versions {
     ) -> Result<Self, DecodeError> {
         let at = reader.at();
         let list = &mut lists.ints;
-        let clocks = Clocks::read(reader, count, list)?;
-        let epochs = match epochs {
-            EPOCHS_ZERO => Epochs::Zero,
-            EPOCHS_OWN => Epochs::Own,
-            EPOCHS_TOLD => Epochs::Told(Clocks::read(reader, count, list)?),
+        let clocks = read_clocks(reader, count, list)?;
+        // They are told by the least that tells them.
+        let (epochs, is_told_so) = match epochs {
+            EPOCHS_ZERO => {
+                list.push(0);
+                (Run::of_one(list.len() - 1), true)
+            }
+            EPOCHS_OWN => (clocks, clocks.of(count, list).iter().any(|clock| *clock != 0)),
+            EPOCHS_TOLD => {
+                let told = read_clocks(reader, count, list)?;
+                let differ = |row: usize| told.get(row, list) != clocks.get(row, list);
+                let is_any = told.of(count, list).iter().any(|epoch| *epoch != 0);
+                (told, is_any && (0..count).any(differ))
+            }
             _ => return Reader::malformed("flags of versions", at),
         };
         let width = width_of_places(node_count);
-        let packed = Packed::read(reader, count, width)?;
-        let nodes = (width > 0).then_some(lists.numbers.len());
-        if width > 0 {
+        let (packed, start) = (Packed::read(reader, count, width)?, lists.numbers.len());
+        let nodes = if width > 0 {
             packed.unpack_numbers(count, &mut lists.numbers);
-        }
-        let versions = Self { clocks, epochs, nodes };
-        if !versions.are_told_so(count, &lists.ints) {
+            Run::of_all(start)
+        } else {
+            lists.numbers.push(0);
+            Run::of_one(start)
+        };
+        if !is_told_so {
             return Reader::malformed("epochs", at);
         }
-        Ok(versions)
-    }
-
-    /// Whether the epochs couldn't be told by less.
-    fn are_told_so(&self, count: usize, list: &[i64]) -> bool {
-        let clock = |place| self.clocks.get(place, list);
-        match &self.epochs {
-            Epochs::Zero => true,
-            Epochs::Own => (0..count).any(|place| clock(place) != Hlc::ZERO),
-            Epochs::Told(told) => {
-                let differ = |place: usize| told.get(place, list) != clock(place);
-                (0..count).any(|place| told.get(place, list) != Hlc::ZERO) && (0..count).any(differ)
-            }
-        }
+        Ok(Self { clocks, epochs, nodes })
     }
 
     #[inline(always)]
     fn node(&self, place: usize, lists: &Lists<'_>) -> u32 {
-        self.nodes.map_or(0, |start| lists.numbers[start + place])
+        self.nodes.get(place, &lists.numbers)
     }
 
     #[inline(always)]
     fn get(&self, place: usize, nodes: &[NodeId], lists: &Lists<'_>) -> Version {
-        let list = &lists.ints;
-        let hlc = self.clocks.get(place, list);
-        let epoch = match &self.epochs {
-            Epochs::Zero => Hlc::ZERO,
-            Epochs::Own => hlc,
-            Epochs::Told(epochs) => epochs.get(place, list),
-        };
+        let clock = |run: Run| Hlc::from_bits(run.get(place, &lists.ints).cast_unsigned());
         let node = nodes.get(self.node(place, lists) as usize);
+        let (epoch, hlc) = (clock(self.epochs), clock(self.clocks));
         Version { epoch, hlc, node: node.copied().unwrap_or_default() }
     }
 }
 
-impl Clocks {
-    fn read(
-        reader: &mut Reader<'_>,
-        count: usize,
-        list: &mut Vec<i64>,
-    ) -> Result<Self, DecodeError> {
-        let at = reader.at();
-        let millis = Ints::read(reader, count, list)?;
-        let counters = Ints::read(reader, count, list)?;
-        let within = |column: &Ints, max: u64| {
-            let (least, greatest) = column.ends();
-            least >= 0 && greatest.cast_unsigned() <= max
-        };
-        if !within(&millis, u64::MAX >> COUNTER_BITS) || !within(&counters, COUNTER_MAX) {
-            return Reader::malformed("clocks", at);
-        }
-        Ok(Self(millis.join(counters, COUNTER_BITS, count, list)))
+/// Reads clocks by their bits: milliseconds, and counters below them.
+fn read_clocks(
+    reader: &mut Reader<'_>,
+    count: usize,
+    list: &mut Vec<i64>,
+) -> Result<Run, DecodeError> {
+    let at = reader.at();
+    let millis = Ints::read(reader, count, list)?;
+    let counters = Ints::read(reader, count, list)?;
+    let within = |column: &Ints, max: u64| {
+        let (least, greatest) = column.ends();
+        least >= 0 && greatest.cast_unsigned() <= max
+    };
+    if !within(&millis, u64::MAX >> COUNTER_BITS) || !within(&counters, COUNTER_MAX) {
+        return Reader::malformed("clocks", at);
     }
-
-    #[inline(always)]
-    fn get(&self, place: usize, list: &[i64]) -> Hlc {
-        Hlc::from_bits(self.0.get(place, list).cast_unsigned())
-    }
+    Ok(millis.join(counters, COUNTER_BITS, count, list).run())
 }
