@@ -227,10 +227,17 @@ impl<'a> CellsOf<'a> {
         self.names
     }
 
-    /// One of them, if there are so many.
+    /// The first that is left.
     #[inline]
-    pub(crate) fn get(self, field: usize) -> Option<CellOf<'a>> {
-        let column = self.columns.get(field)?;
+    pub(crate) fn first(&self) -> Option<CellOf<'a>> {
+        let column = self.columns.first()?;
+        Some(CellOf { column, row: self.row as usize, lists: self.lists })
+    }
+
+    /// The first that is left, which isn't any more.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<CellOf<'a>> {
+        let column = self.columns.split_off_first()?;
         Some(CellOf { column, row: self.row as usize, lists: self.lists })
     }
 }

@@ -282,7 +282,7 @@ impl<'a> Cells<'a> {
     fn fields(self) -> (std::slice::Iter<'a, Name>, Values<'a>) {
         match self {
             Self::Row(names, values) => (names.iter(), Values::Row(values.iter())),
-            Self::Columns(cells) => (cells.names().iter(), Values::Columns(cells, 0)),
+            Self::Columns(cells) => (cells.names().iter(), Values::Columns(cells)),
         }
     }
 }
@@ -290,7 +290,7 @@ impl<'a> Cells<'a> {
 #[derive(Debug, Clone)]
 enum Values<'a> {
     Row(std::slice::Iter<'a, Option<ValueRef<'a>>>),
-    Columns(CellsOf<'a>, usize),
+    Columns(CellsOf<'a>),
 }
 
 impl<'a> Values<'a> {
@@ -305,9 +305,11 @@ impl<'a> Values<'a> {
                 }
                 removed
             }
-            Self::Columns(cells, next) => {
-                let removed = cells.get(*next).is_some_and(CellOf::is_removed);
-                *next += usize::from(removed);
+            Self::Columns(cells) => {
+                let removed = cells.first().is_some_and(CellOf::is_removed);
+                if removed {
+                    cells.take();
+                }
                 removed
             }
         }
@@ -317,11 +319,7 @@ impl<'a> Values<'a> {
     #[inline(always)]
     fn next(&mut self) -> ValueRef<'a> {
         match self {
-            Self::Columns(cells, next) => {
-                let cell = cells.get(*next).expect(CHECKED);
-                *next += 1;
-                cell.value()
-            }
+            Self::Columns(cells) => cells.take().expect(CHECKED).value(),
             Self::Row(values) => values.next().expect(CHECKED).expect(CHECKED),
         }
     }
