@@ -293,6 +293,26 @@ mod tests {
         }
     }
 
+    /// Whether either of the two is one number for all rows, or both, or neither.
+    #[test]
+    fn columns_are_joined() {
+        let (one, many) = ([5; 9], [0, 1, 2, 3, 4, 3, 2, 1, 0]);
+        for (above, below) in [(one, one), (one, many), (many, one), (many, many)] {
+            let (above_bytes, below_bytes) = (encoded(&above), encoded(&below));
+            let mut list = vec![7];
+            let mut read = |bytes| Ints::read(&mut Reader::new(bytes), 9, &mut list).unwrap();
+            let (first, second) = (read(&above_bytes), read(&below_bytes));
+            let joined = first.join(second, 4, 9, &mut list);
+            let found: Vec<i64> = (0..9).map(|row| joined.get(row, &list)).collect();
+            let expected: Vec<i64> =
+                above.iter().zip(below).map(|(above, below)| above << 4 | below).collect();
+            assert_eq!(found, expected);
+            assert!(joined.all(9, &list, |number| number < 1 << 8));
+            let (least, greatest) = joined.ends();
+            assert!(expected.iter().all(|number| (least..=greatest).contains(number)));
+        }
+    }
+
     #[test]
     fn a_ramp_takes_no_bits_and_few_values_take_few() {
         let ramp: Vec<i64> = (0..1_000).map(|at| 1_700_000_000_000 + at * 250).collect();
