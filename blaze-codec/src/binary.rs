@@ -242,7 +242,7 @@ fn signed_len(number: i64) -> usize {
 ///
 /// With a whole word for its tag it moves in whole words: reading took a third longer when
 /// it moved in pieces.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 #[repr(u64)]
 pub(crate) enum Token<'a, A = usize, M = usize> {
     Null,
@@ -259,7 +259,28 @@ pub(crate) enum Token<'a, A = usize, M = usize> {
     Map(M),
 }
 
-impl<A, M> Token<'_, A, M> {
+impl<'a, A, M> Token<'a, A, M> {
+    /// The same with something else for what an array or a map holds.
+    #[inline]
+    pub(crate) fn map<B, N>(
+        self,
+        array: impl FnOnce(A) -> B,
+        map: impl FnOnce(M) -> N,
+    ) -> Token<'a, B, N> {
+        match self {
+            Self::Null => Token::Null,
+            Self::Bool(bool) => Token::Bool(bool),
+            Self::Int(int) => Token::Int(int),
+            Self::Float(float) => Token::Float(float),
+            Self::Text(text) => Token::Text(text),
+            Self::Bytes(bytes) => Token::Bytes(bytes),
+            Self::Uuid(uuid) => Token::Uuid(uuid),
+            Self::Timestamp(timestamp) => Token::Timestamp(timestamp),
+            Self::Array(values) => Token::Array(array(values)),
+            Self::Map(fields) => Token::Map(map(fields)),
+        }
+    }
+
     /// What kind of value begins here, as [`Value::kind`] calls it.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -353,22 +374,6 @@ fn read_later<T>(reader: &mut Reader<'_>, at: usize) -> Result<T, DecodeError> {
 /// Whether a null comes next.
 pub(crate) fn is_null_next(reader: &Reader<'_>) -> bool {
     reader.rest().first() == Some(&NULL)
-}
-
-/// What kind of value comes next, as [`Value::kind`] calls it; `None` if it holds others,
-/// or is none.
-pub(crate) fn kind_of_next(reader: &Reader<'_>) -> Option<&'static str> {
-    Some(match *reader.rest().first()? {
-        NULL => "null",
-        FALSE | TRUE => "bool",
-        INT | 0x80.. => "int",
-        FLOAT => "float",
-        TEXT | 0x40..=0x7f => "text",
-        BYTES | 0x30..=0x3f => "bytes",
-        UUID => "uuid",
-        TIMESTAMP => "timestamp",
-        _ => return None,
-    })
 }
 
 fn read_length(
@@ -486,26 +491,6 @@ pub(crate) fn skip_rest(
         Token::Map(count) => skip_fields(reader, *count, deeper(depth)?),
         _ => Ok(()),
     }
-}
-
-/// Steps over what belongs to a token of a value that was checked before.
-pub(crate) fn pass(token: &Token<'_>, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let (count, named) = match token {
-        Token::Array(count) => (*count, false),
-        Token::Map(count) => (*count, true),
-        _ => return Ok(()),
-    };
-    (0..count).try_for_each(|_| {
-        if named {
-            let bytes = reader.byte()?;
-            reader.take(bytes.into())?;
-        }
-        // What takes the most time of a text is the check that it is one.
-        match reader.rest().first() {
-            Some(tag @ 0x40..=0x7f) => reader.take(1 + usize::from(tag & TEXTS.max)).map(drop),
-            _ => pass(&read_token(reader)?, reader),
-        }
-    })
 }
 
 /// Steps over the values of an array.

@@ -12,6 +12,7 @@ mod ids;
 mod key;
 mod name;
 mod names;
+mod nodes;
 mod operation;
 mod reader;
 mod record;

@@ -52,7 +52,7 @@ use serde::{Deserialize, Serialize};
 use self::deserialize::Node;
 pub use self::error::{TypedError, TypedErrorKind};
 use self::serialize::ValueSerializer;
-use self::source::InRecord;
+use self::source::InView;
 use self::writer::{Level, RECORD, VALUE, Writer};
 use crate::binary::{Token, check_all, decode_all, decode_fields, read_token};
 use crate::form::Form;
@@ -138,7 +138,7 @@ pub fn from_record<'de, T: Deserialize<'de>>(record: &'de Record) -> Result<T, T
 ///
 /// [`TypedError`], exactly where [`from_record`] fails.
 pub fn from_record_ref<'de, T: Deserialize<'de>>(record: RecordRef<'de>) -> Result<T, TypedError> {
-    T::deserialize(Node(InRecord::new(record.iter())))
+    T::deserialize(Node(InView::new(record.iter().map(|(name, value)| (name.as_str(), value)))))
 }
 
 /// Makes a value of anything.
@@ -168,7 +168,7 @@ pub fn from_value<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Type
 ///
 /// [`TypedError`], exactly where [`from_value`] fails.
 pub fn from_value_ref<'de, T: Deserialize<'de>>(value: ValueRef<'de>) -> Result<T, TypedError> {
-    source::read_ref(value, PhantomData)
+    T::deserialize(Node(value))
 }
 
 /// Appends anything as a value in BlazeBinary: the bytes of

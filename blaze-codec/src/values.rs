@@ -25,6 +25,9 @@ impl RecordValues {
     /// So many that are null, to be [`put`] into their places.
     #[inline]
     pub(crate) fn nulls(count: usize) -> Self {
+        if count == 0 {
+            return Self::new();
+        }
         Self::Shared((0..count).map(|_| Value::Null).collect())
     }
 

@@ -6,5 +6,5 @@ mod value;
 
 pub use batch::{BatchRef, ChangeRef, OperationRef, Operations, RecordRef, UpdateRef};
 pub use heads::{HeadRef, HeadsRef, KeyRef};
-pub(crate) use value::CHECKED;
 pub use value::{ArrayRef, MapRef, ValueRef};
+pub(crate) use value::{Elements, Fields};

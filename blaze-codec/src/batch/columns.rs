@@ -18,11 +18,10 @@ pub(super) use write::{Scratch, write};
 
 use self::cells::{Column, Lists};
 use super::shape::{ChangeKind, Shape, Tables};
-use crate::binary::read_value_to;
 use crate::limits::{self, BATCH_VALUES_MAX, RECORD_BYTES_MAX, VALUES_MAX, what};
 use crate::reader::Reader;
 use crate::values::{self, RecordValues};
-use crate::view::{CHECKED, ValueRef};
+use crate::view::ValueRef;
 use crate::{Change, DecodeError, Name, Operation, Record, Text, Value, ValueError};
 
 /// How many operations a shape has on average where they are written by columns.
@@ -150,10 +149,7 @@ impl<'a> Columns<'a> {
         {
             return put(Value::Text(texts[first + entry].clone()));
         }
-        match cells.tagged(row, lists) {
-            Some(bytes) => read_value_to(&mut Reader::new(bytes), 0, put).expect(CHECKED),
-            None => cells.get(row, lists).copy_to(put),
-        }
+        cells.get(row, lists).copy_to(put);
     }
 
     fn copy_out(&self, place: Place, texts: &[Text], firsts: &[usize]) -> Operation {
@@ -240,6 +236,13 @@ impl<'a> CellsOf<'a> {
         let column = self.columns.split_off_first()?;
         Some(CellOf { column, row: self.row as usize, lists: self.lists })
     }
+
+    /// What is left, one by one.
+    #[inline(always)]
+    pub(crate) fn cells(self) -> impl Iterator<Item = CellOf<'a>> {
+        let Self { columns, row, lists, .. } = self;
+        columns.iter().map(move |column| CellOf { column, row: row as usize, lists })
+    }
 }
 
 /// A field of one operation.
@@ -260,5 +263,12 @@ impl<'a> CellOf<'a> {
     #[inline(always)]
     pub(crate) fn value(self) -> ValueRef<'a> {
         self.column.get(self.row, self.lists)
+    }
+
+    /// Hands the value on, where its kind is known.
+    #[expect(clippy::inline_always, reason = "measured: that is what it is for")]
+    #[inline(always)]
+    pub(crate) fn visit<T>(self, visit: impl FnOnce(ValueRef<'a>) -> T) -> T {
+        self.column.visit(self.row, self.lists, visit)
     }
 }

@@ -8,9 +8,10 @@ use crate::binary::{REMOVED, read_value_to};
 use crate::limits::{
     self, BATCH_OPERATIONS_MAX, BATCH_VALUES_MAX, KEY_BYTES_MAX, RECORD_BYTES_MAX, what,
 };
+use crate::nodes::Node;
 use crate::reader::{Reader, capacity};
 use crate::values::{RecordValues, put};
-use crate::view::{KeyRef, ValueRef};
+use crate::view::KeyRef;
 use crate::{Change, DecodeError, Operation, Record, Uuid};
 
 /// The smallest operation: shape, flags and a key.
@@ -162,21 +163,24 @@ impl<'a> Head<'_, 'a> {
         Ok(Operation { collection, key: self.key.to_key(), version, base, change })
     }
 
-    /// Adds the values in place, none for a removed field.
+    /// Adds the values in place.
     /// Their number goes to `all`, with those within arrays and maps.
-    pub(crate) fn views(
+    pub(crate) fn nodes(
         &self,
-        views: &mut Vec<Option<ValueRef<'a>>>,
+        nodes: &mut Vec<Node<'a>>,
         all: &mut usize,
     ) -> Result<(), DecodeError> {
         let (mut values, mut gone) = (self.values, 0);
         let updates = self.shape.change == ChangeKind::Update;
         let count = values.proven(self.shape.names.len(), 1)?;
-        views.reserve(count);
+        nodes.reserve(count);
         for _ in 0..count {
-            let removed = updates && values.skip_byte(REMOVED);
-            gone += usize::from(removed);
-            views.push(if removed { None } else { Some(ValueRef::check(&mut values)?) });
+            if updates && values.skip_byte(REMOVED) {
+                gone += 1;
+                nodes.push(Node::Removed);
+            } else {
+                Node::read(&mut values, 0, nodes)?;
+            }
         }
         values.finish()?;
         add_values(all, values.values + gone)

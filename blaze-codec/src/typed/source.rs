@@ -8,14 +8,13 @@ use serde::de::DeserializeSeed;
 use super::deserialize::Node;
 use super::error::TypedError;
 use crate::binary::{
-    Token, deeper, encode_name, is_null_next, read_map_name, read_token, skip_fields, skip_value,
-    skip_values,
+    Token, deeper, encode_name, is_null_next, read_map_name, read_token, skip_value,
 };
 use crate::form::Form;
 use crate::limits::VALUES_MAX;
 use crate::reader::Reader;
-use crate::view::ValueRef;
-use crate::{DecodeError, Name, Record, RecordIter, Value};
+use crate::view::{self, ArrayRef, MapRef, ValueRef};
+use crate::{DecodeError, Record, RecordIter, Value};
 
 type Result<T> = std::result::Result<T, TypedError>;
 
@@ -213,59 +212,48 @@ impl<'r, 'de> Source<'de> for InBytes<'r, 'de> {
 }
 
 /// A value in place.
-pub(super) struct InView<'r, 'de> {
-    token: Token<'de>,
-    /// Where its contents begin.
-    reader: &'r mut Reader<'de>,
-}
-
-/// Reads a value in place.
-pub(super) fn read_ref<'de, S: DeserializeSeed<'de>>(
-    value: ValueRef<'de>,
-    seed: S,
-) -> Result<S::Value> {
-    let (token, mut reader) = value.parts();
-    seed.deserialize(Node(InView { token, reader: &mut reader }))
-}
-
-impl<'r, 'de> Source<'de> for InView<'r, 'de> {
-    type Array = usize;
-    type Map = usize;
-    type Values = Contents<'r, 'de>;
-    type Fields = Contents<'r, 'de>;
+impl<'de> Source<'de> for ValueRef<'de> {
+    type Array = ArrayRef<'de>;
+    type Map = MapRef<'de>;
+    type Values = view::Elements<'de>;
+    type Fields = InView<'de, view::Fields<'de>>;
 
     #[inline]
     fn is_null(&self) -> bool {
-        matches!(self.token, Token::Null)
+        matches!(self, Self::Null)
     }
 
     #[inline]
-    fn token(&mut self) -> Result<Token<'de>> {
-        Ok(self.token)
+    fn token(&mut self) -> Result<Token<'de, ArrayRef<'de>, MapRef<'de>>> {
+        Ok(ValueRef::token(*self))
     }
 
     #[inline]
-    fn values(self, count: usize) -> Result<Contents<'r, 'de>> {
-        Contents::new(count, self.reader, 0)
+    fn values(self, array: ArrayRef<'de>) -> Result<view::Elements<'de>> {
+        Ok(array.values())
     }
 
     #[inline]
-    fn fields(self, count: usize) -> Result<Contents<'r, 'de>> {
-        Contents::new(count, self.reader, 0)
+    fn fields(self, map: MapRef<'de>) -> Result<InView<'de, view::Fields<'de>>> {
+        Ok(InView::new(map.fields()))
     }
 
     fn encode(self) -> Result<Cow<'de, [u8]>> {
-        let Self { token, reader } = self;
         let mut bytes = Vec::new();
-        token.encode(&mut bytes);
-        let (rest, start) = (reader.rest(), reader.at());
-        match token {
-            Token::Array(count) => skip_values(reader, count, 1)?,
-            Token::Map(count) => skip_fields(reader, count, 1)?,
-            _ => {}
-        }
-        bytes.extend_from_slice(&rest[..reader.at() - start]);
+        ValueRef::encode(self, &mut bytes);
         Ok(bytes.into())
+    }
+}
+
+impl<'de> Values<'de> for view::Elements<'de> {
+    #[inline]
+    fn left(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        seed.deserialize(Node(Iterator::next(self).expect("one is left")))
     }
 }
 
@@ -326,26 +314,23 @@ impl<'de> Fields<'de> for Contents<'_, 'de> {
     }
 }
 
-/// The fields of a record in place.
-pub(super) struct InRecord<'de, I> {
+/// The fields of a record or a map in place.
+pub(super) struct InView<'de, I> {
     fields: I,
     value: Option<ValueRef<'de>>,
 }
 
-impl<'de, I: ExactSizeIterator<Item = (&'de Name, ValueRef<'de>)>> InRecord<'de, I> {
+impl<'de, I: ExactSizeIterator<Item = (&'de str, ValueRef<'de>)>> InView<'de, I> {
     pub(super) const fn new(fields: I) -> Self {
         Self { fields, value: None }
     }
 }
 
-impl<'de, I> Source<'de> for InRecord<'de, I>
-where
-    I: ExactSizeIterator<Item = (&'de Name, ValueRef<'de>)>,
-{
-    /// A record is no array.
+/// A record, which is no array.
+impl<'de, I: ExactSizeIterator<Item = (&'de str, ValueRef<'de>)>> Source<'de> for InView<'de, I> {
     type Array = Infallible;
     type Map = ();
-    type Values = Contents<'de, 'de>;
+    type Values = view::Elements<'de>;
     type Fields = Self;
 
     fn is_null(&self) -> bool {
@@ -356,7 +341,7 @@ where
         Ok(Token::Map(()))
     }
 
-    fn values(self, array: Infallible) -> Result<Contents<'de, 'de>> {
+    fn values(self, array: Infallible) -> Result<view::Elements<'de>> {
         match array {}
     }
 
@@ -369,17 +354,13 @@ where
         Token::Map(self.fields.len()).encode(&mut bytes);
         for (name, value) in self.fields {
             encode_name(name, &mut bytes);
-            let (token, mut reader) = value.parts();
-            bytes.extend_from_slice(&InView { token, reader: &mut reader }.encode()?);
+            value.encode(&mut bytes);
         }
         Ok(bytes.into())
     }
 }
 
-impl<'de, I> Fields<'de> for InRecord<'de, I>
-where
-    I: ExactSizeIterator<Item = (&'de Name, ValueRef<'de>)>,
-{
+impl<'de, I: ExactSizeIterator<Item = (&'de str, ValueRef<'de>)>> Fields<'de> for InView<'de, I> {
     #[inline]
     fn left(&self) -> usize {
         self.fields.len()
@@ -389,11 +370,11 @@ where
     fn name(&mut self) -> Result<Option<&'de str>> {
         let field = self.fields.next();
         self.value = field.map(|(_, value)| value);
-        Ok(field.map(|(name, _)| name.as_str()))
+        Ok(field.map(|(name, _)| name))
     }
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        read_ref(self.value.take().expect(NAME_FIRST), seed)
+        seed.deserialize(Node(self.value.take().expect(NAME_FIRST)))
     }
 }

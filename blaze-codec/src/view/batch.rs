@@ -7,6 +7,7 @@ use crate::batch::{
     CellOf, CellsOf, ChangeKind, Columns, Common, Cursor, Definitions, Head, Layout, Place, Places,
     Shape, Stamp,
 };
+use crate::nodes::Node;
 use crate::reader::Reader;
 use crate::{Change, DecodeError, Name, Operation, Record, Version};
 
@@ -48,15 +49,15 @@ enum Parsed<'a> {
 struct Rows<'a> {
     common: Common<'a>,
     operations: Vec<Row<'a>>,
-    /// Of all rows; none for a removed field.
-    values: Vec<Option<ValueRef<'a>>>,
+    /// The values of all rows.
+    nodes: Vec<Node<'a>>,
 }
 
 #[derive(Debug)]
 struct Row<'a> {
     head: RowHead<'a>,
-    /// Where its values begin.
-    values: usize,
+    /// Where its values begin among all.
+    nodes: usize,
 }
 
 impl<'a> BatchRef<'a> {
@@ -111,13 +112,14 @@ impl<'a> Rows<'a> {
     fn read(common: Common<'a>, reader: Reader<'a>) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(&common, reader)?;
         let mut operations = Vec::with_capacity(cursor.capacity::<Row<'_>>());
-        let (mut all, mut values) = (Vec::new(), 0);
+        let (mut nodes, mut values) = (Vec::new(), 0);
         while let Some(head) = cursor.next()? {
             let Head { number, key, stamp, .. } = head;
-            operations.push(Row { head: RowHead { shape: number, key, stamp }, values: all.len() });
-            head.views(&mut all, &mut values)?;
+            let row = RowHead { shape: number, key, stamp };
+            operations.push(Row { head: row, nodes: nodes.len() });
+            head.nodes(&mut nodes, &mut values)?;
         }
-        Ok(Self { common, operations, values: all })
+        Ok(Self { common, operations, nodes })
     }
 }
 
@@ -160,6 +162,33 @@ impl<'a> Iterator for Operations<'a> {
         };
         (left, Some(left))
     }
+
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, OperationRef<'a>) -> B>(self, init: B, mut fold: F) -> B {
+        let mut all = init;
+        match self.0 {
+            Walk::Rows(rows, left) => {
+                for row in left {
+                    all = fold(all, OperationRef(Source::Row(rows, row)));
+                }
+            }
+            Walk::Columns(columns, mut places) => {
+                while let Some(place) = places.next(&columns.heads) {
+                    all = fold(all, OperationRef(Source::Columns(columns, place)));
+                }
+            }
+        }
+        all
+    }
+
+    #[inline(always)]
+    fn for_each<F: FnMut(OperationRef<'a>)>(self, mut each: F) {
+        self.fold(
+            (),
+            #[inline(always)]
+            |(), operation| each(operation),
+        );
+    }
 }
 
 impl ExactSizeIterator for Operations<'_> {}
@@ -189,7 +218,7 @@ impl<'a> OperationRef<'a> {
     fn cells(&self) -> Cells<'a> {
         match self.0 {
             Source::Row(rows, row) => {
-                Cells::Row(&self.head().shape().names, &rows.values[row.values..])
+                Cells::Row(&self.head().shape().names, &rows.nodes[row.nodes..])
             }
             Source::Columns(columns, place) => Cells::Columns(columns.cells(place)),
         }
@@ -231,20 +260,23 @@ impl<'a> OperationRef<'a> {
 
     /// The operation, copied out.
     pub fn to_operation(&self) -> Operation {
-        let (rows, row) = match self.0 {
-            Source::Row(rows, row) => (rows, row),
+        let row = match self.0 {
+            Source::Row(_, row) => row,
             Source::Columns(columns, place) => return columns.operation(place),
         };
-        let Shape { change, names, collection, .. } = self.head().shape();
-        let values = rows.values[row.values..][..names.len()].iter();
-        let values = values.map(|value| value.map(|value| value.to_value()));
-        let change = match change {
-            ChangeKind::Insert => {
-                let values = values.map(Option::unwrap_or_default).collect();
+        let Shape { names, collection, .. } = self.head().shape();
+        let change = match self.change() {
+            ChangeRef::Insert(record) => {
+                let values = record.iter().map(|(_, value)| value.to_value()).collect();
                 Change::Insert(Record::of_sorted(names.clone(), values))
             }
-            ChangeKind::Update => Change::Update(names.iter().cloned().zip(values).collect()),
-            ChangeKind::Delete => Change::Delete,
+            ChangeRef::Update(update) => {
+                let fields = update.iter();
+                let fields =
+                    fields.map(|(name, value)| (name.clone(), value.map(|value| value.to_value())));
+                Change::Update(fields.collect())
+            }
+            ChangeRef::Delete => Change::Delete,
         };
         let RowHead { key, stamp: Stamp { version, base }, .. } = &row.head;
         Operation {
@@ -271,8 +303,8 @@ pub enum ChangeRef<'a> {
 /// The names of an operation with its values.
 #[derive(Debug, Clone, Copy)]
 enum Cells<'a> {
-    /// Behind the values may lie others.
-    Row(&'a [Name], &'a [Option<ValueRef<'a>>]),
+    /// Behind the values may lie those of others.
+    Row(&'a [Name], &'a [Node<'a>]),
     Columns(CellsOf<'a>),
 }
 
@@ -281,7 +313,7 @@ impl<'a> Cells<'a> {
     #[inline(always)]
     fn fields(self) -> (std::slice::Iter<'a, Name>, Values<'a>) {
         match self {
-            Self::Row(names, values) => (names.iter(), Values::Row(values.iter())),
+            Self::Row(names, nodes) => (names.iter(), Values::Row(nodes)),
             Self::Columns(cells) => (cells.names().iter(), Values::Columns(cells)),
         }
     }
@@ -289,7 +321,7 @@ impl<'a> Cells<'a> {
 
 #[derive(Debug, Clone)]
 enum Values<'a> {
-    Row(std::slice::Iter<'a, Option<ValueRef<'a>>>),
+    Row(&'a [Node<'a>]),
     Columns(CellsOf<'a>),
 }
 
@@ -298,13 +330,7 @@ impl<'a> Values<'a> {
     #[inline(always)]
     fn skip_removed(&mut self) -> bool {
         match self {
-            Self::Row(values) => {
-                let removed = matches!(values.as_slice(), [None, ..]);
-                if removed {
-                    values.next();
-                }
-                removed
-            }
+            Self::Row(nodes) => skip_removed(nodes),
             Self::Columns(cells) => {
                 let removed = cells.first().is_some_and(CellOf::is_removed);
                 if removed {
@@ -320,9 +346,17 @@ impl<'a> Values<'a> {
     fn next(&mut self) -> ValueRef<'a> {
         match self {
             Self::Columns(cells) => cells.take().expect(CHECKED).value(),
-            Self::Row(values) => values.next().expect(CHECKED).expect(CHECKED),
+            Self::Row(nodes) => ValueRef::take(nodes),
         }
     }
+}
+
+/// Steps over a field that is removed.
+#[inline(always)]
+fn skip_removed(nodes: &mut &[Node<'_>]) -> bool {
+    let [Node::Removed, rest @ ..] = *nodes else { return false };
+    *nodes = rest;
+    true
 }
 
 /// A record in place.
@@ -338,11 +372,8 @@ impl<'a> RecordRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline(always)]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, ValueRef<'a>)> {
-        let (names, mut values) = self.0.fields();
-        names.map(
-            #[inline(always)]
-            move |name| (name, values.next()),
-        )
+        let (names, values) = self.0.fields();
+        RecordFields { names, values }
     }
 
     /// The value of a field.
@@ -350,6 +381,58 @@ impl<'a> RecordRef<'a> {
         self.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
     }
 }
+
+/// The fields of a [`RecordRef`].
+#[derive(Debug, Clone)]
+struct RecordFields<'a> {
+    names: std::slice::Iter<'a, Name>,
+    values: Values<'a>,
+}
+
+impl<'a> Iterator for RecordFields<'a> {
+    type Item = (&'a Name, ValueRef<'a>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.names.next()?, self.values.next()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.names.size_hint()
+    }
+
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut fold: F) -> B {
+        let mut all = init;
+        match self.values {
+            Values::Row(mut nodes) => {
+                for name in self.names {
+                    all = fold(all, (name, ValueRef::take(&mut nodes)));
+                }
+            }
+            Values::Columns(cells) => {
+                for (name, cell) in self.names.zip(cells.cells()) {
+                    all = cell.visit(
+                        #[inline(always)]
+                        |value| fold(all, (name, value)),
+                    );
+                }
+            }
+        }
+        all
+    }
+
+    #[inline(always)]
+    fn for_each<F: FnMut(Self::Item)>(self, mut each: F) {
+        self.fold(
+            (),
+            #[inline(always)]
+            |(), field| each(field),
+        );
+    }
+}
+
+impl ExactSizeIterator for RecordFields<'_> {}
 
 /// The fields that an update sets or removes, in place.
 #[derive(Debug, Clone, Copy)]
@@ -363,7 +446,66 @@ impl<'a> UpdateRef<'a> {
     /// Never: [`BatchRef::new`] checked the bytes.
     #[inline(always)]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a Name, Option<ValueRef<'a>>)> {
-        let (names, mut values) = self.0.fields();
-        names.map(move |name| (name, (!values.skip_removed()).then(|| values.next())))
+        let (names, values) = self.0.fields();
+        UpdateFields { names, values }
     }
 }
+
+/// The fields of an [`UpdateRef`].
+#[derive(Debug, Clone)]
+struct UpdateFields<'a> {
+    names: std::slice::Iter<'a, Name>,
+    values: Values<'a>,
+}
+
+impl<'a> Iterator for UpdateFields<'a> {
+    type Item = (&'a Name, Option<ValueRef<'a>>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = self.names.next()?;
+        let removed = self.values.skip_removed();
+        Some((name, (!removed).then(|| self.values.next())))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.names.size_hint()
+    }
+
+    #[inline(always)]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut fold: F) -> B {
+        let mut all = init;
+        match self.values {
+            Values::Row(mut nodes) => {
+                for name in self.names {
+                    let removed = skip_removed(&mut nodes);
+                    all = fold(all, (name, (!removed).then(|| ValueRef::take(&mut nodes))));
+                }
+            }
+            Values::Columns(cells) => {
+                for (name, cell) in self.names.zip(cells.cells()) {
+                    if cell.is_removed() {
+                        all = fold(all, (name, None));
+                        continue;
+                    }
+                    all = cell.visit(
+                        #[inline(always)]
+                        |value| fold(all, (name, Some(value))),
+                    );
+                }
+            }
+        }
+        all
+    }
+
+    #[inline(always)]
+    fn for_each<F: FnMut(Self::Item)>(self, mut each: F) {
+        self.fold(
+            (),
+            #[inline(always)]
+            |(), field| each(field),
+        );
+    }
+}
+
+impl ExactSizeIterator for UpdateFields<'_> {}

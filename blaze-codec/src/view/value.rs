@@ -2,11 +2,13 @@
 
 use uuid::Uuid;
 
-use crate::binary::{Token, pass, read_token, read_value_to, skip_rest};
-use crate::reader::Reader;
-use crate::{DecodeError, Timestamp, Value};
+use crate::binary::Token;
+use crate::names::Gathered;
+use crate::nodes::{Node, Size};
+use crate::values::{self, RecordValues};
+use crate::{Record, Timestamp, Value};
 
-/// Views are only made of bytes that the same parser found valid before.
+/// Views are only made of bytes that were found valid before.
 pub(crate) const CHECKED: &str = "BatchRef::new checked these bytes";
 
 /// A value in place.
@@ -37,39 +39,29 @@ pub enum ValueRef<'a> {
 
 /// An array in place.
 #[derive(Debug, Clone, Copy)]
-pub struct ArrayRef<'a>(&'a [u8]);
+pub struct ArrayRef<'a>(Contents<'a>);
 
 /// A map in place.
 #[derive(Debug, Clone, Copy)]
-pub struct MapRef<'a>(&'a [u8]);
+pub struct MapRef<'a>(Contents<'a>);
+
+/// An array or a map, and what it holds.
+type Contents<'a> = &'a [Node<'a>];
 
 impl<'a> ValueRef<'a> {
-    /// The value that checked bytes are.
+    /// The first of values, which is taken from them.
     #[inline]
-    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
-        Self::read(&mut Reader::new(bytes))
+    pub(crate) fn take(nodes: &mut &'a [Node<'a>]) -> Self {
+        let first = Self::first(nodes);
+        *nodes = &nodes[first.contents().len().max(1)..];
+        first
     }
 
-    /// Reads a value that was checked before, and panics if it wasn't.
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
-        let start = *reader;
-        let token = read_token(reader).expect(CHECKED);
-        pass(&token, reader).expect(CHECKED);
-        Self::of(token, start.up_to(reader))
-    }
-
-    /// Reads a value, and checks it as [`read_value`] does.
-    pub(crate) fn check(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let start = *reader;
-        let token = read_token(reader)?;
-        skip_rest(&token, reader, 0)?;
-        Ok(Self::of(token, start.up_to(reader)))
-    }
-
-    /// The value that begins with a token, and takes these bytes.
+    /// The first of values.
     #[inline]
-    const fn of(token: Token<'a>, bytes: &'a [u8]) -> Self {
-        match token {
+    pub(crate) fn first(nodes: &'a [Node<'a>]) -> Self {
+        let contents = |size: Size| &nodes[..=size.nodes as usize];
+        match nodes[0].token().expect(CHECKED).map(contents, contents) {
             Token::Null => Self::Null,
             Token::Bool(bool) => Self::Bool(bool),
             Token::Int(int) => Self::Int(int),
@@ -78,23 +70,52 @@ impl<'a> ValueRef<'a> {
             Token::Bytes(bytes) => Self::Bytes(bytes),
             Token::Uuid(uuid) => Self::Uuid(uuid),
             Token::Timestamp(timestamp) => Self::Timestamp(timestamp),
-            Token::Array(_) => Self::Array(ArrayRef(bytes)),
-            Token::Map(_) => Self::Map(MapRef(bytes)),
+            Token::Array(contents) => Self::Array(ArrayRef(contents)),
+            Token::Map(contents) => Self::Map(MapRef(contents)),
+        }
+    }
+
+    /// What it is of an array or a map; nothing, if it is neither.
+    const fn contents(&self) -> Contents<'a> {
+        match self {
+            Self::Array(ArrayRef(contents)) | Self::Map(MapRef(contents)) => contents,
+            _ => &[],
+        }
+    }
+
+    /// The value, with what an array or a map holds.
+    pub(crate) const fn token(self) -> Token<'a, ArrayRef<'a>, MapRef<'a>> {
+        match self {
+            Self::Null => Token::Null,
+            Self::Bool(bool) => Token::Bool(bool),
+            Self::Int(int) => Token::Int(int),
+            Self::Float(float) => Token::Float(float),
+            Self::Text(text) => Token::Text(text),
+            Self::Bytes(bytes) => Token::Bytes(bytes),
+            Self::Uuid(uuid) => Token::Uuid(uuid),
+            Self::Timestamp(timestamp) => Token::Timestamp(timestamp),
+            Self::Array(array) => Token::Array(array),
+            Self::Map(map) => Token::Map(map),
+        }
+    }
+
+    /// Appends the value in BlazeBinary.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        match self.contents() {
+            [] => self.token().map(|_| 0, |_| 0).encode(out),
+            nodes => Node::encode_all(nodes, out),
         }
     }
 
     /// The value, copied out.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
     pub fn to_value(&self) -> Value {
         let mut copy = Value::Null;
         self.copy_to(|value| copy = value);
         copy
     }
 
-    /// The same for whoever has a place for the value, as [`read_value_to`].
+    /// The same for whoever has a place for the value, as
+    /// [`read_value_to`](crate::binary::read_value_to).
     #[inline]
     pub(crate) fn copy_to(&self, put: impl FnOnce(Value)) {
         match *self {
@@ -106,36 +127,33 @@ impl<'a> ValueRef<'a> {
             Self::Bytes(bytes) => put(Value::Bytes(bytes::Bytes::copy_from_slice(bytes))),
             Self::Uuid(uuid) => put(Value::Uuid(*uuid)),
             Self::Timestamp(timestamp) => put(Value::Timestamp(timestamp)),
-            Self::Array(ArrayRef(bytes)) | Self::Map(MapRef(bytes)) => {
-                read_value_to(&mut Reader::new(bytes), 0, put).expect(CHECKED);
-            }
+            Self::Array(array) => put(Value::Array(array.to_values())),
+            Self::Map(map) => put(Value::Map(map.to_record())),
         }
     }
 }
 
 impl<'a> ArrayRef<'a> {
-    /// How many values there are, and where they begin.
-    fn open(&self) -> (usize, Reader<'a>) {
-        let mut reader = Reader::new(self.0);
-        match read_token(&mut reader) {
-            Ok(Token::Array(count)) => (count, reader),
-            _ => unreachable!("{CHECKED}"),
-        }
+    /// The values in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ValueRef<'a>> + use<'a> {
+        self.values()
     }
 
-    /// The values in their order.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = ValueRef<'a>> {
-        let (count, mut values) = self.open();
-        (0..count).map(move |_| ValueRef::read(&mut values))
+    pub(crate) fn values(self) -> Elements<'a> {
+        Elements { left: self.len(), nodes: &self.0[1..] }
+    }
+
+    fn to_values(self) -> Vec<Value> {
+        let mut values = Vec::with_capacity(self.len());
+        for value in self.values() {
+            value.copy_to(|value| values.push(value));
+        }
+        values
     }
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.open().0
+        count(self.0)
     }
 
     /// Whether there is no value.
@@ -145,26 +163,23 @@ impl<'a> ArrayRef<'a> {
 }
 
 impl<'a> MapRef<'a> {
-    /// How many fields there are, and where they begin.
-    fn open(&self) -> (usize, Reader<'a>) {
-        let mut reader = Reader::new(self.0);
-        match read_token(&mut reader) {
-            Ok(Token::Map(count)) => (count, reader),
-            _ => unreachable!("{CHECKED}"),
-        }
+    /// The names with their values, in the order of the names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
+        self.fields()
     }
 
-    /// The names with their values, in the order of the names.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`BatchRef::new`](super::BatchRef::new) checked the bytes.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> {
-        let (count, mut fields) = self.open();
-        (0..count).map(move |_| {
-            let name = fields.name().expect(CHECKED);
-            (name, ValueRef::read(&mut fields))
-        })
+    pub(crate) fn fields(self) -> Fields<'a> {
+        Fields(Elements { left: self.len(), nodes: &self.0[1..] })
+    }
+
+    fn to_record(self) -> Record {
+        let mut names = Gathered::new(self.len());
+        let mut values = RecordValues::nulls(self.len());
+        for (place, (name, value)) in values.places().iter_mut().zip(self.fields()) {
+            names.push(name).expect(CHECKED);
+            value.copy_to(|value| values::put(place, value));
+        }
+        Record::of_sorted(names.finish(), values)
     }
 
     /// The value of a name.
@@ -174,7 +189,7 @@ impl<'a> MapRef<'a> {
 
     /// How many names there are.
     pub fn len(&self) -> usize {
-        self.open().0
+        count(self.0)
     }
 
     /// Whether there is no name.
@@ -183,27 +198,54 @@ impl<'a> MapRef<'a> {
     }
 }
 
-impl<'a> ValueRef<'a> {
-    /// What the value begins with, and where what it holds lies.
-    pub(crate) fn parts(self) -> (Token<'a>, Reader<'a>) {
-        let nowhere = Reader::new(&[]);
-        match self {
-            Self::Null => (Token::Null, nowhere),
-            Self::Bool(bool) => (Token::Bool(bool), nowhere),
-            Self::Int(int) => (Token::Int(int), nowhere),
-            Self::Float(float) => (Token::Float(float), nowhere),
-            Self::Text(text) => (Token::Text(text), nowhere),
-            Self::Bytes(bytes) => (Token::Bytes(bytes), nowhere),
-            Self::Uuid(uuid) => (Token::Uuid(uuid), nowhere),
-            Self::Timestamp(timestamp) => (Token::Timestamp(timestamp), nowhere),
-            Self::Array(array) => {
-                let (count, values) = array.open();
-                (Token::Array(count), values)
-            }
-            Self::Map(map) => {
-                let (count, fields) = map.open();
-                (Token::Map(count), fields)
-            }
-        }
+/// How many values an array or a map holds.
+fn count(contents: Contents<'_>) -> usize {
+    match contents[0].token() {
+        Some(Token::Array(size) | Token::Map(size)) => size.count as usize,
+        _ => unreachable!("{CHECKED}"),
     }
 }
+
+/// The values of an array.
+#[derive(Debug, Clone)]
+pub(crate) struct Elements<'a> {
+    left: usize,
+    nodes: &'a [Node<'a>],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = ValueRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<ValueRef<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(ValueRef::take(&mut self.nodes))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Elements<'_> {}
+
+/// The fields of a map.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a>(Elements<'a>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a str, ValueRef<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let [Node::Name(name), rest @ ..] = self.0.nodes else { return None };
+        self.0.nodes = rest;
+        Some((name, self.0.next()?))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Fields<'_> {}

@@ -5,8 +5,9 @@ use super::floats::{self, decimals};
 use super::ints::Ints;
 use super::stamps::width_of_places;
 use crate::batch::shape::{FirstUses, all_differ};
-use crate::binary::{REMOVED, kind_of_next, skip_value};
+use crate::binary::{REMOVED, Token};
 use crate::limits::{self, RECORD_BYTES_MAX, what};
+use crate::nodes::Node;
 use crate::reader::Reader;
 use crate::view::ValueRef;
 use crate::{DecodeError, Timestamp, Uuid};
@@ -39,8 +40,10 @@ pub(super) struct Lists<'a> {
     /// Numbers of entries: which node wrote a version, which text of a dictionary a row has.
     pub(super) numbers: Vec<u32>,
     pub(super) texts: Vec<&'a str>,
-    /// Bytes, and values with their tags.
     pub(super) blobs: Vec<&'a [u8]>,
+    /// The values of columns of any kinds, and where that of each row begins.
+    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) starts: Vec<u32>,
     /// Where the value of a row is that may be null, counted from 1.
     pub(super) places: Vec<u32>,
     /// How many values lie within arrays and maps.
@@ -156,26 +159,31 @@ impl<'a> Column<'a> {
         updates: bool,
         lists: &mut Lists<'a>,
     ) -> Result<Cells<'a>, DecodeError> {
-        let (start, at) = (lists.blobs.len(), reader.at());
+        let (start, at) = (lists.starts.len(), reader.at());
         let (mut kind, mut needed) = (None, false);
+        lists.starts.reserve(count);
         for _ in 0..count {
-            let before = *reader;
+            let (before, node) = (reader.at(), lists.nodes.len());
+            lists.starts.push(place(node)?);
             reader.values = 0;
             if updates && reader.skip_byte(REMOVED) {
                 needed = true;
+                lists.nodes.push(Node::Removed);
             } else {
+                Node::read(reader, 0, &mut lists.nodes)?;
                 // One kind of plain values, and null, has a column of its own.
-                let found = kind_of_next(reader);
-                let null = found == Some("null");
-                needed |= found.is_none() || (!null && kind.is_some() && kind != found);
-                kind = if null { kind } else { found };
-                skip_value(reader, 0)?;
+                match lists.nodes[node].token() {
+                    Some(Token::Null) => {}
+                    Some(Token::Array(_) | Token::Map(_)) | None => needed = true,
+                    Some(token) => {
+                        needed |= kind.is_some_and(|kind| kind != token.kind());
+                        kind = Some(token.kind());
+                    }
+                }
             }
-            let value = before.up_to(reader);
-            self.bytes_max = self.bytes_max.max(value.len());
+            self.bytes_max = self.bytes_max.max(reader.at() - before);
             self.values_max = self.values_max.max(reader.values);
             lists.nested += reader.values.saturating_sub(1);
-            lists.blobs.push(value);
         }
         reader.values = 0;
         if !needed {
@@ -207,42 +215,52 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The value of a row with its tag, if that is how the column has it.
-    #[inline]
-    pub(super) fn tagged(&self, row: usize, lists: &Lists<'a>) -> Option<&'a [u8]> {
-        match self.cells {
-            Cells::Any(start) => Some(lists.blobs[start + row]),
-            _ => None,
-        }
-    }
-
     /// Whether the field of a row is removed.
     #[inline]
-    pub(super) fn is_removed(&self, row: usize, lists: &Lists<'a>) -> bool {
-        matches!(self.cells, Cells::Any(start) if lists.blobs[start + row] == [REMOVED])
+    pub(super) fn is_removed(&self, row: usize, lists: &Lists<'_>) -> bool {
+        matches!(self.cells, Cells::Any(start)
+            if matches!(lists.nodes[lists.starts[start + row] as usize], Node::Removed))
     }
 
     /// The value of a row whose field isn't removed.
     #[expect(clippy::inline_always, reason = "measured: else values go through memory in pieces")]
     #[inline(always)]
-    pub(super) fn get(&self, row: usize, lists: &Lists<'a>) -> ValueRef<'a> {
-        let Some(place) = self.place(row, lists) else { return ValueRef::Null };
+    pub(super) fn get(&self, row: usize, lists: &'a Lists<'a>) -> ValueRef<'a> {
+        self.visit(row, lists, |value| value)
+    }
+
+    /// Hands on the value of a row whose field isn't removed, where its kind is known: who
+    /// looks at the kind needn't tell the kinds apart once more.
+    #[expect(clippy::inline_always, reason = "measured: that is what it is for")]
+    #[inline(always)]
+    pub(super) fn visit<T>(
+        &self,
+        row: usize,
+        lists: &'a Lists<'a>,
+        visit: impl FnOnce(ValueRef<'a>) -> T,
+    ) -> T {
+        let Some(place) = self.place(row, lists) else { return visit(ValueRef::Null) };
         match &self.cells {
-            Cells::Nulls => ValueRef::Null,
-            Cells::Bools(bools) => ValueRef::Bool(bools.get(place) == 1),
-            Cells::Ints(ints) => ValueRef::Int(ints.get(place, &lists.ints)),
-            Cells::Floats(floats) => ValueRef::Float(f64::from_le_bytes(floats[place])),
+            Cells::Nulls => visit(ValueRef::Null),
+            Cells::Bools(bools) => visit(ValueRef::Bool(bools.get(place) == 1)),
+            Cells::Ints(ints) => visit(ValueRef::Int(ints.get(place, &lists.ints))),
+            Cells::Floats(floats) => visit(ValueRef::Float(f64::from_le_bytes(floats[place]))),
             Cells::Decimals(ints, scale) => {
-                ValueRef::Float(floats::float(ints.get(place, &lists.ints), *scale))
+                visit(ValueRef::Float(floats::float(ints.get(place, &lists.ints), *scale)))
             }
-            Cells::Texts(start) => ValueRef::Text(lists.texts[start + place]),
+            Cells::Texts(start) => visit(ValueRef::Text(lists.texts[start + place])),
             Cells::Dictionary(start, _, numbers) => {
-                ValueRef::Text(lists.texts[start + lists.numbers[numbers + place] as usize])
+                let number = lists.numbers[numbers + place] as usize;
+                visit(ValueRef::Text(lists.texts[start + number]))
             }
-            Cells::Bytes(start) => ValueRef::Bytes(lists.blobs[start + place]),
-            Cells::Uuids(uuids) => ValueRef::Uuid(Uuid::from_bytes_ref(&uuids[place])),
-            Cells::Timestamps(ints) => ValueRef::Timestamp(Timestamp(ints.get(place, &lists.ints))),
-            Cells::Any(start) => ValueRef::whole(lists.blobs[start + place]),
+            Cells::Bytes(start) => visit(ValueRef::Bytes(lists.blobs[start + place])),
+            Cells::Uuids(uuids) => visit(ValueRef::Uuid(Uuid::from_bytes_ref(&uuids[place]))),
+            Cells::Timestamps(ints) => {
+                visit(ValueRef::Timestamp(Timestamp(ints.get(place, &lists.ints))))
+            }
+            Cells::Any(start) => {
+                visit(ValueRef::first(&lists.nodes[lists.starts[start + place] as usize..]))
+            }
         }
     }
 }

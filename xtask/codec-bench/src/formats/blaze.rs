@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use blaze_codec::batch::{self, Definitions, Encoder, Entry};
-use blaze_codec::view::{ArrayRef, BatchRef, ChangeRef, HeadsRef, KeyRef, MapRef, ValueRef};
+use blaze_codec::view::{
+    ArrayRef, BatchRef, ChangeRef, HeadsRef, KeyRef, MapRef, OperationRef, ValueRef,
+};
 use blaze_codec::{
     Change, Hlc, Name, NodeId, Operation, RecordKey, Timestamp, Uuid, Value, Version,
 };
@@ -75,38 +77,10 @@ impl<const SESSION: bool> Format for Blaze<SESSION> {
     fn walk(bytes: &Vec<u8>, session: &mut Self::Buffer) -> u64 {
         let mut sum = Sum::default();
         let batch = BatchRef::defined(bytes, &session.known).expect("just encoded");
-        for operation in &batch {
-            sum.begin();
-            sum.bytes(Kind::Collection, operation.collection().as_bytes());
-            fold_key(operation.key(), &mut sum);
-            fold_version(operation.version(), &mut sum);
-            match operation.base() {
-                Version::ZERO => sum.number(Kind::Null, 0),
-                base => fold_version(base, &mut sum),
-            }
-            match operation.change() {
-                ChangeRef::Insert(record) => {
-                    let fields = record.iter();
-                    sum.number(Kind::Insert, fields.len() as u64);
-                    for (name, value) in fields {
-                        sum.bytes(Kind::Name, name.as_bytes());
-                        fold_value(value, &mut sum);
-                    }
-                }
-                ChangeRef::Update(update) => {
-                    let fields = update.iter();
-                    sum.number(Kind::Update, fields.len() as u64);
-                    for (name, value) in fields {
-                        sum.bytes(Kind::Name, name.as_bytes());
-                        match value {
-                            Some(value) => fold_value(value, &mut sum),
-                            None => sum.number(Kind::Removed, 0),
-                        }
-                    }
-                }
-                ChangeRef::Delete => sum.number(Kind::Delete, 0),
-            }
-        }
+        batch.iter().for_each(
+            #[inline(always)]
+            |operation| fold_operation(operation, &mut sum),
+        );
         sum.finish()
     }
 }
@@ -119,6 +93,47 @@ fn ids(bytes: &[u8], known: &Definitions) -> u64 {
         fold_version(head.version(), &mut sum);
     }
     sum.finish()
+}
+
+#[expect(clippy::inline_always, reason = "as in `sum`: else values go through memory")]
+#[inline(always)]
+fn fold_operation(operation: OperationRef<'_>, sum: &mut Sum) {
+    sum.begin();
+    sum.bytes(Kind::Collection, operation.collection().as_bytes());
+    fold_key(operation.key(), sum);
+    fold_version(operation.version(), sum);
+    match operation.base() {
+        Version::ZERO => sum.number(Kind::Null, 0),
+        base => fold_version(base, sum),
+    }
+    match operation.change() {
+        ChangeRef::Insert(record) => {
+            let fields = record.iter();
+            sum.number(Kind::Insert, fields.len() as u64);
+            fields.for_each(
+                #[inline(always)]
+                |(name, value)| {
+                    sum.bytes(Kind::Name, name.as_bytes());
+                    fold_value(value, sum);
+                },
+            );
+        }
+        ChangeRef::Update(update) => {
+            let fields = update.iter();
+            sum.number(Kind::Update, fields.len() as u64);
+            fields.for_each(
+                #[inline(always)]
+                |(name, value)| {
+                    sum.bytes(Kind::Name, name.as_bytes());
+                    match value {
+                        Some(value) => fold_value(value, sum),
+                        None => sum.number(Kind::Removed, 0),
+                    }
+                },
+            );
+        }
+        ChangeRef::Delete => sum.number(Kind::Delete, 0),
+    }
 }
 
 #[inline]
