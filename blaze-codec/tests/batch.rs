@@ -2,7 +2,7 @@
 
 mod common;
 
-use blaze_codec::view::{BatchRef, ChangeRef};
+use blaze_codec::view::{BatchRef, ChangeRef, OperationRef, ValueRef};
 use blaze_codec::{
     Change, DecodeError, Name, Operation, RecordKey, Value, Version, batch, binary, record,
 };
@@ -14,39 +14,65 @@ fn encode(operations: &[Operation]) -> Vec<u8> {
     bytes
 }
 
-/// Reads a batch in place, down to each value.
+/// Reads a batch in place, down to each value, one after the other.
 fn read_in_place(bytes: &[u8]) -> Result<Vec<Operation>, DecodeError> {
+    Ok(BatchRef::new(bytes)?.iter().map(|operation| copy_out(operation, usize::MAX)).collect())
+}
+
+/// Reads a batch in place like [`read_in_place`]; but only `first` operations, and as many
+/// fields of each, one after the other, and the others as `for_each` hands them on.
+fn hand_on(bytes: &[u8], first: usize) -> Result<Vec<Operation>, DecodeError> {
     let batch = BatchRef::new(bytes)?;
-    let operations = batch.iter().map(|operation| Operation {
+    Ok(in_two_ways(batch.iter(), first, |operation| copy_out(operation, first)))
+}
+
+fn copy_out(operation: OperationRef<'_>, first: usize) -> Operation {
+    let change = match operation.change() {
+        ChangeRef::Insert(record) => {
+            let field = |(name, value): (&Name, ValueRef<'_>)| (name.clone(), value.to_value());
+            Change::Insert(in_two_ways(record.iter(), first, field).into_iter().collect())
+        }
+        ChangeRef::Update(update) => {
+            Change::Update(in_two_ways(update.iter(), first, |(name, value)| {
+                (name.clone(), value.map(|value| value.to_value()))
+            }))
+        }
+        ChangeRef::Delete => Change::Delete,
+    };
+    Operation {
         collection: operation.collection().clone(),
         key: operation.key().to_key(),
         version: operation.version(),
         base: operation.base(),
-        change: match operation.change() {
-            ChangeRef::Insert(record) => {
-                let fields = record.iter();
-                Change::Insert(
-                    fields.map(|(name, value)| (name.clone(), value.to_value())).collect(),
-                )
-            }
-            ChangeRef::Update(update) => {
-                let fields = update.iter();
-                let owned =
-                    fields.map(|(name, value)| (name.clone(), value.map(|value| value.to_value())));
-                Change::Update(owned.collect())
-            }
-            ChangeRef::Delete => Change::Delete,
-        },
-    });
-    Ok(operations.collect())
+        change,
+    }
+}
+
+fn in_two_ways<T, U>(
+    mut all: impl ExactSizeIterator<Item = T>,
+    first: usize,
+    copy: impl Fn(T) -> U,
+) -> Vec<U> {
+    let count = all.len();
+    let mut copies = Vec::new();
+    while copies.len() < first
+        && let Some(item) = all.next()
+    {
+        copies.push(copy(item));
+    }
+    assert_eq!(all.len(), count - copies.len());
+    all.for_each(|item| copies.push(copy(item)));
+    assert_eq!(copies.len(), count);
+    copies
 }
 
 proptest! {
     #[test]
-    fn operations_come_back(operations in common::operations()) {
+    fn operations_come_back(operations in common::operations(), first in 0..4_usize) {
         let bytes = encode(&operations);
         prop_assert_eq!(&batch::decode(&bytes).unwrap(), &operations);
         prop_assert_eq!(&read_in_place(&bytes).unwrap(), &operations);
+        prop_assert_eq!(&hand_on(&bytes, first).unwrap(), &operations);
         let batch = BatchRef::new(&bytes).unwrap();
         prop_assert_eq!(batch.len(), operations.len());
         let copied: Vec<_> = batch.iter().map(|operation| operation.to_operation()).collect();

@@ -238,7 +238,7 @@ impl<'a> CellsOf<'a> {
     }
 
     /// What is left, one by one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn cells(self) -> impl Iterator<Item = CellOf<'a>> {
         let Self { columns, row, lists, .. } = self;
         columns.iter().map(move |column| CellOf { column, row: row as usize, lists })

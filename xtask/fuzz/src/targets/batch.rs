@@ -29,7 +29,8 @@ pub(crate) const DECODE: Bound = Bound {
 };
 
 /// What `BatchRef::new` may take: no operations, but a column of nulls takes a byte, and the
-/// old room of the list counts as it grows.
+/// old room of the list counts as it grows. A value outside of columns takes a byte, too, but
+/// no more than a third of a column's room.
 const VIEW: Bound =
     Bound { what: "checking a batch in place", per_byte: 3 * COLUMN, fixed: RESERVED };
 
@@ -89,27 +90,46 @@ fn compare(read: &OperationRef<'_>, operation: &Operation) {
     assert!(is_key(&read.key(), &operation.key), "{read:?} against {operation:?}");
     let same = match (read.change(), &operation.change) {
         (ChangeRef::Insert(read), Change::Insert(record)) => {
-            let fields = read.iter().zip(record).all(|((name, value), (other, expected))| {
-                name == other && is_value(&value, expected)
+            let fields = agree([read.iter(), read.iter()], record, |(name, value), (other, is)| {
+                name == other && is_value(&value, is)
             });
             let found = record.names().last().is_none_or(|last| read.get(last).is_some());
-            fields && found && read.iter().len() == record.len() && read.get("").is_none()
+            fields && found && read.get("").is_none()
         }
         (ChangeRef::Update(read), Change::Update(fields)) => {
-            let all = read.iter().zip(fields).all(|((name, value), (other, expected))| {
-                let same = match (value, expected) {
-                    (Some(value), Some(expected)) => is_value(&value, expected),
-                    (value, expected) => value.is_none() && expected.is_none(),
+            agree([read.iter(), read.iter()], fields, |(name, value), (other, is)| {
+                let same = match (value, is) {
+                    (Some(value), Some(is)) => is_value(&value, is),
+                    (value, is) => value.is_none() && is.is_none(),
                 };
                 name == other && same
-            });
-            all && read.iter().len() == fields.len()
+            })
         }
         (ChangeRef::Delete, Change::Delete) => true,
         _ => false,
     };
     assert!(same, "{read:?} against {operation:?}");
     assert_eq!(read.to_operation(), *operation);
+}
+
+/// Whether fields are those that they should be: asked for one by one, and handed on.
+fn agree<T, E: Copy + IntoIterator>(
+    [mut asked, handed_on]: [impl ExactSizeIterator<Item = T>; 2],
+    expected: E,
+    same: impl Fn(T, E::Item) -> bool,
+) -> bool {
+    let count = asked.len();
+    let mut all = 0;
+    let mut asked_same = true;
+    for is in expected {
+        asked_same &= asked.next().is_some_and(|field| same(field, is));
+        all += 1;
+    }
+    let (mut left, mut handed) = (expected.into_iter(), 0);
+    handed_on.for_each(|field| {
+        handed += usize::from(left.next().is_some_and(|is| same(field, is)));
+    });
+    asked_same && asked.next().is_none() && [count, handed] == [all; 2]
 }
 
 fn is_key(read: &KeyRef<'_>, key: &RecordKey) -> bool {
